@@ -23,6 +23,7 @@
 #include "job/stop.h"
 #include "job/test_gate.h"
 #include "job/transcript.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
 #include "pgstat.h"
@@ -127,12 +128,8 @@ running_rows(void)
 	return MyBEEntry->st_progress_param[PROGRESS_COPY_TUPLES_PROCESSED];
 }
 
-/*
- * Returns whether the batch is to end early: for a PAUSE, or a stop of the server. A CANCEL mostly
- * does not come so far, because the coordinator interrupts the batch at once.
- */
-static bool
-is_to_stop(void)
+bool
+kwj_import_is_to_stop(void)
 {
 	return kwj_progress_request() != KWJ_REQUEST_NONE || kwj_stop_is_asked();
 }
@@ -145,7 +142,7 @@ static void
 on_piece(KwjImportReader *reader)
 {
 	KwjImport  *import = reader->arg;
-	bool		over = kwj_pace_next_piece(&import->pace) || is_to_stop();
+	bool		over = kwj_pace_next_piece(&import->pace) || kwj_import_is_to_stop();
 
 	if (over && !import->in_one_batch)
 		reader->limit = reader->start;
@@ -209,7 +206,8 @@ error_callback(void *arg)
 
 	errcontext("IMPORT from file \"%s\"", import->reader.path);
 	if (is_about_encoding(import))
-		errhint("IMPORT reads text files in UTF-8. Convert this one first, for instance with: iconv -f LATIN1 -t UTF-8");
+		errhint("The file was read as %s. If it has another encoding, type that, for instance WITH charset = 'LATIN1'.",
+				pg_encoding_to_char(import->spec.options.charset));
 
 	import->error_in_file = is_about_input(geterrcode());
 	import->error_line = import->marker_line;
@@ -243,10 +241,20 @@ tell_place(const KwjImport *import)
 		return;
 	attempt->error_file = MemoryContextStrdup(context, import->reader.path);
 	attempt->error_line = import->error_line == 0 ? 0 :
-		kwj_reader_first_line(&import->reader, import->position.line,
-							  import->error_line, &import->spec.options);
+		kwj_reader_first_line(&import->reader, import->position.line, import->error_line);
 	if (import->error_column[0] != '\0')
 		attempt->error_column = MemoryContextStrdup(context, import->error_column);
+}
+
+/* Returns what to do about an error of COPY that people meet often, or NULL. */
+static char *
+hint_for(const KwjImport *import, const ErrorData *edata)
+{
+	if (edata->message_id != NULL &&
+		strcmp(edata->message_id, "extra data after last expected column") == 0 &&
+		!import->spec.options.trailing_delimiter)
+		return "If each record ends with a delimiter, type WITH trailing_delimiter.";
+	return NULL;
 }
 
 /*
@@ -254,7 +262,7 @@ tell_place(const KwjImport *import)
  * quote a field that is as long as the file, and the server's log should get no more of it, either.
  */
 static void
-rethrow_clipped(MemoryContext context)
+rethrow_clipped(const KwjImport *import, MemoryContext context)
 {
 	ErrorData  *edata;
 
@@ -263,7 +271,7 @@ rethrow_clipped(MemoryContext context)
 	FlushErrorState();
 	edata->message = (char *) kwj_clip_text(edata->message);
 	edata->detail = (char *) kwj_clip_text(edata->detail);
-	edata->hint = (char *) kwj_clip_text(edata->hint);
+	edata->hint = edata->hint ? (char *) kwj_clip_text(edata->hint) : hint_for(import, edata);
 	edata->context = (char *) kwj_clip_text(edata->context);
 	ReThrowError(edata);
 }
@@ -333,7 +341,8 @@ static void
 copy_piece_by_statement(KwjImport *import)
 {
 	import->rows += kwj_import_copy_by_statement(import->rel, columns_of_file(import),
-												 &import->spec.options, &import->reader);
+												 kwj_import_copy_options(&import->spec.options, import->columns),
+												 &import->reader);
 }
 
 /* Runs COPY on what the reader gives. */
@@ -345,7 +354,7 @@ copy_piece(KwjImport *import)
 
 	copy = BeginCopyFrom(import->pstate, import->rel, NULL, NULL, false,
 						 kwj_reader_source, columns_of_file(import),
-						 kwj_import_copy_options(&import->spec.options));
+						 kwj_import_copy_options(&import->spec.options, import->columns));
 	import->copy = copy;
 	copy->eol_type = copy_line_end(position->line_end);
 	copy->cur_lineno = position->line;
@@ -359,6 +368,15 @@ copy_piece(KwjImport *import)
 	position->line = copy->cur_lineno - 1;
 	import->copy = NULL;
 	EndCopyFrom(copy);
+}
+
+/* Returns how the file is recognized that a checksum was compared with; NULL: there is none. */
+static const KwjSourceIdentity *
+expected_identity(const KwjImport *import)
+{
+	const KwjSourceIdentity *checked = import->checked ? &import->checked[import->position.file] : NULL;
+
+	return checked != NULL && checked->inode != 0 ? checked : NULL;
 }
 
 /*
@@ -378,6 +396,7 @@ import_piece(KwjImport *import, int64 bytes)
 	import->marker_line = 0;	/* an earlier piece may have failed because of a marker */
 	reader->on_piece = on_piece;
 	reader->arg = import;
+	reader->expected = expected_identity(import);
 	remark = kwj_reader_open(reader, list_nth(import->spec.files, position->file),
 							 position, &import->spec.options, bytes,
 							 position->file == import->end.file ? &import->end : NULL);
@@ -401,7 +420,7 @@ import_piece(KwjImport *import, int64 bytes)
 		PG_CATCH();
 		{
 			tell_place(import);
-			rethrow_clipped(context);
+			rethrow_clipped(import, context);
 		}
 		PG_END_TRY();
 		kwj_reader_set_source(NULL);
@@ -471,7 +490,7 @@ import_pieces(void *arg)
 		import->batch_bytes += done;
 		left -= done;
 		next_command();
-		if (!import->in_one_batch && (is_to_stop() || kwj_pace_is_over(&import->pace)))
+		if (!import->in_one_batch && (kwj_import_is_to_stop() || kwj_pace_is_over(&import->pace)))
 			break;
 	}
 

@@ -34,6 +34,8 @@ typedef struct KwjImport
 	KwjStorageMap storage;
 	KwjCreated	created;		/* what the job has created, if it creates its target */
 	KwjPace		pace;
+	KwjSourceIdentity *checked; /* of each file; inode 0: not known; NULL: of none (verify.h) */
+	bool		all_checked;	/* this process has compared all files that it may begin */
 	bool		in_one_batch;	/* no time, size or request ends a batch, only the end of the input */
 	bool		quiet;			/* no remark about skipped lines is to be made */
 
@@ -82,6 +84,12 @@ extern void kwj_import_set_piece(KwjImport *import, const KwjPiece *piece);
 
 /* Returns how many bytes of the import, or of the piece, are done, as they are stored. */
 extern int64 kwj_import_bytes_done(const KwjImport *import);
+
+/*
+ * Returns whether the work is to end early: for a PAUSE, or a stop of the server. A CANCEL mostly does
+ * not come so far, because the coordinator interrupts the work at once.
+ */
+extern bool kwj_import_is_to_stop(void);
 
 /* Returns whether the position is at the end. */
 extern bool kwj_import_is_done(const KwjImport *import);

@@ -169,7 +169,7 @@ append_value(StringInfo text, Node *value)
 
 /* Returns the text of the statement. */
 static char *
-statement_text(Relation rel, const List *columns, const KwjImportOptions *options)
+statement_text(Relation rel, const List *columns, const List *options)
 {
 	const char *separator = " (";
 	StringInfoData text;
@@ -184,7 +184,7 @@ statement_text(Relation rel, const List *columns, const KwjImportOptions *option
 	}
 	appendStringInfoString(&text, ") FROM STDIN");
 	separator = " (";
-	foreach(lc, kwj_import_copy_options(options))
+	foreach(lc, options)
 	{
 		const DefElem *option = lfirst(lc);
 
@@ -247,8 +247,7 @@ run(const char *text, PlannedStmt *statement, FILE *file)
 }
 
 uint64
-kwj_import_copy_by_statement(Relation rel, List *columns, const KwjImportOptions *options,
-							 KwjImportReader *reader)
+kwj_import_copy_by_statement(Relation rel, List *columns, List *options, KwjImportReader *reader)
 {
 	Stream		stream = {.reader = reader, .context = CurrentMemoryContext};
 	char	   *text = statement_text(rel, columns, options);

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
 #include "type/import/contents.h"
 
 typedef struct Kind
@@ -105,8 +106,21 @@ refuse_encoding(const char *path, const char *name, const char *command)
 	ereport(ERROR,
 			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			errmsg("file \"%s\" is encoded in %s", path, name),
-			errdetail("IMPORT reads text files in UTF-8."),
+			errdetail("IMPORT reads files in the encodings that PostgreSQL has."),
 			errhint("Convert it first: %s", command));
+}
+
+/* The mark says that the text is in UTF-8. */
+static void
+check_marked(const char *path, int charset)
+{
+	if (charset == PG_UTF8 || charset == PG_SQL_ASCII)
+		return;
+	ereport(ERROR,
+			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("file \"%s\" is encoded in UTF-8", path),
+			errdetail("It begins with a byte order mark, but is to be read as %s.", pg_encoding_to_char(charset)),
+			errhint("Leave the option charset out for this file."));
 }
 
 static void
@@ -135,8 +149,11 @@ check_kind(const char *path, const char *head, ssize_t n)
 }
 
 int64
-kwj_import_check_contents(const char *path, const char *head, size_t n)
+kwj_import_check_contents(const char *path, const char *head, size_t n, int charset)
 {
 	check_kind(path, head, n);
-	return n >= 3 && memcmp(head, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+	if (n < 3 || memcmp(head, "\xef\xbb\xbf", 3) != 0)
+		return 0;
+	check_marked(path, charset);
+	return 3;
 }

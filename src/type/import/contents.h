@@ -11,9 +11,10 @@
 #define KWJ_IMPORT_HEAD_SIZE	16
 
 /*
- * Refuses a text whose first n bytes, at most KWJ_IMPORT_HEAD_SIZE, show that it is not UTF-8 text
- * (0A000). path: for messages. Returns where the text begins: after a byte order mark, if there is one.
+ * Refuses a text whose first n bytes, at most KWJ_IMPORT_HEAD_SIZE, show that it is no text in this
+ * encoding (0A000). path: for messages. Returns where the text begins: after a byte order mark, if
+ * there is one.
  */
-extern int64 kwj_import_check_contents(const char *path, const char *head, size_t n);
+extern int64 kwj_import_check_contents(const char *path, const char *head, size_t n, int charset);
 
 #endif

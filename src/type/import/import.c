@@ -27,6 +27,7 @@
 #include "type/import/import.h"
 #include "type/import/parts.h"
 #include "type/import/revert.h"
+#include "type/import/verify.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -106,6 +107,13 @@ begin_import(Execution *execution, KwjAttempt *attempt)
 	}
 }
 
+/* Returns the first file that the job has not opened yet. */
+static int
+first_unopened(const KwjImport *import)
+{
+	return import->position.file + (import->position.opened ? 1 : 0);
+}
+
 static Jsonb *
 checkpoint_state(const KwjImport *import)
 {
@@ -150,6 +158,31 @@ result_of(const KwjImport *import)
 	return kwj_json_parse(psprintf("{\"rows\": " INT64_FORMAT ", \"revert\": \"none\"}", import->rows));
 }
 
+
+/*
+ * Compares the files with the checksums of their manifest, if they have any. Returns a PAUSE or CANCEL
+ * that came before it was through.
+ */
+static KwjRequest
+check_sums(Execution *execution)
+{
+	KwjImport  *import = &execution->import;
+	KwjAttempt *attempt = import->attempt;
+	KwjRequest	request = KWJ_REQUEST_NONE;
+
+	while (request == KWJ_REQUEST_NONE && kwj_import_needs_check(import, first_unopened(import)))
+	{
+		kwj_attempt_begin(attempt);
+		kwj_import_check_may_read_files();
+		if (!kwj_import_check_sums(import, first_unopened(import)))
+			request = kwj_attempt_checkpoint(attempt, checkpoint_state(import), fraction_done(execution),
+											 import->rows, false);
+		else
+			kwj_attempt_end_look(import->storage.context);
+	}
+	return request;
+}
+
 static KwjRequest
 execute_batches(Execution *execution)
 {
@@ -158,7 +191,9 @@ execute_batches(Execution *execution)
 	KwjRequest	request;
 
 	kwj_stop_expect_checkpoint();
-	request = create_target(import);
+	request = check_sums(execution);
+	if (request == KWJ_REQUEST_NONE)
+		request = create_target(import);
 	if (request != KWJ_REQUEST_NONE)
 		return request;
 	for (;;)

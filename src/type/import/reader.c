@@ -179,7 +179,7 @@ pass_header(KwjImportReader *reader, const KwjImportOptions *options)
 
 /* Returns where the text begins, after a look at its first bytes. */
 static int64
-begin_of_text(const KwjImportReader *reader)
+begin_of_text(const KwjImportReader *reader, int charset)
 {
 	char		head[KWJ_IMPORT_HEAD_SIZE];
 	size_t		n = 0;
@@ -187,7 +187,7 @@ begin_of_text(const KwjImportReader *reader)
 
 	while (n < sizeof(head) && (got = read_text(reader, head + n, sizeof(head) - n, n)) > 0)
 		n += got;
-	return kwj_import_check_contents(reader->path, head, n);
+	return kwj_import_check_contents(reader->path, head, n, charset);
 }
 
 /*
@@ -202,7 +202,7 @@ begin_file(KwjImportReader *reader, const KwjImportOptions *options, int64 limit
 
 	position->opened = true;
 	position->identity = reader->source->identity;
-	position->offset = begin_of_text(reader);
+	position->offset = begin_of_text(reader, options->charset);
 	kwj_skip_init(&skip, options);
 	skip_lines(reader, &skip, limit);
 	if (options->header != KWJ_IMPORT_HEADER_NONE && !kwj_reader_at_end(reader))
@@ -217,7 +217,7 @@ static void
 read_header(KwjImportReader *reader, const KwjImportOptions *options)
 {
 	KwjImportPosition start = {0};
-	KwjImportReader again = {.path = reader->path, .source = reader->source, .position = &start};
+	KwjImportReader again = {.path = reader->path, .source = reader->source, .position = &start, .options = options};
 
 	(void) begin_file(&again, options, PG_INT64_MAX);
 	reader->order = again.order;
@@ -238,7 +238,7 @@ KwjImportFile
 kwj_import_check_file(const char *location, const KwjImportOptions *options)
 {
 	KwjImportPosition position = {0};
-	KwjImportReader reader = {.position = &position};
+	KwjImportReader reader = {.position = &position, .options = options};
 	KwjImportFile file;
 
 	reader.source = kwj_source_open(location, CurrentMemoryContext);
@@ -286,8 +286,9 @@ kwj_reader_open(KwjImportReader *reader, const char *location,
 	open_source(reader, location);
 	reader->path = reader->source->name;
 	reader->ended = false;
-	kwj_csv_scan_init(&reader->scan, options->enclosed, options->escaped,
-					  position->line_end);
+	reader->options = options;
+	kwj_csv_scan_init(&reader->scan, options, position->line_end);
+	kwj_trailing_init(&reader->trailing, options);
 
 	reader->order = NIL;
 	if (position->opened)
@@ -300,6 +301,8 @@ kwj_reader_open(KwjImportReader *reader, const char *location,
 	{
 		if (end != NULL)
 			check_identity(reader, &end->identity);
+		if (reader->expected != NULL)
+			check_identity(reader, reader->expected);
 		remark = begin_file(reader, options, PG_INT64_MAX);
 		set_line_end(reader);
 	}
@@ -349,15 +352,12 @@ take_bytes(KwjImportReader *reader, const char *p, size_t n)
 	return over + kwj_csv_scan_record(scan, p + over, n - over);
 }
 
-int
-kwj_reader_source(void *buffer, int min, int max)
+/* Reads the next piece of the batch, at most `max` bytes. Returns 0 if there is none. */
+static int
+read_piece(KwjImportReader *reader, char *buffer, int max)
 {
-	KwjImportReader *reader = source;
 	KwjImportPosition *position = reader->position;
 	size_t		n;
-
-	CHECK_FOR_INTERRUPTS();
-	reader->on_piece(reader);
 
 	if (position->offset >= reader->end)
 		n = 0;
@@ -368,14 +368,53 @@ kwj_reader_source(void *buffer, int min, int max)
 		n = read_text(reader, buffer, Min(Min(max, reader->piece), reader->end - position->offset),
 					  position->offset);
 	if (n == 0)
-	{
-		reader->ended = true;
 		return 0;
-	}
 	n = take_bytes(reader, buffer, n);
 	if (kwj_source_needs_one_reader(reader->source) != NULL)
 		kwj_record_lines_add(&reader->lines, buffer, n);
 	advance(reader, n);
+	return n;
+}
+
+/*
+ * As read_piece, but leaves out the delimiters at the ends of records. One that was held back at the
+ * end of the last piece may come before this one.
+ */
+static int
+read_filtered(KwjImportReader *reader, char *buffer, int max)
+{
+	KwjTrailing *trailing = &reader->trailing;
+	int			left;
+
+	/* COPY has room for whole pieces. */
+	Assert(max > 1);
+	do
+	{
+		int			before = kwj_trailing_held(trailing);
+		int			n = read_piece(reader, buffer + before, max - before);
+
+		/* A delimiter that is held at the end of the file is a trailing one. */
+		if (n == 0)
+			return 0;
+		left = kwj_trailing_filter(trailing, buffer, n);
+	} while (left == 0);
+	return left;
+}
+
+int
+kwj_reader_source(void *buffer, int min, int max)
+{
+	KwjImportReader *reader = source;
+	int			n;
+
+	CHECK_FOR_INTERRUPTS();
+	reader->on_piece(reader);
+	if (reader->options->trailing_delimiter)
+		n = read_filtered(reader, buffer, max);
+	else
+		n = read_piece(reader, buffer, max);
+	if (n == 0)
+		reader->ended = true;
 	return n;
 }
 
@@ -455,8 +494,7 @@ kwj_reader_find_end(KwjImportReader *reader, int64 bytes)
  * source is read only if it is a plain file, which needs nothing but the file.
  */
 int64
-kwj_reader_first_line(const KwjImportReader *reader, int64 line_before, int64 line,
-					  const KwjImportOptions *options)
+kwj_reader_first_line(const KwjImportReader *reader, int64 line_before, int64 line)
 {
 	int64		offset = reader->start;
 	KwjRecordLines lines = {0};
@@ -466,7 +504,7 @@ kwj_reader_first_line(const KwjImportReader *reader, int64 line_before, int64 li
 
 	if (kwj_source_needs_one_reader(reader->source) != NULL)
 		return kwj_record_lines_first(&reader->lines, line);
-	kwj_csv_scan_init(&scan, options->enclosed, options->escaped, reader->position->line_end);
+	kwj_csv_scan_init(&scan, reader->options, reader->position->line_end);
 	kwj_record_lines_begin(&lines, &scan, line_before);
 	buffer = palloc(READ_SIZE);
 	while (lines.line < line && (n = kwj_source_try_to_read(reader->source, buffer, READ_SIZE, offset)) > 0)

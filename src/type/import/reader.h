@@ -10,6 +10,7 @@
 #include "type/import/lines.h"
 #include "type/import/options.h"
 #include "type/import/position.h"
+#include "type/import/trailing.h"
 #include "type/source/source.h"
 
 typedef struct KwjImportReader
@@ -18,6 +19,7 @@ typedef struct KwjImportReader
 	KwjSource  *source;			/* stays open after kwj_reader_close, for the next batch; NULL: none */
 	bool		at_end;			/* after kwj_reader_close: all of the file was read */
 	KwjRecordLines lines;		/* of a source that is read once only */
+	const KwjSourceIdentity *expected;	/* of a file that is opened first; NULL: any */
 	const char *path;			/* for messages */
 	KwjImportPosition *position;
 	KwjCsvScan	scan;
@@ -26,6 +28,8 @@ typedef struct KwjImportReader
 	int64		end;			/* the batch ends here at the latest: where a record ends */
 	int			piece;			/* COPY gets at most this many bytes at a time */
 	bool		ended;			/* COPY was told that the input ends */
+	KwjTrailing trailing;		/* used if the options say trailing_delimiter */
+	const KwjImportOptions *options;
 	List	   *order;			/* integers: see kwj_header_order; NIL: the file has no header to match */
 
 	/* Is called before each piece that COPY gets; sets piece, and may lower limit. */
@@ -81,8 +85,7 @@ extern bool kwj_reader_at_end(const KwjImportReader *reader);
  * number of the line before the batch. Reads the batch again from the file, or knows it. Raises no
  * error if it cannot read the file, because the caller is handling another error.
  */
-extern int64 kwj_reader_first_line(const KwjImportReader *reader, int64 line_before,
-								   int64 line, const KwjImportOptions *options);
+extern int64 kwj_reader_first_line(const KwjImportReader *reader, int64 line_before, int64 line);
 
 /*
  * kwj_reader_source is COPY's data source. COPY cannot tell it which reader to use, so the caller

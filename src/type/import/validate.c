@@ -24,6 +24,7 @@
 #include "type/given.h"
 #include "type/import/definition.h"
 #include "type/import/import.h"
+#include "type/import/manifest.h"
 #include "type/import/options.h"
 #include "type/import/patterns.h"
 #include "type/import/reader.h"
@@ -39,20 +40,21 @@
  * read all of them.
  */
 static int64
-check_files(List *files, const KwjImportOptions *options, const char **one_reader)
+check_files(const KwjImportSpec *spec, const char **one_reader)
 {
 	int64		bytes = 0;
 	ListCell   *lc;
 
 	*one_reader = NULL;
-	if (files == NIL)
+	/* A manifest of an empty table has none. */
+	if (spec->files == NIL && spec->checksum == NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("no files to import"),
 				errhint("Give the absolute paths of one or more CSV files on the server."));
-	foreach(lc, files)
+	foreach(lc, spec->files)
 	{
-		KwjImportFile file = kwj_import_check_file(lfirst(lc), options);
+		KwjImportFile file = kwj_import_check_file(lfirst(lc), &spec->options);
 
 		if (file.remark != NULL)
 			ereport(NOTICE,
@@ -104,22 +106,82 @@ set_head(KwjImportSpec *spec, const KwjDefinition *definition, const KwjNewImpor
 		spec->head = psprintf("IMPORT TABLE %s %s", spec->table, kwj_definition_body(definition));
 }
 
+/* Returns the columns that the files of a manifest fill. names: those that the user gave; NIL: none. */
+static List *
+columns_of_manifest(const KwjImportManifest *manifest, const KwjExported *exported, List *names)
+{
+	if (names == NIL || exported->columns == NIL)
+		return names != NIL ? names : exported->columns;
+	if (list_length(names) != list_length(exported->columns))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("the files of the manifest \"%s\" have %d columns, and the IMPORT fills %d",
+					   manifest->path, list_length(exported->columns), list_length(names)),
+				errhint("Name a column for each of theirs, in their order, or leave the columns out: then they are found by their names."));
+	return names;
+}
+
+/* Returns the options that the user has given himself. */
+static List *
+without_options(List *given, List *added)
+{
+	List	   *own = NIL;
+	ListCell   *lc;
+	ListCell   *la;
+
+	foreach(lc, given)
+	{
+		bool		is_own = true;
+
+		foreach(la, added)
+			is_own &= strcmp(((KwjGiven *) lfirst(lc))->name, lfirst(la)) != 0;
+		if (is_own)
+			own = lappend(own, lfirst(lc));
+	}
+	return own;
+}
+
+/* Sets the files of the import, and its description, which names the manifest instead if there is one. */
+static void
+set_files(Checking *checking, const KwjImportManifest *manifest, const KwjExported *exported, List *files,
+		  List *names, List *given)
+{
+	KwjImportSpec *spec = &checking->spec;
+
+	spec->files = manifest ? files : kwj_import_expand_patterns(files);
+	checking->description = kwj_import_description(spec, names, given);
+	if (manifest == NULL)
+		return;
+	spec->files = exported->files;
+	spec->sizes = exported->sizes;
+	spec->checksums = exported->checksums;
+	spec->checksum = manifest->checksum;
+}
+
 /*
  * Makes the specification and the job's description from the arguments, with the files that patterns
- * match, and checks all but the files. definition: what has created the target just now, to try it; NULL:
- * the target was there before. Returns the target, open and locked.
+ * match or that a manifest names, and checks all but the files. definition: what has created the target
+ * just now, to try it; NULL: the target was there before. Returns the target, open and locked.
  */
 static Relation
 read_spec(Checking *checking, const KwjDefinition *definition)
 {
 	const KwjNewImport *new = checking->new;
 	KwjImportSpec *spec = &checking->spec;
+	List	   *files = kwj_array_texts(new->files, "file of an IMPORT must not be NULL");
+	KwjImportManifest *manifest = kwj_import_find_manifest(files);
+	KwjExported *exported = NULL;
+	Jsonb	   *options = new->options;
+	List	   *added = NIL;
 	List	   *given;
 	List	   *names;
+	List	   *filled;
 	Relation	rel;
 
-	kwj_import_read_options(new->options, &spec->options, &given);
-	names = kwj_array_texts(new->columns, "column of an IMPORT must not be NULL");
+	if (manifest != NULL)
+		options = kwj_import_manifest_options(manifest, options, &added);
+	kwj_import_read_options(options, &spec->options, &given);
+	names = filled = kwj_array_texts(new->columns, "column of an IMPORT must not be NULL");
 	if (new->columns != NULL && names == NIL)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -127,20 +189,26 @@ read_spec(Checking *checking, const KwjDefinition *definition)
 				errhint("Leave the columns out to import into all of them."));
 
 	rel = kwj_import_lock_target(spec->target, NULL);
+	if (manifest != NULL)
+	{
+		exported = kwj_import_exported(manifest, get_namespace_name(RelationGetNamespace(rel)),
+									   RelationGetRelationName(rel));
+		filled = columns_of_manifest(manifest, exported, names);
+	}
 	spec->table = kwj_qualified_name(rel);
-	checking->numbers = kwj_import_column_numbers(rel, names);
+	checking->numbers = kwj_import_column_numbers(rel, filled);
 	/* The columns of a table that does not exist yet have no numbers. */
-	spec->numbers = names == NIL && definition == NULL ? checking->numbers : NIL;
+	spec->numbers = filled == NIL && definition == NULL ? checking->numbers : NIL;
 	spec->columns = kwj_import_column_names(rel, checking->numbers, NIL);
 	spec->options.fields = list_length(checking->numbers);
 	spec->options.names = spec->columns;
-	spec->files = kwj_import_expand_patterns(kwj_array_texts(new->files, "file of an IMPORT must not be NULL"));
+	kwj_import_read_column_options(&spec->options, given);
 	if (definition != NULL)
 	{
 		spec->schema = get_namespace_name(RelationGetNamespace(rel));
 		set_head(spec, definition, new);
 	}
-	checking->description = kwj_import_description(spec, names, given);
+	set_files(checking, manifest, exported, files, names, without_options(given, added));
 	return rel;
 }
 
@@ -173,7 +241,7 @@ check_target(Checking *checking, const KwjDefinition *definition)
 	if (definition == NULL || spec->files != NIL)
 	{
 		const char *one_reader;
-		int64		bytes = check_files(spec->files, &spec->options, &one_reader);
+		int64		bytes = check_files(spec, &one_reader);
 
 		choose_workers(&spec->options, bytes, one_reader);
 	}

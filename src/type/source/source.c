@@ -142,6 +142,16 @@ kwj_source_read(KwjSource *source, char *buffer, size_t size, int64 offset)
 }
 
 size_t
+kwj_source_read_stored(KwjSource *source, char *buffer, size_t size, int64 offset)
+{
+	MemoryContext caller = MemoryContextSwitchTo(source->context);
+	size_t		n = source->kind->read(source, buffer, size, offset);
+
+	MemoryContextSwitchTo(caller);
+	return n;
+}
+
+size_t
 kwj_source_try_to_read(KwjSource *source, char *buffer, size_t size, int64 offset)
 {
 	Assert(kwj_source_needs_one_reader(source) == NULL);

@@ -64,8 +64,11 @@ extern void kwj_source_close(KwjSource *source);
  */
 extern size_t kwj_source_read(KwjSource *source, char *buffer, size_t size, int64 offset);
 
+/* Reads bytes as they are stored, not the text. */
+extern size_t kwj_source_read_stored(KwjSource *source, char *buffer, size_t size, int64 offset);
+
 /*
- * The same for a source that several may read, and without an error: returns 0 if it cannot read. It may
+ * As kwj_source_read, for a source that several may read, and without an error: returns 0 if it cannot read. It may
  * be called while another error is handled.
  */
 extern size_t kwj_source_try_to_read(KwjSource *source, char *buffer, size_t size, int64 offset);
