@@ -166,6 +166,19 @@ sql('CREATE TABLE turned (extra integer DEFAULT 7, t text, n integer)');
 	is(result_as($node, 'postgres', "IMPORT INTO one CSV DATA ('$plain/manifest.json')"), '42703', 'a column that the table lacks');
 }
 
+# Another encoding
+{
+	sql("CREATE TABLE letters (a text); INSERT INTO letters VALUES (U&'\\00e4\\00f6,\\00df'), (NULL), ('')");
+	my $dir = export("charset = 'LATIN1', nullas = 'NULL'", 'TABLE letters');
+	like(slurp_file("$dir/n1.0.csv"), qr/\xe4\xf6,\xdf/, 'LATIN1 in the file');
+	sql('CREATE TABLE came (a text)');
+	my $job = sql("SELECT kwjobs.import('came', ARRAY['$dir/manifest.json'])");
+	ends_with($job, qr/^succeeded\|.*\|3$/, '... comes back by the manifest');
+	is(sql('SELECT count(*) FROM (TABLE came EXCEPT ALL TABLE letters) AS x'), '0', '... identical');
+	like(said($node, "SELECT kwjobs.import('came', ARRAY['$dir/manifest.json'], NULL, '{\"encoding\": \"UTF8\"}')"),
+		qr/^ERROR:  IMPORT option "charset" contradicts the manifest/, 'another encoding than that of the manifest');
+}
+
 # A query has no names of columns; a table may be empty; a database has several tables.
 {
 	my $dir = export('', q(SELECT 1 AS x, 'row 1'));
