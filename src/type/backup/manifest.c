@@ -185,6 +185,7 @@ manifest_text(const KwjManifest *manifest)
 	append_text(&json, "lc_ctype", manifest->ctype);
 	append_text(&json, "locale_provider", manifest->provider);
 	append_text(&json, "locale", manifest->locale);
+	append_text(&json, "verified", manifest->verified);
 	append_text(&json, "created", manifest->created);
 	appendStringInfo(&json, "  \"bytes\": " INT64_FORMAT ",\n  \"files\": [\n", manifest->bytes);
 	foreach(lc, manifest->files)
@@ -360,6 +361,15 @@ read_lists(KwjManifest *manifest, const KwjDirectory *directory, JsonbContainer 
 		manifest->files = lappend(manifest->files, read_file(directory, lfirst(lc)));
 }
 
+/* The first manifests did not have this. */
+static char *
+verified_of(const KwjDirectory *directory, JsonbContainer *root)
+{
+	if (getKeyJsonValueFromContainer(root, "verified", strlen("verified"), NULL) == NULL)
+		return KWJ_VERIFIED_READ;
+	return text_of(directory, root, "verified");
+}
+
 KwjManifest *
 kwj_manifest_read(const KwjDirectory *directory)
 {
@@ -388,6 +398,7 @@ kwj_manifest_read(const KwjDirectory *directory)
 	manifest->ctype = text_of(directory, root, "lc_ctype");
 	manifest->provider = text_of(directory, root, "locale_provider");
 	manifest->locale = text_of(directory, root, "locale");
+	manifest->verified = verified_of(directory, root);
 	manifest->created = text_of(directory, root, "created");
 	manifest->bytes = number_of(directory, root, "bytes");
 	read_lists(manifest, directory, root);
