@@ -166,7 +166,7 @@ CREATE INDEX ON own.gated (own.gate(n));
 EOC
 foreach my $end ('cancel', 'pause', 'worker', 'pg_restore', 'stop')
 {
-	my $start = close_gates($node, 4940);
+	my $start = close_gates($node, 4945);
 	$job = create("BACKUP DATABASE shop TO '$place/$end'", "run_as = 'saver'", $end eq 'pg_restore' ? "max_attempts = '1'" : ());
 	wait_at_gate($node, $job);
 	my $gate = $node->background_psql('postgres');

@@ -26,7 +26,8 @@
  *     4936  coordinator   has looked when the last job ended, before it leaves (coordinator/leave.c)
  *     4937  session       knows how a job of another database stands, before it sleeps
  *                                                                               (lifecycle/wait.c)
- *     4940  worker        of a BACKUP, before it verifies it by a restore     (type/backup/verify.c)
+ *     4940  worker        of an IMPORT, has created its table, before the commit (type/import/batch.c)
+ *     4945  worker        of a BACKUP, before it verifies it by a restore     (type/backup/verify.c)
  *
  * And these are the faults, which happen while a session has the lock:
  *

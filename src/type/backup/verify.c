@@ -156,7 +156,7 @@ open_scratch(Verification *v)
 	const KwjVerify *verify = v->verify;
 
 	kwj_attempt_begin(verify->attempt);
-	kwj_test_gate(4940);
+	kwj_test_gate(4945);
 	MemoryContextSwitchTo(verify->context);
 	v->owner = GetUserNameFromId(verify->attempt->owner, false);
 	v->is_superuser = superuser_arg(verify->attempt->owner);
