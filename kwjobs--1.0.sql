@@ -1691,7 +1691,7 @@ COMMENT ON PROCEDURE kwjobs.restore_and_wait(text, text[], text, jsonb, bigint, 
 CREATE FUNCTION kwjobs.show_backup(
     directory text, OUT database text, OUT tables text[], OUT created timestamptz,
     OUT server_version text, OUT files integer, OUT bytes bigint, OUT checksums_right boolean,
-    OUT problem text)
+    OUT problem text, OUT verified text)
 RETURNS SETOF record LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_show_backup';
 COMMENT ON FUNCTION kwjobs.show_backup(text) IS
@@ -2368,7 +2368,7 @@ COMMENT ON PROCEDURE pg_catalog.kwjobs_restore_and_wait(text, text[], text, json
 CREATE FUNCTION pg_catalog.kwjobs_show_backup(
     directory text, OUT database text, OUT tables text[], OUT created timestamptz,
     OUT server_version text, OUT files integer, OUT bytes bigint, OUT checksums_right boolean,
-    OUT problem text)
+    OUT problem text, OUT verified text)
 RETURNS SETOF record LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_show_backup';
 COMMENT ON FUNCTION pg_catalog.kwjobs_show_backup(text) IS

@@ -41,7 +41,7 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 # A crash before the commit, and after it.
 {
 	create_schedule($node, 'crash', '0 * * * *');
-	my $gate = close_gates($node, 4951);
+	my $gate = close_gates($node, 4961);
 	set_clock_only('2030-01-01 01:00');
 	wait_at_gates($node, 1);
 	is(due_times($node, 'crash'), '', 'the job is created, and not committed');
@@ -53,12 +53,12 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 	# Behind the commit, before the pass that would claim the job.
 	$gate = close_gates($node, 4903);
 	wait_at_gates($node, 1) if sql('SELECT pg_reload_conf()');
-	$gate->query_safe('SELECT pg_advisory_lock(4951)');
+	$gate->query_safe('SELECT pg_advisory_lock(4961)');
 	$gate->query_safe('SELECT pg_advisory_unlock(4903)');
 	set_clock_only('2030-01-01 02:00');
 	wait_at_gates($node, 1);
 	$gate->query_safe('SELECT pg_advisory_lock(4903)');
-	$gate->query_safe('SELECT pg_advisory_unlock(4951)');
+	$gate->query_safe('SELECT pg_advisory_unlock(4961)');
 	wait_query($node, q{SELECT count(*) = 2 FROM kwdb_internal.due_times WHERE schedule = 'crash'});
 	kill_coordinator($gate);
 	wait_query($node, q{SELECT count(*) >= 2 FROM runs});
@@ -72,7 +72,7 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 # The end of a run is noted once.
 {
 	create_schedule($node, 'ends', '0 * * * *', undef, 'SELECT 1 / 0');
-	my $gate = close_gates($node, 4952);
+	my $gate = close_gates($node, 4962);
 	set_clock_only('2030-01-01 03:00');
 	wait_at_gates($node, 1);
 	kill_coordinator($gate);

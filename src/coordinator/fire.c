@@ -158,7 +158,7 @@ act_on_batch(void *arg)
 
 	if (!begin_step())
 		return;
-	kwj_test_gate(4950);
+	kwj_test_gate(4960);
 	transaction = MemoryContextSwitchTo(step->scratch);
 	step->due = kwj_store_schedules_due(step->now, kwj_scheduler_batch > 0 ? kwj_scheduler_batch : BATCH,
 										list_set_aside());
@@ -166,7 +166,7 @@ act_on_batch(void *arg)
 	for (int i = 0; i < step->due.n; i++)
 		act_on(step->due.ids[i], step->now);
 	step->next = kwj_store_schedules_next(behind);
-	kwj_test_gate(4951);
+	kwj_test_gate(4961);
 }
 
 static void
@@ -341,7 +341,7 @@ note_ends(void *arg)
 	transaction = MemoryContextSwitchTo(step->scratch);
 	step->ended = kwj_store_ended_runs(&place, RUNS_STEP);
 	MemoryContextSwitchTo(transaction);
-	kwj_test_gate(4952);
+	kwj_test_gate(4962);
 	foreach(lc, step->ended)
 		note_end_of(lfirst(lc), step->now);
 }
