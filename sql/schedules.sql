@@ -1,5 +1,5 @@
 -- Schedules: what can be typed, what is refused, and what the rows say. None of these is due before 2099;
--- t/160_schedules.pl has what happens when one is.
+-- t/180_schedules.pl has what happens when one is.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS kwjobs;
 RESET client_min_messages;

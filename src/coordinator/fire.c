@@ -22,7 +22,7 @@
 #include "postgres.h"
 
 #include "coordinator/fire.h"
-#include "job/clock.h"
+#include "job/schedule_clock.h"
 #include "job/isolate.h"
 #include "job/test_gate.h"
 #include "lifecycle/due_times.h"

@@ -17,7 +17,7 @@
 #include "fmgr.h"
 #include "function/args.h"
 #include "function/rows.h"
-#include "job/clock.h"
+#include "job/schedule_clock.h"
 #include "job/json.h"
 #include "lifecycle/bounds.h"
 #include "lifecycle/due_times.h"

@@ -17,7 +17,7 @@
 #include "postgres.h"
 
 #include "job/clip.h"
-#include "job/clock.h"
+#include "job/schedule_clock.h"
 #include "lifecycle/bounds.h"
 #include "lifecycle/control_log.h"
 #include "lifecycle/due_times.h"

@@ -1,12 +1,12 @@
 /*
- * src/job/clock.h
+ * src/job/schedule_clock.h
  *	  The clock by which schedules are due.
  *
- * It is the server's clock. In a build for tests, kwjobs.test_clock may stop it at an instant, so that
+ * It is the server's clock. In a build for tests, kwjobs.test_schedule_clock may stop it at an instant, so that
  * a test need not wait until a schedule is due.
  */
-#ifndef KWJ_JOB_CLOCK_H
-#define KWJ_JOB_CLOCK_H
+#ifndef KWJ_JOB_SCHEDULE_CLOCK_H
+#define KWJ_JOB_SCHEDULE_CLOCK_H
 
 #include "kwjobs.h"
 #include "utils/timestamp.h"

@@ -11,10 +11,10 @@ use Test::More;
 my $node = new_node('schedules', <<'EOF');
 timezone = 'UTC'
 kwjobs.coordinator_idle_timeout = -1
-kwjobs.test_clock = 1893456000	# 2030-01-01 00:00:00 UTC
+kwjobs.test_schedule_clock = 1893456000	# 2030-01-01 00:00:00 UTC
 EOF
 sub sql { my ($query) = @_; return $node->safe_psql('postgres', $query) }
-sub clock { my ($time) = @_; set_clock($node, $time); return }
+sub clock { my ($time) = @_; stop_clock($node, $time); return }
 
 sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())');
 
