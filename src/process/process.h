@@ -47,7 +47,8 @@ extern bool kwj_process_lock_extension(void);
 
 /*
  * Sleeps until the latch is set or the time has come (DT_NOEND: for ever); then handles interrupts
- * and a reload. Exits if the postmaster is dead.
+ * and a reload. Exits if the postmaster is dead. If somebody sets the clock, this function notices
+ * within a minute: it sleeps on until the same time, and returns if the clock was set back.
  */
 extern void kwj_process_wait(TimestampTz until);
 
