@@ -22,6 +22,8 @@
 
 #include "postgres.h"
 
+#include "job/clock.h"
+
 #define KWJ_EXTENSION	"kwjobs"
 #define KWJ_LIBRARY		"kwjobs"
 

@@ -286,6 +286,7 @@ define_server_settings(void)
 int			kwj_silence_ms;
 int			kwj_longest_ask_ms;
 double		kwj_test_schedule_clock;
+int			kwj_test_clock;
 
 static void
 define_test_settings(void)
@@ -296,6 +297,8 @@ define_test_settings(void)
 							&kwj_longest_ask_ms, 60000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomRealVariable("kwjobs.test_schedule_clock", "For tests: see kwjobs.h.", NULL, &kwj_test_schedule_clock,
 							 0, 0, 4e9, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.test_clock", "For tests: see job/clock.h.", NULL, &kwj_test_clock,
+							0, 0, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
 }
 #endif
 
