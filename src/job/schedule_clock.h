@@ -2,8 +2,9 @@
  * src/job/schedule_clock.h
  *	  The clock by which schedules are due.
  *
- * It is the server's clock. In a build for tests, kwjobs.test_schedule_clock may stop it at an instant, so that
- * a test need not wait until a schedule is due.
+ * It is the clock of all processes (job/clock.h). In a build for tests, kwjobs.test_schedule_clock may
+ * stop it at an instant: then exactly what is due by that instant has been due, and a test need not
+ * wait for it.
  */
 #ifndef KWJ_JOB_SCHEDULE_CLOCK_H
 #define KWJ_JOB_SCHEDULE_CLOCK_H
