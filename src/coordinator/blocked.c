@@ -3,7 +3,7 @@
  *	  The coordinator waits until it may write to kwjobs.job.
  *
  * Process: coordinator, outside a transaction: after a pass that could not have the lock (coordinator.c),
- * and before it goes job by job (singly.c). CREATE INDEX and REINDEX of kwjobs.job, and LOCK TABLE, keep all who
+ * before it goes job by job (singly.c), and before it acts on schedules that are due (fire.c). CREATE INDEX and REINDEX of kwjobs.job, and LOCK TABLE, keep all who
  * write to it waiting, for as long as they take. No job can begin or end meanwhile, but jobs can be
  * read, so this process goes on to answer sessions of other databases:
  *
