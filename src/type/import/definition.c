@@ -250,6 +250,36 @@ kwj_definition_parse(const char *text)
 	return definition;
 }
 
+/* Returns what follows the word, and the blanks behind it, if the text begins with the word; else NULL. */
+static const char *
+after_word(const char *text, const char *word)
+{
+	size_t		length = strlen(word);
+
+	if (text == NULL || pg_strncasecmp(text, word, length) != 0)
+		return NULL;
+	return text + length + strspn(text + length, " \t");
+}
+
+/* Returns where a line SET client_encoding = 'name' of the text has the name; NULL: there is no such line. */
+static const char *
+find_encoding(const char *text)
+{
+	for (const char *line = text; line != NULL; line = strchr(line, '\n'))
+	{
+		const char *name;
+
+		line += *line == '\n';
+		name = after_word(after_word(line + strspn(line, " \t"), "SET"), "client_encoding");
+		if (name != NULL && *name == '=')
+			return name + 1 + strspn(name + 1, " \t'\"");
+		name = after_word(name, "TO");
+		if (name != NULL)
+			return name + strspn(name, "'\"");
+	}
+	return NULL;
+}
+
 /*
  * Returns the encoding that a line SET client_encoding = 'name' of the text says. Names of encodings and
  * this line are ASCII, whatever the rest is in.
@@ -257,16 +287,13 @@ kwj_definition_parse(const char *text)
 static int
 encoding_of(const char *text)
 {
-	static const char set[] = "SET client_encoding";
-	const char *at = strstr(text, set);
+	const char *at = find_encoding(text);
 	char		name[64];
 	int			encoding;
 	size_t		length;
 
-	if (at == NULL || (at > text && at[-1] != '\n'))
+	if (at == NULL)
 		return PG_UTF8;
-	at += strlen(set);
-	at += strspn(at, " =TO'");
 	length = strspn(at, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
 	strlcpy(name, at, Min(length + 1, sizeof(name)));
 	encoding = pg_char_to_encoding(name);
@@ -284,7 +311,7 @@ kwj_definition_read_file(const char *path)
 	char	   *clean = kwj_directory_check_path("IMPORT", kwj_directory_parent(path));
 	const char *name = strrchr(path, '/');
 	KwjDirectory *directory = kwj_directory_open("IMPORT", clean, false);
-	char	   *text = kwj_file_read_in(directory, name ? name + 1 : path);
+	char	   *text = kwj_file_read_in(directory, name ? name + 1 : path, MOST_BYTES);
 
 	kwj_directory_close(directory);
 	if (text == NULL)
@@ -292,6 +319,9 @@ kwj_definition_read_file(const char *path)
 				errcode(ERRCODE_UNDEFINED_FILE),
 				errmsg("file \"%s\" does not exist", path),
 				errhint("Give the absolute path of a file on the server that has the CREATE TABLE statement."));
+	/* psql leaves out a byte order mark, too. */
+	if (strncmp(text, "\xef\xbb\xbf", 3) == 0)
+		text += 3;
 	return pg_any_to_server(text, strlen(text), encoding_of(text));
 }
 
