@@ -242,7 +242,7 @@ task_text(const Task *task)
 static List *
 read_list(List *files, const KwjDirectory *in, int worker)
 {
-	char	   *text = kwj_file_read_in(in, list_name(worker), MaxAllocSize);
+	char	   *text = kwj_file_read_in(in, list_name(worker));
 	char	   *rest = text;
 
 	if (text == NULL)

@@ -25,7 +25,6 @@
 #include "mb/pg_wchar.h"
 #include "type/export/stage.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 
 /* How many of the names in a directory that is not empty an error lists. */
 #define SHOWN_NAMES		3
@@ -123,7 +122,7 @@ kwj_stage_finish(const KwjDirectory *directory, int64 job_id)
 static Jsonb *
 read_manifest(const KwjDirectory *directory, int64 job_id)
 {
-	char	   *text = kwj_file_read_in(directory, KWJ_MANIFEST, MaxAllocSize);
+	char	   *text = kwj_file_read_in(directory, KWJ_MANIFEST);
 	char	   *start = psprintf("{\"kwjobs_export\": 1, \"job_id\": \"" INT64_FORMAT "\",", job_id);
 
 	/* Only what this job has written is parsed: anything else may not even be JSON. */

@@ -693,17 +693,12 @@ kwj_file_open_in(const KwjDirectory *directory, const char *name, int flags)
 	(void) umask(mask);
 	if (file->fd < 0)
 	{
-		bool		is_link = errno == ELOOP;
-
-		ReleaseExternalFD();	/* never changes errno */
+		ReleaseExternalFD();
 		if (errno == ENOENT && !(flags & O_CREAT))
 			return file;
 		ereport(ERROR,
 				errcode_for_file_access(),
 				errmsg("could not open file \"%s/%s\": %m", directory->path, name),
-				is_link ? errhint("It is a symbolic link: give the path to which it leads.") :
-				(flags & O_ACCMODE) == O_RDONLY ?
-				errhint("The operating system user of the server must be able to read it.") :
 				errhint("Do not change the directory while a job writes to it."));
 	}
 	file->close.func = close_file;
@@ -764,38 +759,10 @@ kwj_file_write(const KwjOpenFile *file, const char *data, size_t size, const cha
 	}
 }
 
-/* A pipe or a device may have no end, and an open of it may have an effect. A link is refused by the open. */
-static void
-refuse_special_file(const KwjDirectory *directory, const char *name, const struct stat *st)
-{
-	if (S_ISREG(st->st_mode) || S_ISLNK(st->st_mode))
-		return;
-	ereport(ERROR,
-			errcode(ERRCODE_WRONG_OBJECT_TYPE),
-			errmsg("\"%s/%s\" is not a regular file", directory->path, name),
-			errhint("Give the absolute path of a file on the server."));
-}
-
-/* Opens a regular file to read it; fd -1: it does not exist. */
-static KwjOpenFile *
-open_regular(const KwjDirectory *directory, const char *name)
-{
-	struct stat st;
-	KwjOpenFile *file;
-
-	if (fstatat(directory->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		refuse_special_file(directory, name, &st);
-	file = kwj_file_open_in(directory, name, O_RDONLY | O_NONBLOCK);
-	/* Somebody may have put something else in its place since the look. */
-	if (file->fd >= 0 && fstat(file->fd, &st) == 0)
-		refuse_special_file(directory, name, &st);
-	return file;
-}
-
 char *
-kwj_file_read_in(const KwjDirectory *directory, const char *name, size_t most)
+kwj_file_read_in(const KwjDirectory *directory, const char *name)
 {
-	KwjOpenFile *file = open_regular(directory, name);
+	KwjOpenFile *file = kwj_file_open_in(directory, name, O_RDONLY | O_NONBLOCK);
 	StringInfoData text;
 	ssize_t		n;
 
@@ -804,7 +771,6 @@ kwj_file_read_in(const KwjDirectory *directory, const char *name, size_t most)
 	initStringInfo(&text);
 	do
 	{
-		CHECK_FOR_INTERRUPTS();
 		enlargeStringInfo(&text, READ_SIZE);
 		n = read(file->fd, text.data + text.len, READ_SIZE);
 		if (n < 0 && errno == EINTR)
@@ -815,19 +781,8 @@ kwj_file_read_in(const KwjDirectory *directory, const char *name, size_t most)
 					errmsg("could not read file \"%s/%s\": %m", directory->path, name));
 		text.len += n;
 		text.data[text.len] = '\0';
-		if ((size_t) text.len > most)
-			ereport(ERROR,
-					errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					errmsg("file \"%s/%s\" is longer than %zu bytes", directory->path, name, most),
-					errhint("It seems to be another file than the one that was meant."));
 	} while (n != 0);
 	kwj_file_close(file, name);
-	if (strlen(text.data) != text.len)
-		ereport(ERROR,
-				errcode(ERRCODE_UNTRANSLATABLE_CHARACTER),
-				errmsg("file \"%s/%s\" has a zero byte, so it is no text in an encoding of PostgreSQL",
-					   directory->path, name),
-				errhint("If it is in UTF-16, convert it first, for instance with iconv -f UTF-16 -t UTF-8."));
 	return text.data;
 }
 

@@ -112,11 +112,10 @@ typedef struct KwjOpenFile
 extern KwjOpenFile *kwj_file_open_in(const KwjDirectory *directory, const char *name, int flags);
 
 /*
- * Returns the text in a regular file of the directory, palloc'd, with a NUL behind it; NULL if there is
- * no such file. Errors: of the file system; 42809 for another kind of file; 54000 if it has more than
- * `most` bytes; 22P05 if one of them is zero.
+ * Returns what is in a file of the directory, palloc'd, with a NUL behind it; NULL if there is no such
+ * file. Errors: of the file system.
  */
-extern char *kwj_file_read_in(const KwjDirectory *directory, const char *name, size_t most);
+extern char *kwj_file_read_in(const KwjDirectory *directory, const char *name);
 
 /* Closes the file. Errors: of the file system; name is for them. */
 extern void kwj_file_close(KwjOpenFile *file, const char *name);
