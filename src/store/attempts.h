@@ -32,6 +32,12 @@ extern KwjRequest kwj_store_checkpoint(int64 job_id, int32 attempt, Jsonb *state
 									   FullTransactionId xid);
 
 /*
+ * Record another transaction of which a revert has to remove the rows. piece: as for
+ * kwj_store_written.
+ */
+extern void kwj_store_note_transaction(int64 job_id, FullTransactionId xid, int64 piece);
+
+/*
  * Finish a checkpoint of a job or of a piece, after the caller has tried to write its row. written:
  * the row was written; false if it belongs to another attempt by now, which raises 55000. xid,
  * result and errors: see kwj_store_checkpoint. piece: KWJ_NO_PIECE for a checkpoint of the job. Call

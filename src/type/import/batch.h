@@ -29,6 +29,7 @@ typedef struct KwjImport
 	KwjImportEnd end;
 	int64		bytes_before;	/* of the import or piece, in the files before the position's */
 	int64		rows;			/* including those of the batch so far */
+	int64		rejected;		/* records that were left out, including those of the batch so far */
 	KwjStorageMap storage;
 	KwjPace		pace;
 	bool		in_one_batch;	/* no time, size or request ends a batch, only the end of the input */
@@ -45,6 +46,10 @@ typedef struct KwjImport
 	Relation	rel;
 	List	   *numbers;		/* of the columns to fill, as integers */
 	List	   *columns;		/* the same as String nodes, as COPY wants them */
+
+	/* Of a batch that leaves bad records out. */
+	int			subtransactions;	/* how many have got a number */
+	bool		searching;		/* a record is looked for; no time ends the batch */
 
 	/* Set while COPY runs. */
 	KwjImportReader reader;
@@ -67,7 +72,11 @@ extern void kwj_import_init(KwjImport *import, KwjAttempt *attempt);
 extern void kwj_import_set_piece(KwjImport *import, const KwjPiece *piece);
 
 /* Returns how many bytes of the import, or of the piece, are done. */
-extern int64 kwj_import_bytes_done(const KwjImport *import);
+static inline int64
+kwj_import_bytes_done(const KwjImport *import)
+{
+	return import->bytes_before + import->position.offset;
+}
 
 /* Returns whether the position is at the end. */
 extern bool kwj_import_is_done(const KwjImport *import);
@@ -92,7 +101,7 @@ extern void kwj_import_close_target(KwjImport *import);
  */
 extern void kwj_import_run_batch(KwjImport *import);
 
-/* Returns the result of a job that has imported so many rows. */
-extern Jsonb *kwj_import_result(int64 rows);
+/* Returns the result of a job that has imported so many rows, and left so many records out. */
+extern Jsonb *kwj_import_result(const KwjImport *import, int64 rows, int64 rejected);
 
 #endif

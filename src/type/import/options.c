@@ -16,6 +16,7 @@
 #include "type/columns.h"
 #include "type/given.h"
 #include "type/import/options.h"
+#include "type/import/reject_table.h"
 #include "type/import/settings.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
@@ -30,6 +31,9 @@ static void set_enclosed(KwjImportOptions *options, const char *value);
 static void set_escaped(KwjImportOptions *options, const char *value);
 static void set_header(KwjImportOptions *options, const char *value);
 static void set_nullif(KwjImportOptions *options, const char *value);
+static void set_on_error(KwjImportOptions *options, const char *value);
+static void set_reject_limit(KwjImportOptions *options, const char *value);
+static void set_reject_table(KwjImportOptions *options, const char *value);
 static void set_skip(KwjImportOptions *options, const char *value);
 static void set_workers(KwjImportOptions *options, const char *value);
 
@@ -52,6 +56,9 @@ static const struct
 	{"force_null", NULL, offsetof(KwjImportOptions, force_null)},
 	{"header", set_header},
 	{"nullif", set_nullif},
+	{"on_error", set_on_error},
+	{"reject_limit", set_reject_limit},
+	{"reject_table", set_reject_table},
 	{"skip", set_skip},
 	{"thread_concurrency", set_workers},
 	{"trailing_delimiter", NULL, 0, offsetof(KwjImportOptions, trailing_delimiter)},
@@ -65,10 +72,13 @@ static const KwjForeignOption foreign_options[] = {
 	{"detached", "It belongs to the statement: IMPORT ... WITH detached. kwjobs.import returns at once, kwjobs.import_and_wait waits."},
 	{"escape", "The character before a quote in a field is the option escaped, for instance WITH escaped = '\\'."},
 	{"format", "The format stands before the files: CSV DATA ('file', ...)."},
+	{"ignore_errors", "To leave out records that cannot be imported, type WITH on_error = 'skip'."},
 	{"jobs", "How many workers import at most is the option thread_concurrency."},
 	{"null", "The text that stands for NULL is the option nullif, for instance WITH nullif = 'NULL'."},
 	{"parallel", "How many workers import at most is the option thread_concurrency."},
+	{"max_errors", "How many records may be left out is the option reject_limit, with on_error = 'skip'."},
 	{"quote", "The character around a field is the option enclosed, for instance WITH enclosed = '\"'."},
+	{"rejected_rows", "How many records may be left out is the option reject_limit, with on_error = 'skip'."},
 	{"strict_quotes", "Quotes are read as COPY reads them; there is no option for it."},
 };
 
@@ -134,6 +144,39 @@ set_nullif(KwjImportOptions *options, const char *value)
 				errdetail("The value contains a line end."),
 				errhint("Give the text that stands for NULL in the files."));
 	options->nullif = pstrdup(value);
+}
+
+/* The name of each value of the option on_error. */
+static const char *const on_error_names[] = {
+	[KWJ_IMPORT_STOP] = "stop",
+	[KWJ_IMPORT_SKIP] = "skip",
+};
+
+static void
+set_on_error(KwjImportOptions *options, const char *value)
+{
+	for (int i = 0; i < lengthof(on_error_names); i++)
+	{
+		if (strcmp(value, on_error_names[i]) != 0)
+			continue;
+		options->on_error = i;
+		return;
+	}
+	kwj_given_refuse_value("IMPORT", "on_error", value,
+						   "Type on_error = 'skip' to leave out records that cannot be imported, or on_error = 'stop' to import none then.");
+}
+
+static void
+set_reject_limit(KwjImportOptions *options, const char *value)
+{
+	options->reject_limit = kwj_given_number("IMPORT", "reject_limit", value, 0, PG_INT64_MAX,
+											 "Give the number of records that may be left out at most.");
+}
+
+static void
+set_reject_table(KwjImportOptions *options, const char *value)
+{
+	kwj_reject_table_find(options, value);
 }
 
 static void
@@ -217,6 +260,13 @@ check_conflicts(const KwjImportOptions *options)
 					   options->nullif),
 				errdetail("It contains the character that delimits or encloses fields."),
 				errhint("Give the text that stands for NULL in the files."));
+	if (options->on_error == KWJ_IMPORT_STOP &&
+		(options->reject_limit >= 0 || OidIsValid(options->reject_table)))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("IMPORT option \"%s\" needs on_error = 'skip'",
+					   options->reject_limit >= 0 ? "reject_limit" : "reject_table"),
+				errhint("Type WITH on_error = 'skip', or leave it out."));
 	check_conversion(options->charset);
 	/* COPY may find something else to refuse. */
 	ProcessCopyOptions(NULL, NULL, true, kwj_import_copy_options(options, NIL));
@@ -260,6 +310,7 @@ kwj_import_read_options(Jsonb *jb, KwjImportOptions *options, List **given)
 	options->nullif = pstrdup("");
 	/* COPY would take the client's encoding, which a worker does not have. */
 	options->charset = PG_UTF8;
+	options->reject_limit = -1;
 
 	*given = kwj_given_options("IMPORT", jb, true, check_option);
 	foreach(lc, *given)
@@ -414,6 +465,15 @@ kwj_import_payload(const KwjImportSpec *spec)
 	append_json_numbers(&buf, "force_not_null", options->force_not_null);
 	if (options->header != KWJ_IMPORT_HEADER_NONE)
 		append_json_text(&buf, "header", header_names[options->header]);
+	if (options->on_error != KWJ_IMPORT_STOP)
+		append_json_text(&buf, "on_error", on_error_names[options->on_error]);
+	if (options->reject_limit >= 0)
+		appendStringInfo(&buf, ", \"reject_limit\": " INT64_FORMAT, options->reject_limit);
+	if (OidIsValid(options->reject_table))
+	{
+		appendStringInfo(&buf, ", \"reject_table\": %u", options->reject_table);
+		append_json_text(&buf, "reject_name", options->reject_name);
+	}
 	if (options->workers > 1)
 		appendStringInfo(&buf, ", \"workers\": %d", options->workers);
 	appendStringInfo(&buf, ", \"skip\": " INT64_FORMAT ", \"settings\": ", options->skip);
@@ -442,6 +502,7 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	KwjImportOptions *options = &spec->options;
 	char	   *header;
 	char	   *charset;
+	char	   *on_error;
 
 	memset(options, 0, sizeof(*options));
 	spec->target = (Oid) kwj_json_int64(payload, "target");
@@ -462,6 +523,12 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	header = kwj_json_text_or_null(payload, "header");
 	if (header != NULL)
 		set_header(options, header);
+	on_error = kwj_json_text_or_null(payload, "on_error");
+	if (on_error != NULL)
+		set_on_error(options, on_error);
+	options->reject_limit = kwj_json_int64_or(payload, "reject_limit", -1);
+	options->reject_table = (Oid) kwj_json_int64_or(payload, "reject_table", InvalidOid);
+	options->reject_name = kwj_json_text_or_null(payload, "reject_name");
 	options->workers = kwj_import_payload_workers(payload);
 	options->fields = list_length(spec->columns);
 	options->names = spec->columns;
@@ -551,6 +618,8 @@ kwj_import_statement_text(const KwjImportSpec *spec)
 		given = add_given(given, "header", pstrdup(header_names[options->header]));
 	if (options->nullif[0] != '\0')
 		given = add_given(given, "nullif", options->nullif);
+	if (options->on_error != KWJ_IMPORT_STOP)
+		given = add_given(given, "on_error", pstrdup(on_error_names[options->on_error]));
 	if (options->skip != 0)
 		given = add_given(given, "skip", psprintf(INT64_FORMAT, options->skip));
 	if (options->trailing_delimiter)

@@ -18,6 +18,13 @@ typedef enum KwjImportHeader
 	KWJ_IMPORT_HEADER_MATCH,	/* a header that says which field is for which column */
 } KwjImportHeader;
 
+/* What becomes of a record that cannot be imported. */
+typedef enum KwjImportOnError
+{
+	KWJ_IMPORT_STOP,			/* the job fails */
+	KWJ_IMPORT_SKIP,			/* it is left out */
+} KwjImportOnError;
+
 typedef struct KwjImportOptions
 {
 	char		delimiter;
@@ -31,6 +38,10 @@ typedef struct KwjImportOptions
 	int64		skip;			/* lines at the start of each file */
 	KwjImportHeader header;		/* behind the lines to skip */
 	int			workers;		/* how many may import at most; 0: not said */
+	KwjImportOnError on_error;
+	int64		reject_limit;	/* so many records are left out at most; -1: no limit */
+	Oid			reject_table;	/* into which they are written; InvalidOid: none */
+	char	   *reject_name;	/* its quoted name when the job was created */
 	int			fields;			/* fields of a record: one for each column */
 	List	   *names;			/* char *: of the columns, in the order of the statement */
 } KwjImportOptions;

@@ -528,6 +528,54 @@ kwj_reader_find_end(KwjImportReader *reader, int64 bytes)
 	pfree(buffer);
 }
 
+bool
+kwj_reader_find_line(KwjImportReader *reader, int64 line, int64 end)
+{
+	KwjImportPosition *position = reader->position;
+	KwjImportPosition record = *position;
+	char	   *buffer = palloc(SCAN_SIZE);
+	bool		found = false;
+	ssize_t		n;
+
+	while (!found && record.offset < end &&
+		   (n = read_file(reader, buffer, SCAN_SIZE, position->offset)) > 0)
+	{
+		const int64 base = position->offset;
+
+		CHECK_FOR_INTERRUPTS();
+		while (!found && position->offset < base + n)
+		{
+			int64		done = position->offset - base;
+
+			pass_to_record_end(reader, buffer + done, n - done);
+			found = position->line >= line;
+			if (!found && reader->scan.at_record_start)
+				record = *position;
+		}
+	}
+	pfree(buffer);
+	/* The last record may have no line end. */
+	found |= kwj_reader_at_end(reader) && record.offset < end;
+	*position = record;
+	kwj_csv_scan_init(&reader->scan, reader->options, position->line_end);
+	return found && record.offset < end && record.line < line;
+}
+
+void
+kwj_reader_read(const KwjImportReader *reader, char *buffer, int n)
+{
+	int			done = 0;
+
+	while (done < n)
+	{
+		int			got = read_file(reader, buffer + done, n - done, reader->position->offset + done);
+
+		if (got == 0)
+			elog(ERROR, "file \"%s\" ends before byte %d of a record", reader->path, n);
+		done += got;
+	}
+}
+
 /* Lines are counted as COPY counts them: also those inside an enclosed field. */
 int64
 kwj_reader_first_line(const KwjImportReader *reader, int64 line_before, int64 line)

@@ -60,6 +60,16 @@ extern char *kwj_reader_open(KwjImportReader *reader, const char *path,
  */
 extern void kwj_reader_find_end(KwjImportReader *reader, int64 bytes);
 
+/*
+ * Moves the position of an open reader, which is at the start of a record, to the start of the record
+ * that has this line in it. Returns false, and leaves the position somewhere, if there is none before
+ * offset `end`.
+ */
+extern bool kwj_reader_find_line(KwjImportReader *reader, int64 line, int64 end);
+
+/* Reads n bytes at the position of an open reader, which stays there. Errors: 55000 if they are not there. */
+extern void kwj_reader_read(const KwjImportReader *reader, char *buffer, int n);
+
 /* Closes the file, after checking that it was not changed meanwhile. Errors: 55000. */
 extern void kwj_reader_close(KwjImportReader *reader);
 

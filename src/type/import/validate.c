@@ -22,6 +22,7 @@
 #include "type/import/options.h"
 #include "type/import/patterns.h"
 #include "type/import/reader.h"
+#include "type/import/reject_table.h"
 #include "type/import/statement.h"
 #include "type/import/target.h"
 
@@ -131,6 +132,7 @@ read_spec(Checking *checking)
 	spec->options.fields = list_length(checking->numbers);
 	spec->options.names = spec->columns;
 	kwj_import_read_column_options(&spec->options, given);
+	kwj_import_check_skips(&spec->options, rel);
 	spec->files = kwj_import_expand_patterns(kwj_array_texts(checking->files, "file of an IMPORT must not be NULL"));
 	checking->description = kwj_import_description(spec, names, given);
 	return rel;
