@@ -721,7 +721,7 @@ SELECT j.job_id,
                      CASE WHEN j.due = 'infinity'
                           THEN ARRAY(SELECT d.depends_on FROM kwjobs.dependency AS d
                                       WHERE d.job_id = j.job_id ORDER BY d.depends_on LIMIT 2) END)
-            WHEN j.status = 'paused'
+            WHEN j.status = 'paused' AND j.active_attempt IS NULL
             THEN coalesce(kwjobs.readable(j.running_status), pg_catalog.kwjobs_paused(
                      kwjobs.role_name(j.requested_by, j.request_user), kwjobs.readable(j.request_reason)))
             ELSE coalesce(l.running_status, kwjobs.readable(j.running_status)) END AS running_status,
@@ -1076,7 +1076,7 @@ COMMENT ON COLUMN kwjobs.running.attempt IS 'the number of the attempt';
 COMMENT ON COLUMN kwjobs.running.job_type IS 'the type of the job';
 COMMENT ON COLUMN kwjobs.running.owner IS 'as whom it runs';
 COMMENT ON COLUMN kwjobs.running.pid IS 'process id of the worker';
-COMMENT ON COLUMN kwjobs.running.status IS 'running, reverting, pause-requested or cancel-requested';
+COMMENT ON COLUMN kwjobs.running.status IS 'running, reverting, pause-requested, cancel-requested, or paused if it stands still with all that it has';
 COMMENT ON COLUMN kwjobs.running.running_status IS 'what it does now';
 COMMENT ON COLUMN kwjobs.running.fraction_completed IS 'how much is done, from 0 to 1';
 COMMENT ON COLUMN kwjobs.running.rows IS 'rows so far';

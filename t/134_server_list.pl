@@ -156,8 +156,10 @@ is(started_for($recent), '0: ', '... and not any more when that is over');
 }
 {
 	# The coordinator of "two" has answered for an id, and leaves. When it has looked at its jobs, a session does one.
-	my $gate = close_gates_in($node, 'two', 4936);
+	configure($node, 'kwjobs.coordinator_idle_timeout', '1min');
 	list('postgres', "SHOW JOB $two");
+	my $gate = close_gates_in($node, 'two', 4936);
+	configure($node, 'kwjobs.coordinator_idle_timeout', '0');
 	wait_at_gates($node, 1, 'objid = 4936');
 	$node->safe_psql('two', 'SET kwjobs.track = top; CREATE TABLE tracked ()');
 	$gate->quit;

@@ -111,7 +111,8 @@ $gate = close_gates_in($node, 'one', 4711);
 $job = job_at_gate('one');
 {
 	my $before_sleep = close_gates_in($node, 'postgres', 4937);
-	$session = begin("SELECT status FROM kwjobs.wait($job)");
+	# The alarm of deadlock_timeout, which is set for the gate, would wake the session.
+	$session = begin("SET deadlock_timeout = '1h';\nSELECT status FROM kwjobs.wait($job)");
 	wait_at_gates($node, 1, 'objid = 4937');
 	$gate->quit;
 	wait_for_status($node, $job, 'succeeded', 'one');

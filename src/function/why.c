@@ -151,10 +151,17 @@ say_active(StringInfo into, int64 job_id, const KwjStanding *job)
 static void
 say_paused(StringInfo into, int64 job_id, const KwjStanding *job)
 {
+	KwjLive		worker;
+
 	appendStringInfo(into, "Job " INT64_FORMAT " (%s) does not run: %s.", job_id, job->job_type,
 					 job->noted ? job->noted : job->paused ? job->paused : kwj_status_name(job->status));
 	if (job->noted)
 		say_error(into, "Its error", job);
+	if (job->active && kwj_shared_live_of(job_id, &worker))
+	{
+		next_line(into);
+		appendStringInfo(into, "Process %d stays with it: %s.", worker.pid, worker.running_status);
+	}
 	next_line(into);
 	appendStringInfo(into, "It has been so since %s.", timestamptz_to_str(job->modified));
 	next_line(into);

@@ -418,7 +418,7 @@ control_locked(KwjVerb verb, const KwjJob *job, const char *reason, KwjTypeAllow
 				retry(job, reason);
 			else
 				kwj_store_request(job->job_id, next, reason,
-								  job->status == KWJ_PAUSE_REQUESTED);
+								  job->status == KWJ_PAUSE_REQUESTED || job->active_attempt != 0);
 			note(job, words[verb].event, words[verb].said, next, reason, NULL);
 			break;
 	}
@@ -699,6 +699,8 @@ kwj_alter(int64 job_id, const KwjChange *change)
 				 errmsg("job with status %s cannot be altered", kwj_status_name(job.status)),
 				 kwj_status_is_terminal(job.status) ?
 				 errhint("It is over. To see the job, type %s.", to_see(job_id)) :
+				 job.status == KWJ_PAUSED ?
+				 errhint("It stands still in the middle of its work. Cancel it, and create it again.") :
 				 errhint("Only a job that waits can be: type %s first.",
 						 kwj_to_type("PAUSE JOB", "kwjobs.pause", job_id))));
 	changes = kwj_store_alter(job_id, change);
