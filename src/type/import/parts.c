@@ -119,6 +119,22 @@ set_reason(Carrier *carrier, const char *reason)
 	carrier->reason = reason ? MemoryContextStrdup(context, psprintf(": %s", reason)) : NULL;
 }
 
+/*
+ * Returns the checkpoint of an attempt that has created the target and planned nothing yet, as
+ * lifecycle/parts.c writes it.
+ */
+static Jsonb *
+created_state(const KwjImport *import)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfoString(&json, "{\"planned\": 0, \"total\": 0, \"complete\": 0, \"state\": {");
+	kwj_created_write(&import->created, &json);
+	appendStringInfoString(&json, "}}");
+	return kwj_json_parse(json.data);
+}
+
 static int
 wanted(KwjAttempt *attempt)
 {
@@ -126,6 +142,9 @@ wanted(KwjAttempt *attempt)
 	KwjImport  *import = &carrier->import;
 
 	need_storage(carrier);
+	kwj_import_read_created(import, kwj_parts_state(attempt));
+	if (kwj_import_create_target(import))
+		(void) kwj_attempt_write_checkpoint(attempt, created_state(import), 0, 0);
 	kwj_import_open_target(import);
 	(void) kwj_import_run_statement(kwj_import_begin(import->pstate, import->rel, import->numbers,
 													 import->text),
@@ -172,6 +191,11 @@ plan_state(const Planning *planning)
 	kwj_json_append_texts(&json, planning->remarks);
 	appendStringInfoString(&json, ", ");
 	kwj_storage_write(&planning->import->storage, &json);
+	if (planning->import->spec.definition != NULL)
+	{
+		appendStringInfoString(&json, ", ");
+		kwj_created_write(&planning->import->created, &json);
+	}
 	appendStringInfoChar(&json, '}');
 	return kwj_json_parse(json.data);
 }
@@ -238,6 +262,7 @@ try_to_find_end(Planning *planning, int64 bytes, int64 *found)
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	volatile bool readable = true;
+	ErrorData  *volatile edata = NULL;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(caller);
@@ -248,21 +273,18 @@ try_to_find_end(Planning *planning, int64 bytes, int64 *found)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
-
 		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
+		edata = CopyErrorData();
 		FlushErrorState();
-		/* Nobody else ends a subtransaction of this function. */
+		/* After an interrupt, too: the worker aborts the transaction, and not a subtransaction of it. */
 		RollbackAndReleaseCurrentSubTransaction();
-		if (!is_about_file(error->sqlerrcode))
-			ReThrowError(error);
-		FreeErrorData(error);
 		readable = false;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
 	CurrentResourceOwner = owner;
+	if (edata != NULL && !is_about_file(edata->sqlerrcode))
+		ReThrowError(edata);
 	return readable;
 }
 
@@ -312,7 +334,8 @@ plan(KwjAttempt *attempt, KwjPlan *plan)
 	int64		left = STEP_SIZE;
 
 	kwj_import_check_may_read_files();
-	if (plan->state == NULL)
+	/* Before the first step, the state has at most what the job has created. */
+	if (plan->state == NULL || kwj_json_int64_or(plan->state, "file", -1) < 0)
 		plan->total = kwj_import_bytes_of_files(planning.import);
 	else
 	{
