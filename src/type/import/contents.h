@@ -9,11 +9,13 @@
 
 #include <sys/stat.h>
 
+#include "type/import/options.h"
+
 /*
- * Refuses a file whose first bytes show that it is no text in this encoding (0A000), and a file of
- * size 0 that is not empty (42809). Returns where the text begins: after a byte order mark, if there
- * is one.
+ * Refuses a file whose first bytes show that it has not the format or the encoding that the options
+ * say (0A000), and a file of size 0 that is not empty (42809). Returns where the text begins: after a
+ * byte order mark, if there is one.
  */
-extern int64 kwj_import_check_contents(int fd, const char *path, const struct stat *st, int charset);
+extern int64 kwj_import_check_contents(int fd, const char *path, const struct stat *st, const KwjImportOptions *options);
 
 #endif

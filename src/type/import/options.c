@@ -29,6 +29,7 @@ static void set_charset(KwjImportOptions *options, const char *value);
 static void set_delimiter(KwjImportOptions *options, const char *value);
 static void set_enclosed(KwjImportOptions *options, const char *value);
 static void set_escaped(KwjImportOptions *options, const char *value);
+static void set_format(KwjImportOptions *options, const char *value);
 static void set_header(KwjImportOptions *options, const char *value);
 static void set_nullif(KwjImportOptions *options, const char *value);
 static void set_on_error(KwjImportOptions *options, const char *value);
@@ -54,6 +55,7 @@ static const struct
 	{"escaped", set_escaped},
 	{"force_not_null", NULL, offsetof(KwjImportOptions, force_not_null)},
 	{"force_null", NULL, offsetof(KwjImportOptions, force_null)},
+	{"format", set_format},
 	{"header", set_header},
 	{"nullif", set_nullif},
 	{"on_error", set_on_error},
@@ -71,7 +73,6 @@ static const KwjForeignOption foreign_options[] = {
 	{"delim", "The character between two fields is the option delimiter, for instance WITH delimiter = ';'."},
 	{"detached", "It belongs to the statement: IMPORT ... WITH detached. kwjobs.import returns at once, kwjobs.import_and_wait waits."},
 	{"escape", "The character before a quote in a field is the option escaped, for instance WITH escaped = '\\'."},
-	{"format", "The format stands before the files: CSV DATA ('file', ...)."},
 	{"ignore_errors", "To leave out records that cannot be imported, type WITH on_error = 'skip'."},
 	{"jobs", "How many workers import at most is the option thread_concurrency."},
 	{"null", "The text that stands for NULL is the option nullif, for instance WITH nullif = 'NULL'."},
@@ -111,6 +112,26 @@ static void
 set_escaped(KwjImportOptions *options, const char *value)
 {
 	options->escaped = kwj_given_character("IMPORT", "escaped", value);
+}
+
+static const char *const format_names[] = {
+	[KWJ_IMPORT_CSV] = "csv",
+	[KWJ_IMPORT_TEXT] = "text",
+	[KWJ_IMPORT_BINARY] = "binary",
+};
+
+static void
+set_format(KwjImportOptions *options, const char *value)
+{
+	for (int i = 0; i < lengthof(format_names); i++)
+	{
+		if (strcmp(value, format_names[i]) != 0)
+			continue;
+		options->format = i;
+		return;
+	}
+	kwj_given_refuse_value("IMPORT", "format", value,
+						   "The formats are those of COPY: csv, text and binary.");
 }
 
 /* The name of each value of the option header; NULL: the default, which has none. */
@@ -239,8 +260,59 @@ check_conversion(int charset)
 			errhint("Convert the file first; %s is the encoding of the database.", GetDatabaseEncodingName()));
 }
 
+static bool
+is_given(const List *given, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, given)
+		if (strcmp(((KwjGiven *) lfirst(lc))->name, name) == 0)
+			return true;
+	return false;
+}
+
 static void
-check_conflicts(const KwjImportOptions *options)
+refuse_in_format(KwjImportFormat format, const char *option)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("IMPORT option \"%s\" has no meaning with format = '%s'", option, format_names[format]),
+			errhint("Leave it out."));
+}
+
+/* Refuses options that the format does not have. */
+static void
+check_format(const KwjImportOptions *options, const List *given)
+{
+	static const char *const only_csv[] = {"enclosed", "escaped", "force_null", "force_not_null", NULL};
+	static const char *const not_binary[] = {"charset", "delimiter", "encoding", "header", "nullif", "skip",
+	"trailing_delimiter", NULL};
+
+	for (int i = 0; options->format != KWJ_IMPORT_CSV && only_csv[i] != NULL; i++)
+		if (is_given(given, only_csv[i]))
+			refuse_in_format(options->format, only_csv[i]);
+	for (int i = 0; options->format == KWJ_IMPORT_BINARY && not_binary[i] != NULL; i++)
+		if (is_given(given, not_binary[i]))
+			refuse_in_format(options->format, not_binary[i]);
+}
+
+/* Sets the options that were not given to what COPY takes in this format. */
+static void
+set_defaults(KwjImportOptions *options)
+{
+	if (options->delimiter == '\0')
+		options->delimiter = options->format == KWJ_IMPORT_CSV ? ',' : '\t';
+	if (options->enclosed == '\0' && options->format == KWJ_IMPORT_CSV)
+		options->enclosed = '"';
+	if (options->escaped == '\0')
+		options->escaped = options->enclosed;
+	if (options->nullif == NULL)
+		options->nullif = pstrdup(options->format == KWJ_IMPORT_CSV ? "" : "\\N");
+}
+
+/* Refuses characters that COPY could not tell from each other. */
+static void
+check_characters(const KwjImportOptions *options)
 {
 	if (options->delimiter == options->enclosed)
 		ereport(ERROR,
@@ -253,13 +325,19 @@ check_conflicts(const KwjImportOptions *options)
 				errmsg("IMPORT options \"delimiter\" and \"escaped\" must be different"),
 				errhint("The option \"escaped\" is that of \"enclosed\" unless it is given."));
 	if (strchr(options->nullif, options->delimiter) != NULL ||
-		strchr(options->nullif, options->enclosed) != NULL)
+		(options->enclosed != '\0' && strchr(options->nullif, options->enclosed) != NULL))
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("invalid value for IMPORT option \"nullif\": \"%s\"",
 					   options->nullif),
 				errdetail("It contains the character that delimits or encloses fields."),
 				errhint("Give the text that stands for NULL in the files."));
+}
+
+static void
+check_conflicts(const KwjImportOptions *options)
+{
+	check_characters(options);
 	if (options->on_error == KWJ_IMPORT_STOP &&
 		(options->reject_limit >= 0 || OidIsValid(options->reject_table)))
 		ereport(ERROR,
@@ -288,26 +366,12 @@ set_option(KwjImportOptions *options, const KwjGiven *given)
 		known_options[i].set(options, given->value);
 }
 
-static bool
-is_given(List *given, const char *name)
-{
-	ListCell   *lc;
-
-	foreach(lc, given)
-		if (strcmp(((KwjGiven *) lfirst(lc))->name, name) == 0)
-			return true;
-	return false;
-}
-
 void
 kwj_import_read_options(Jsonb *jb, KwjImportOptions *options, List **given)
 {
 	ListCell   *lc;
 
 	memset(options, 0, sizeof(*options));
-	options->delimiter = ',';
-	options->enclosed = '"';
-	options->nullif = pstrdup("");
 	/* COPY would take the client's encoding, which a worker does not have. */
 	options->charset = PG_UTF8;
 	options->reject_limit = -1;
@@ -320,8 +384,8 @@ kwj_import_read_options(Jsonb *jb, KwjImportOptions *options, List **given)
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("IMPORT options \"charset\" and \"encoding\" are the same"),
 				errhint("Give one of them."));
-	if (options->escaped == '\0')
-		options->escaped = options->enclosed;
+	check_format(options, *given);
+	set_defaults(options);
 	check_conflicts(options);
 }
 
@@ -407,11 +471,16 @@ kwj_import_copy_options(const KwjImportOptions *options, List *columns)
 {
 	List	   *list = NIL;
 
-	list = lappend(list, copy_option("format", pstrdup("csv")));
+	list = lappend(list, copy_option("format", pstrdup(format_names[options->format])));
+	if (options->format == KWJ_IMPORT_BINARY)
+		return list;
 	list = lappend(list, copy_option("delimiter", character_text(options->delimiter)));
-	list = lappend(list, copy_option("quote", character_text(options->enclosed)));
-	list = lappend(list, copy_option("escape", character_text(options->escaped)));
 	list = lappend(list, copy_option("null", pstrdup(options->nullif)));
+	if (options->format == KWJ_IMPORT_CSV)
+	{
+		list = lappend(list, copy_option("quote", character_text(options->enclosed)));
+		list = lappend(list, copy_option("escape", character_text(options->escaped)));
+	}
 	list = lappend(list, copy_option("encoding", pstrdup(pg_encoding_to_char(options->charset))));
 	list = add_columns(list, "force_null", options->force_null, columns);
 	list = add_columns(list, "force_not_null", options->force_not_null, columns);
@@ -453,6 +522,8 @@ kwj_import_payload(const KwjImportSpec *spec)
 	}
 	appendStringInfoString(&buf, ", \"files\": ");
 	kwj_json_append_texts(&buf, spec->files);
+	if (options->format != KWJ_IMPORT_CSV)
+		append_json_text(&buf, "format", format_names[options->format]);
 	append_json_text(&buf, "delimiter", character_text(options->delimiter));
 	append_json_text(&buf, "enclosed", character_text(options->enclosed));
 	append_json_text(&buf, "escaped", character_text(options->escaped));
@@ -505,6 +576,7 @@ void
 kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 {
 	KwjImportOptions *options = &spec->options;
+	char	   *format;
 	char	   *header;
 	char	   *charset;
 	char	   *on_error;
@@ -515,6 +587,9 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	spec->columns = kwj_json_texts(payload, "columns");
 	spec->numbers = kwj_payload_columns(payload);
 	spec->files = kwj_json_texts(payload, "files");
+	format = kwj_json_text_or_null(payload, "format");
+	if (format != NULL)
+		set_format(options, format);
 	options->delimiter = kwj_json_text(payload, "delimiter")[0];
 	options->enclosed = kwj_json_text(payload, "enclosed")[0];
 	options->escaped = kwj_json_text(payload, "escaped")[0];
@@ -622,9 +697,9 @@ kwj_import_statement_text(const KwjImportSpec *spec)
 
 	if (options->charset != PG_UTF8)
 		given = add_given(given, "charset", pstrdup(pg_encoding_to_char(options->charset)));
-	if (options->delimiter != ',')
+	if (options->delimiter != (options->format == KWJ_IMPORT_CSV ? ',' : '\t'))
 		given = add_given(given, "delimiter", character_text(options->delimiter));
-	if (options->enclosed != '"')
+	if (options->format == KWJ_IMPORT_CSV && options->enclosed != '"')
 		given = add_given(given, "enclosed", character_text(options->enclosed));
 	if (options->escaped != options->enclosed)
 		given = add_given(given, "escaped", character_text(options->escaped));
@@ -632,9 +707,11 @@ kwj_import_statement_text(const KwjImportSpec *spec)
 		given = add_given(given, "force_not_null", names_text(options, options->force_not_null));
 	if (options->force_null != NIL)
 		given = add_given(given, "force_null", names_text(options, options->force_null));
+	if (options->format != KWJ_IMPORT_CSV)
+		given = add_given(given, "format", pstrdup(format_names[options->format]));
 	if (options->header != KWJ_IMPORT_HEADER_NONE)
 		given = add_given(given, "header", pstrdup(header_names[options->header]));
-	if (options->nullif[0] != '\0')
+	if (strcmp(options->nullif, options->format == KWJ_IMPORT_CSV ? "" : "\\N") != 0)
 		given = add_given(given, "nullif", options->nullif);
 	if (options->on_error != KWJ_IMPORT_STOP)
 		given = add_given(given, "on_error", pstrdup(on_error_names[options->on_error]));

@@ -10,6 +10,14 @@
 #include "lifecycle/submit.h"
 #include "utils/jsonb.h"
 
+/* What a record of a file looks like: one of the formats of COPY. */
+typedef enum KwjImportFormat
+{
+	KWJ_IMPORT_CSV,
+	KWJ_IMPORT_TEXT,
+	KWJ_IMPORT_BINARY,
+} KwjImportFormat;
+
 /* What the first record of each file is. */
 typedef enum KwjImportHeader
 {
@@ -27,8 +35,9 @@ typedef enum KwjImportOnError
 
 typedef struct KwjImportOptions
 {
+	KwjImportFormat format;
 	char		delimiter;
-	char		enclosed;
+	char		enclosed;		/* '\0' unless the format is CSV, as escaped is */
 	char		escaped;
 	char	   *nullif;
 	int			charset;		/* the encoding of the files */

@@ -263,6 +263,20 @@ pass_header(KwjImportReader *reader, const KwjImportOptions *options)
 	pfree(buffer);
 }
 
+/* Goes behind the header of a file in the binary format, and checks that the file is complete. */
+static void
+begin_binary(KwjImportReader *reader, const struct stat *st, const KwjImportOptions *options)
+{
+	KwjImportPosition *position = reader->position;
+	char		head[KWJ_BINARY_HEADER_SIZE];
+
+	(void) kwj_import_check_contents(reader->fd, reader->path, st, options);
+	position->offset = Min(kwj_binary_header_size(reader->path, head,
+												  read_file(reader, head, sizeof(head), 0)),
+						   position->identity.size);
+	kwj_binary_check_trailer(reader->path, reader->fd, position->identity.size);
+}
+
 /*
  * Goes to the first record to import, if it begins within the first `limit` bytes. Returns a remark
  * for the user about the skipped lines, or NULL.
@@ -276,7 +290,12 @@ begin_file(KwjImportReader *reader, const struct stat *st,
 
 	position->opened = true;
 	position->identity = identity_of(st);
-	position->offset = kwj_import_check_contents(reader->fd, reader->path, st, options->charset);
+	if (options->format == KWJ_IMPORT_BINARY)
+	{
+		begin_binary(reader, st, options);
+		return NULL;
+	}
+	position->offset = kwj_import_check_contents(reader->fd, reader->path, st, options);
 	kwj_skip_init(&skip, options);
 	skip_lines(reader, &skip, limit);
 	if (options->header != KWJ_IMPORT_HEADER_NONE && !kwj_reader_at_end(reader))
@@ -302,7 +321,9 @@ set_line_end(KwjImportReader *reader)
 {
 	char	   *buffer = palloc(READ_SIZE);
 
-	reader->position->line_end = find_line_end(reader, buffer);
+	/* In the binary format it means nothing, but it is known. */
+	reader->position->line_end = reader->options->format == KWJ_IMPORT_BINARY ?
+		KWJ_LINE_END_LF : find_line_end(reader, buffer);
 	reader->scan.line_end = reader->position->line_end;
 	pfree(buffer);
 }
@@ -344,7 +365,7 @@ kwj_reader_open(KwjImportReader *reader, const char *path,
 	reader->path = path;
 	reader->position = position;
 	reader->fd = open_file(path, &st);
-	reader->ended = false;
+	reader->ended = reader->began = false;
 	reader->options = options;
 	kwj_csv_scan_init(&reader->scan, options, position->line_end);
 	kwj_trailing_init(&reader->trailing, options);
@@ -466,6 +487,13 @@ kwj_reader_source(void *buffer, int min, int max)
 
 	CHECK_FOR_INTERRUPTS();
 	reader->on_piece(reader);
+	if (reader->options->format == KWJ_IMPORT_BINARY && !reader->began)
+	{
+		/* Each batch is a file to COPY. It may end without the trailer. */
+		memcpy(buffer, KWJ_BINARY_HEADER, KWJ_BINARY_HEADER_SIZE);
+		reader->began = true;
+		return KWJ_BINARY_HEADER_SIZE;
+	}
 	if (reader->options->trailing_delimiter)
 		n = read_filtered(reader, buffer, max);
 	else
@@ -479,8 +507,8 @@ kwj_reader_source(void *buffer, int min, int max)
 static void
 pass_over(KwjImportReader *reader, const char *p, size_t n)
 {
-	kwj_csv_scan_over(&reader->scan, p, n);
 	reader->position->line += kwj_csv_count_lines(&reader->scan, p, n);
+	kwj_csv_scan_over(&reader->scan, p, n);
 	reader->position->offset += n;
 }
 
@@ -488,9 +516,10 @@ pass_over(KwjImportReader *reader, const char *p, size_t n)
 static void
 pass_to_record_end(KwjImportReader *reader, const char *p, size_t n)
 {
+	const KwjCsvScan before = reader->scan;
 	size_t		scanned = kwj_csv_scan_record(&reader->scan, p, n);
 
-	reader->position->line += kwj_csv_count_lines(&reader->scan, p, scanned);
+	reader->position->line += kwj_csv_count_lines(&before, p, scanned);
 	reader->position->offset += scanned;
 }
 
@@ -576,7 +605,7 @@ kwj_reader_read(const KwjImportReader *reader, char *buffer, int n)
 	}
 }
 
-/* Lines are counted as COPY counts them: also those inside an enclosed field. */
+/* Lines are counted as COPY counts them: in CSV, also those inside an enclosed field. */
 int64
 kwj_reader_first_line(const KwjImportReader *reader, int64 line_before, int64 line)
 {
@@ -584,10 +613,14 @@ kwj_reader_first_line(const KwjImportReader *reader, int64 line_before, int64 li
 	int64		record = line_before + 1;	/* the line in which the record begins */
 	int64		here = record;
 	int64		offset = reader->start;
-	char	   *buffer = palloc(READ_SIZE);
+	char	   *buffer;
 	KwjCsvScan	scan;
 	ssize_t		n;
 
+	/* In the other formats, each record is one line to COPY. */
+	if (reader->options->format != KWJ_IMPORT_CSV)
+		return line;
+	buffer = palloc(READ_SIZE);
 	kwj_csv_scan_init(&scan, reader->options, reader->position->line_end);
 	while (here <= line && (n = pg_pread(reader->fd, buffer, READ_SIZE, offset)) > 0)
 	{

@@ -21,6 +21,7 @@ typedef struct KwjImportReader
 	int64		limit;			/* the batch ends with the first record that ends here or after */
 	int64		end;			/* the batch ends here at the latest: where a record ends */
 	int			piece;			/* COPY gets at most this many bytes at a time */
+	bool		began;			/* binary: COPY has got a header */
 	bool		ended;			/* COPY was told that the input ends */
 	KwjTrailing trailing;		/* used if the options say trailing_delimiter */
 	const KwjImportOptions *options;

@@ -70,10 +70,23 @@ on_piece(KwjImportReader *reader)
 	import->show(import, import->rows + running_rows());
 }
 
+/*
+ * Returns whether this is an error of the functions that read values in the binary format. In a session
+ * they read what a client sends, and complain about its protocol. Here it is the file, and trying it
+ * again does not help.
+ */
+static bool
+is_about_binary(const KwjImport *import, int sqlerrcode)
+{
+	return import->spec.options.format == KWJ_IMPORT_BINARY && sqlerrcode == ERRCODE_PROTOCOL_VIOLATION;
+}
+
 /* Returns whether an error is about a record, and not about the server. */
 static bool
-is_about_input(int sqlerrcode)
+is_about_input(const KwjImport *import, int sqlerrcode)
 {
+	if (is_about_binary(import, sqlerrcode))
+		return true;
 	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
 	{
 		case MAKE_SQLSTATE('0', '8', '0', '0', '0'):	/* connection */
@@ -113,7 +126,7 @@ error_callback(void *arg)
 		errhint("The file was read as %s. If it has another encoding, type that, for instance WITH charset = 'LATIN1'.",
 				pg_encoding_to_char(import->spec.options.charset));
 
-	import->error_in_file = is_about_input(geterrcode());
+	import->error_in_file = is_about_input(import, geterrcode());
 	import->error_line = import->marker_line;
 	import->error_column[0] = '\0';
 	for (callback = error_context_stack; callback; callback = callback->previous)
@@ -179,6 +192,8 @@ rethrow_clipped(const KwjImport *import, MemoryContext context)
 	MemoryContextSwitchTo(context);
 	edata = CopyErrorData();
 	FlushErrorState();
+	if (is_about_binary(import, edata->sqlerrcode))
+		edata->sqlerrcode = ERRCODE_INVALID_BINARY_REPRESENTATION;
 	edata->message = (char *) kwj_clip_text(edata->message);
 	edata->detail = (char *) kwj_clip_text(edata->detail);
 	edata->hint = edata->hint ? (char *) kwj_clip_text(edata->hint) : hint_for(import, edata);
@@ -211,6 +226,8 @@ check_all_was_read(KwjImport *import)
 				   import->reader.path),
 			errdetail("The marker is alone in line " INT64_FORMAT ".",
 					  import->marker_line),
+			import->spec.options.format == KWJ_IMPORT_TEXT ?
+			errhint("Remove the line, or write a backslash as two of them.") :
 			errhint("Remove the line, or enclose the value."));
 }
 
@@ -416,10 +433,11 @@ kwj_import_record_text(const KwjImport *import, int64 to, int most)
 	kwj_reader_read(&reader, bytes, n);
 	kwj_reader_close(&reader);
 	/* Without the line end, if there is one. */
-	if (n == to - import->position.offset)
+	if (n == to - import->position.offset && import->spec.options.format != KWJ_IMPORT_BINARY)
 		while (n > 0 && (bytes[n - 1] == '\n' || bytes[n - 1] == '\r'))
 			n--;
-	text = kwj_text_of_bytes(bytes, n, import->spec.options.charset);
+	text = import->spec.options.format == KWJ_IMPORT_BINARY ? kwj_hex_of_bytes(bytes, n) :
+		kwj_text_of_bytes(bytes, n, import->spec.options.charset);
 	pfree(bytes);
 	return text;
 }

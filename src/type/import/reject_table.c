@@ -304,3 +304,13 @@ kwj_text_of_bytes(const char *bytes, int n, int encoding)
 	}
 	return text.data;
 }
+
+char *
+kwj_hex_of_bytes(const char *bytes, int n)
+{
+	char	   *text = palloc(2 * n + 3);
+
+	strcpy(text, "\\x");
+	text[2 + hex_encode(bytes, n, text + 2)] = '\0';
+	return text;
+}

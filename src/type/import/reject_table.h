@@ -54,4 +54,7 @@ extern void kwj_reject_table_add(const KwjImportOptions *options, const KwjRejec
  */
 extern char *kwj_text_of_bytes(const char *bytes, int n, int encoding);
 
+/* Returns the bytes as PostgreSQL writes a value of type bytea: \x and hexadecimal digits, palloc'd. */
+extern char *kwj_hex_of_bytes(const char *bytes, int n);
+
 #endif
