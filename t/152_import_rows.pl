@@ -7,6 +7,7 @@ use warnings;
 
 use Cwd qw(abs_path);
 use FindBin;
+use IO::Compress::Gzip qw(gzip $GzipError);
 use lib "$FindBin::RealBin/lib";
 use KwjCsv;
 use KwjTest;
@@ -224,7 +225,10 @@ for my $i (1 .. $cases)
 		run_sql('TRUNCATE copied.t');
 		$copied = run_sql("SELECT copy_in_format('$dir/rows', " . literal($with) . ')');
 	}
-	my $job = import_file($d, between(1, 3), "$dir/rows", $disturbance, between(1, $n));
+	# COPY reads no compressed file, so the path would be another one in its error.
+	my $is_compressed = !$is_damaged && rand() < 0.4;
+	gzip("$dir/rows" => "$dir/rows.gz") or die "gzip: $GzipError";
+	my $job = import_file($d, between(1, 3), $is_compressed ? "$dir/rows.gz" : "$dir/rows", $disturbance, between(1, $n));
 	my ($error, $end) = (error_of($job), end_of($job));
 	my $rows = run_sql('SELECT count(*) FROM copied.t');
 	# COPY takes an end-of-data marker for the end, and IMPORT does not lose what follows.

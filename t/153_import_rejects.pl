@@ -8,6 +8,7 @@ use warnings;
 
 use Cwd qw(abs_path);
 use FindBin;
+use IO::Compress::Gzip qw(gzip $GzipError);
 use lib "$FindBin::RealBin/lib";
 use KwjCsv;
 use KwjTest;
@@ -141,6 +142,15 @@ sub import_file
 	return $job;
 }
 
+# Compresses the file now and then. Returns the path of what is to be imported.
+sub perhaps_compressed
+{
+	my ($path) = @_;
+	return $path if rand() < 0.7;
+	gzip($path => "$path.gz") or die "gzip: $GzipError";
+	return "$path.gz";
+}
+
 sub forget
 {
 	run_sql('SELECT pg_advisory_unlock_all()');
@@ -204,7 +214,7 @@ for my $i (1 .. $cases)
 
 	run_sql("ALTER TABLE $_.t ADD CONSTRAINT key UNIQUE (n)") for $unique ? qw(imported copied) : ();
 	run_sql("SELECT copy_records('$dir', '{" . join(',', @lines) . "}', " . literal(copy_options($d)) . ')');
-	my $job = import_file($d, between(1, 3), "$dir/records.csv", '{}', $disturbance, between(1, $n));
+	my $job = import_file($d, between(1, 3), perhaps_compressed("$dir/records.csv"), '{}', $disturbance, between(1, $n));
 	my ($rows, $rejected) = map { run_sql("SELECT count(*) FROM copied.$_") } qw(t rejected);
 	my $end = run_sql("SELECT status, result FROM kwdb_internal.jobs WHERE job_id = $job");
 	my $good;
@@ -241,7 +251,7 @@ for my $i (1 .. $cases)
 	my $rejected = run_sql('SELECT count(*) FROM copied.rejected');
 	my $limit = between(0, $rejected + 1);
 	my $disturbance = pick('', '', 'terminate', 'pause');
-	my $job = import_file($d, between(1, 4), "$dir/records.csv", "{\"reject_limit\": $limit}", $disturbance, between(1, $n));
+	my $job = import_file($d, between(1, 4), perhaps_compressed("$dir/records.csv"), "{\"reject_limit\": $limit}", $disturbance, between(1, $n));
 	my $end = run_sql("SELECT status FROM kwdb_internal.jobs WHERE job_id = $job");
 	my $left = run_sql('SELECT count(*) + (SELECT count(*) FROM imported.rejected) FROM imported.t');
 	my $first = run_sql("SELECT concat_ws('|', sqlstate, line, coalesce(column_name, 'none')) FROM copied.rejected ORDER BY line OFFSET $limit LIMIT 1");

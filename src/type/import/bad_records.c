@@ -97,7 +97,7 @@ note_failure(const KwjImport *import, const KwjImportPosition *before, Failure *
 		FreeErrorData(failure->error);
 	failure->error = CopyErrorData();
 	failure->reached = import->position.file == before->file ?
-		import->position.offset : before->identity.size;
+		import->position.offset : import->passed;
 	failure->line = import->error_line;
 	strlcpy(failure->column, import->error_column, NAMEDATALEN);
 }
@@ -298,10 +298,17 @@ search(KwjImport *import, int64 end, Failure *failure)
 int64
 kwj_import_good_records(KwjImport *import, int64 bytes)
 {
-	int64		before = kwj_import_bytes_done(import);
+	int64		before;
 	Failure		failure = {0};
+	int			file;
 
-	if (kwj_import_enter_file(import) && !try_records(import, bytes, 0, &failure))
+	import->reader.keeps = true;
+	if (!kwj_import_enter_file(import))
+		return 0;
+	before = import->position.offset;
+	file = import->position.file;
+	bytes = kwj_reader_keep_from(&import->reader, before, bytes);
+	if (!try_records(import, bytes, 0, &failure))
 	{
 		int64		here = import->position.offset;
 
@@ -310,5 +317,5 @@ kwj_import_good_records(KwjImport *import, int64 bytes)
 		import->searching = false;
 		FreeErrorData(failure.error);
 	}
-	return kwj_import_bytes_done(import) - before;
+	return import->position.file == file ? import->position.offset - before : import->passed - before;
 }

@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "access/xact.h"
 #include "job/json.h"
 #include "job/test_gate.h"
 #include "miscadmin.h"
@@ -39,6 +40,7 @@ kwj_import_init(KwjImport *import, KwjAttempt *attempt)
 	memset(import, 0, sizeof(*import));
 	import->attempt = attempt;
 	import->storage.context = import->created.context = CurrentMemoryContext;
+	import->reader.context = CurrentMemoryContext;
 	kwj_pace_init(&import->pace);
 	kwj_import_read_payload(attempt->payload, &import->spec);
 	import->text = kwj_import_statement_text(&import->spec);
@@ -77,7 +79,7 @@ kwj_import_set_piece(KwjImport *import, const KwjPiece *piece)
 {
 	kwj_import_position_read(&import->position, piece->state ? piece->state : piece->what);
 	kwj_import_position_read_end(&import->end, piece->what);
-	import->bytes_before = piece->units_done - import->position.offset;
+	import->bytes_before = piece->units_done - import->position.stored;
 	import->rows = piece->rows;
 	import->rejected = piece->state ? kwj_json_int64_or(piece->state, "rejected", 0) : 0;
 }
@@ -94,7 +96,7 @@ kwj_import_bytes_of_files(const KwjImport *import)
 	int64		bytes = 0;
 
 	for (int i = import->position.file; i < list_length(import->spec.files); i++)
-		bytes += kwj_import_file_size(list_nth(import->spec.files, i));
+		bytes += Max(kwj_source_size(list_nth(import->spec.files, i)), 0);
 	return bytes;
 }
 
@@ -108,6 +110,8 @@ kwj_import_result(const KwjImport *import, int64 rows, int64 rejected)
 	appendStringInfo(&json, "{\"rows\": " INT64_FORMAT, rows);
 	if (options->on_error == KWJ_IMPORT_SKIP)
 		appendStringInfo(&json, ", \"rejected\": " INT64_FORMAT, rejected);
+	if (options->keeps_rows)
+		appendStringInfoString(&json, ", \"revert\": \"none\"");
 	if (OidIsValid(options->reject_table))
 	{
 		appendStringInfoString(&json, ", \"reject_table\": ");
@@ -137,7 +141,8 @@ import_pieces(void *arg)
 	int64		left;
 	int			level;
 
-	kwj_storage_note(&import->storage, import->rel);
+	if (!import->elsewhere)
+		kwj_storage_note(&import->storage, import->rel);
 	if (import->start != NULL)
 		import->start(import);
 	import->start = NULL;
@@ -145,12 +150,16 @@ import_pieces(void *arg)
 	import->subtransactions = 0;
 
 	level = kwj_import_apply_settings(import->attempt->payload);
+	import->batch_bytes = 0;
 	left = kwj_pace_begin_batch(&import->pace);
 	if (import->in_one_batch)
 		left = ENDLESS;
 	while (left > 0 && !kwj_import_is_done(import))
 	{
-		left -= import_some(import, left);
+		int64		done = import_some(import, left);
+
+		import->batch_bytes += done;
+		left -= done;
 		kwj_import_next_command();
 		if (kwj_import_has_to_end(import))
 			break;
@@ -160,7 +169,8 @@ import_pieces(void *arg)
 	kwj_import_reset_settings(level);
 
 	/* Partitions may have been attached meanwhile. */
-	kwj_storage_note(&import->storage, import->rel);
+	if (!import->elsewhere)
+		kwj_storage_note(&import->storage, import->rel);
 	return import->rows - rows;
 }
 
@@ -176,6 +186,9 @@ kwj_import_open_target(KwjImport *import)
 		kwj_import_read_created(import, kwj_parts_state(import->attempt));
 	import->pstate = make_parsestate(NULL);
 	import->rel = kwj_import_lock_target(import->spec.target, import->spec.table);
+	import->elsewhere = import->spec.options.keeps_rows && kwj_import_is_elsewhere(import->rel);
+	if (import->elsewhere)
+		kwj_import_check_elsewhere(import->rel);
 	import->numbers = import->spec.numbers;
 	if (import->numbers == NIL)
 		import->numbers = kwj_import_column_numbers(import->rel, import->spec.columns);
@@ -191,12 +204,27 @@ kwj_import_close_target(KwjImport *import)
 	free_parsestate(import->pstate);
 }
 
+/*
+ * Imports a batch by statements, which check rights. Another server commits its part before this one does.
+ * So the commit here has to be on disk soon, lest a crash has the batch imported once more: as late as
+ * other checkpoints may be lost, it would nearly always.
+ */
+static void
+import_by_statements(KwjImport *import)
+{
+	(void) import_pieces(import);
+	ForceSyncCommit();
+}
+
 void
 kwj_import_run_batch(KwjImport *import)
 {
 	kwj_import_open_target(import);
-	(void) kwj_import_run_statement(kwj_import_begin(import->pstate, import->rel, import->numbers,
-													 import->text),
-									import_pieces, import);
+	if (import->elsewhere)
+		import_by_statements(import);
+	else
+		(void) kwj_import_run_statement(kwj_import_begin(import->pstate, import->rel, import->numbers,
+														 import->text),
+										import_pieces, import);
 	kwj_import_close_target(import);
 }

@@ -28,12 +28,15 @@ typedef struct KwjImport
 
 	KwjImportPosition position;
 	KwjImportEnd end;
-	int64		bytes_before;	/* of the import or piece, in the files before the position's */
+	int64		bytes_before;	/* of the import or piece, as stored, in the files before the position's */
+	int64		batch_bytes;	/* of text, that the last batch has imported */
 	int64		rows;			/* including those of the batch so far */
 	int64		rejected;		/* records that were left out, including those of the batch so far */
 	KwjStorageMap storage;
 	KwjCreated	created;		/* what the job has created, if it creates its target */
 	KwjPace		pace;
+	KwjSourceIdentity *checked; /* of each file; inode 0: not known; NULL: of none (verify.h) */
+	bool		all_checked;	/* this process has compared all files that it may begin */
 	bool		in_one_batch;	/* no time, size or request ends a batch, only the end of the input */
 	bool		quiet;			/* no remark about skipped lines is to be made */
 
@@ -46,12 +49,14 @@ typedef struct KwjImport
 	/* Set during a batch, and between kwj_import_open_target and kwj_import_close_target. */
 	ParseState *pstate;
 	Relation	rel;
+	bool		elsewhere;		/* a revert could not remove the rows (kwj_import_is_elsewhere) */
 	List	   *numbers;		/* of the columns to fill, as integers */
 	List	   *columns;		/* the same as String nodes, as COPY wants them */
 
 	/* Of a batch that leaves bad records out. */
 	int			subtransactions;	/* how many have got a number */
 	bool		searching;		/* a record is looked for; no time ends the batch */
+	int64		passed;			/* the offset at which the last file ended that was left behind */
 
 	/* Set while COPY runs. */
 	KwjImportReader reader;
@@ -83,18 +88,18 @@ extern void kwj_import_read_created(KwjImport *import, Jsonb *state);
 /* Sets where the import goes on, and ends, to what is left of a piece. */
 extern void kwj_import_set_piece(KwjImport *import, const KwjPiece *piece);
 
-/* Returns how many bytes of the import, or of the piece, are done. */
+/* Returns how many bytes of the import, or of the piece, are done, as they are stored. */
 static inline int64
 kwj_import_bytes_done(const KwjImport *import)
 {
-	return import->bytes_before + import->position.offset;
+	return import->bytes_before + import->position.stored;
 }
 
 /* Returns whether the position is at the end. */
 extern bool kwj_import_is_done(const KwjImport *import);
 
 /*
- * Returns the size of the files from the position's on. So an attempt notices early that a file is
+ * Returns the size of the files from the position's on, as they are stored. So an attempt notices early that a file is
  * missing.
  */
 extern int64 kwj_import_bytes_of_files(const KwjImport *import);

@@ -6,8 +6,6 @@
  */
 #include "postgres.h"
 
-#include <unistd.h>
-
 #include "port/pg_bswap.h"
 
 #include "type/import/binary_scan.h"
@@ -152,15 +150,15 @@ kwj_binary_header_size(const char *path, const char *head, int n)
 	return KWJ_BINARY_HEADER_SIZE + (int64) extension;
 }
 
-void
-kwj_binary_check_trailer(const char *path, int fd, int64 size)
+bool
+kwj_binary_is_trailer(const char *bytes)
 {
-	char		trailer[COUNT_SIZE];
+	return bytes[0] == '\377' && bytes[1] == '\377';
+}
 
-	if (size >= KWJ_BINARY_HEADER_SIZE + COUNT_SIZE &&
-		pg_pread(fd, trailer, sizeof(trailer), size - sizeof(trailer)) == sizeof(trailer) &&
-		trailer[0] == '\377' && trailer[1] == '\377')
-		return;
+void
+kwj_binary_refuse_end(const char *path)
+{
 	ereport(ERROR,
 			errcode(ERRCODE_DATA_CORRUPTED),
 			errmsg("file \"%s\" ends without the trailer of COPY's binary format", path),

@@ -13,9 +13,12 @@
 
 #include "postgres.h"
 
+#include "compat.h"
+
 /* A header without an extension, as COPY writes it. */
 #define KWJ_BINARY_HEADER	"PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0"
 #define KWJ_BINARY_HEADER_SIZE	19
+#define KWJ_BINARY_TRAILER_SIZE	2
 
 /* What comes next. */
 typedef enum KwjBinaryPhase
@@ -52,7 +55,10 @@ extern bool kwj_binary_at_record_start(const KwjBinaryScan *scan);
  */
 extern int64 kwj_binary_header_size(const char *path, const char *head, int n);
 
-/* Checks that the file, of that size, ends with the trailer. Errors: XX001. */
-extern void kwj_binary_check_trailer(const char *path, int fd, int64 size);
+/* Returns whether these are the bytes of the trailer, KWJ_BINARY_TRAILER_SIZE. */
+extern bool kwj_binary_is_trailer(const char *bytes);
+
+/* Raises the error for a file that ends without it: XX001. */
+pg_noreturn extern void kwj_binary_refuse_end(const char *path);
 
 #endif

@@ -27,6 +27,7 @@
 #include "type/import/import.h"
 #include "type/import/parts.h"
 #include "type/import/revert.h"
+#include "type/import/verify.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -36,6 +37,7 @@ typedef struct Execution
 {
 	KwjImport	import;
 	int64		bytes_total;
+	char	   *reason;			/* why one worker imports all, to stand at the end of the status */
 	int64		first_rows;		/* rows when the attempt began */
 	TimestampTz begun;
 } Execution;
@@ -49,6 +51,13 @@ start(KwjImport *import)
 	if (import->rows > 0)
 		kwj_import_check_not_emptied(import->attempt, &import->storage);
 	execution->bytes_total = import->bytes_before + kwj_import_bytes_of_files(import);
+}
+
+/* Returns why one worker imports all, to stand at the end of the status. */
+static char *
+reason_text(const KwjImportOptions *options)
+{
+	return options->one_worker ? psprintf(", 1 worker: %s", options->one_worker) : pstrdup("");
 }
 
 static double
@@ -81,9 +90,9 @@ show(const KwjImport *import, int64 rows)
 
 	snprintf(text, sizeof(text),
 			 "imported " INT64_FORMAT " rows, %s" INT64_FORMAT " MB of " INT64_FORMAT
-			 " MB, %.0f rows/s",
+			 " MB, %.0f rows/s%s",
 			 rows, rejected_text(import), bytes / 1000000, execution->bytes_total / 1000000,
-			 seconds > 0 ? (rows - execution->first_rows) / seconds : 0.0);
+			 seconds > 0 ? (rows - execution->first_rows) / seconds : 0.0, execution->reason);
 	kwj_progress_set_all(bytes, execution->bytes_total, rows, text);
 }
 
@@ -98,6 +107,7 @@ begin_import(Execution *execution, KwjAttempt *attempt)
 	import->show = show;
 	import->arg = execution;
 	import->rows = execution->first_rows = attempt->rows;
+	execution->reason = reason_text(&import->spec.options);
 	execution->begun = GetCurrentTimestamp();
 	execution->bytes_total = 0;
 	if (state != NULL)
@@ -108,6 +118,13 @@ begin_import(Execution *execution, KwjAttempt *attempt)
 		kwj_storage_read(&import->storage, state);
 		kwj_import_read_created(import, state);
 	}
+}
+
+/* Returns the first file that the job has not opened yet. */
+static int
+first_unopened(const KwjImport *import)
+{
+	return import->position.file + (import->position.opened ? 1 : 0);
 }
 
 static Jsonb *
@@ -147,6 +164,30 @@ create_target(KwjImport *import)
 	return request;
 }
 
+/*
+ * Compares the files with the checksums of their manifest, if they have any. Returns a PAUSE or CANCEL
+ * that came before it was through.
+ */
+static KwjRequest
+check_sums(Execution *execution)
+{
+	KwjImport  *import = &execution->import;
+	KwjAttempt *attempt = import->attempt;
+	KwjRequest	request = KWJ_REQUEST_NONE;
+
+	while (request == KWJ_REQUEST_NONE && kwj_import_needs_check(import, first_unopened(import)))
+	{
+		kwj_attempt_begin(attempt);
+		kwj_import_check_may_read_files();
+		if (!kwj_import_check_sums(import, first_unopened(import)))
+			request = kwj_attempt_checkpoint(attempt, checkpoint_state(import), fraction_done(execution),
+											 import->rows, false);
+		else
+			kwj_attempt_end_look(import->storage.context);
+	}
+	return request;
+}
+
 static KwjRequest
 execute_batches(Execution *execution)
 {
@@ -155,12 +196,13 @@ execute_batches(Execution *execution)
 	KwjRequest	request;
 
 	kwj_stop_expect_checkpoint();
-	request = create_target(import);
+	request = check_sums(execution);
+	if (request == KWJ_REQUEST_NONE)
+		request = create_target(import);
 	if (request != KWJ_REQUEST_NONE)
 		return request;
 	for (;;)
 	{
-		int64		before = kwj_import_bytes_done(import);
 		Jsonb	   *state;
 
 		kwj_attempt_begin(attempt);
@@ -174,7 +216,7 @@ execute_batches(Execution *execution)
 										 import->rows, true);
 		if (request != KWJ_REQUEST_NONE)
 			return request;
-		kwj_pace_end_batch(&import->pace, kwj_import_bytes_done(import) - before);
+		kwj_pace_end_batch(&import->pace, import->batch_bytes);
 	}
 }
 

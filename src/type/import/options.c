@@ -35,6 +35,7 @@ static void set_nullif(KwjImportOptions *options, const char *value);
 static void set_on_error(KwjImportOptions *options, const char *value);
 static void set_reject_limit(KwjImportOptions *options, const char *value);
 static void set_reject_table(KwjImportOptions *options, const char *value);
+static void set_revert(KwjImportOptions *options, const char *value);
 static void set_skip(KwjImportOptions *options, const char *value);
 static void set_workers(KwjImportOptions *options, const char *value);
 
@@ -61,6 +62,7 @@ static const struct
 	{"on_error", set_on_error},
 	{"reject_limit", set_reject_limit},
 	{"reject_table", set_reject_table},
+	{"revert", set_revert},
 	{"skip", set_skip},
 	{"thread_concurrency", set_workers},
 	{"trailing_delimiter", NULL, 0, offsetof(KwjImportOptions, trailing_delimiter)},
@@ -69,7 +71,8 @@ static const struct
 /* Options that other systems have, or that one types by habit. */
 static const KwjForeignOption foreign_options[] = {
 	{"allow_quoted_null", "The columns in which nullif is NULL within quotes, too, are the option force_null, for instance WITH force_null = '*'."},
-	{"decompress", "IMPORT reads CSV files as they are: uncompress the file first."},
+	{"compression", "Files in gzip, lz4 and zstd are recognized by their contents; there is no option for it."},
+	{"decompress", "Files in gzip, lz4 and zstd are recognized by their contents; there is no option for it."},
 	{"delim", "The character between two fields is the option delimiter, for instance WITH delimiter = ';'."},
 	{"detached", "It belongs to the statement: IMPORT ... WITH detached. kwjobs.import returns at once, kwjobs.import_and_wait waits."},
 	{"escape", "The character before a quote in a field is the option escaped, for instance WITH escaped = '\\'."},
@@ -198,6 +201,15 @@ static void
 set_reject_table(KwjImportOptions *options, const char *value)
 {
 	kwj_reject_table_find(options, value);
+}
+
+static void
+set_revert(KwjImportOptions *options, const char *value)
+{
+	if (strcmp(value, "exact") != 0 && strcmp(value, "none") != 0)
+		kwj_given_refuse_value("IMPORT", "revert", value,
+							   "Type revert = 'none' to keep the rows when the job fails or is canceled. Otherwise they are removed exactly.");
+	options->keeps_rows = strcmp(value, "none") == 0;
 }
 
 static void
@@ -524,6 +536,14 @@ kwj_import_payload(const KwjImportSpec *spec)
 	kwj_json_append_texts(&buf, spec->files);
 	if (options->format != KWJ_IMPORT_CSV)
 		append_json_text(&buf, "format", format_names[options->format]);
+	if (spec->checksum != NULL)
+	{
+		append_json_text(&buf, "checksum", spec->checksum);
+		appendStringInfoString(&buf, ", \"sizes\": ");
+		kwj_json_append_texts(&buf, spec->sizes);
+		appendStringInfoString(&buf, ", \"checksums\": ");
+		kwj_json_append_texts(&buf, spec->checksums);
+	}
 	append_json_text(&buf, "delimiter", character_text(options->delimiter));
 	append_json_text(&buf, "enclosed", character_text(options->enclosed));
 	append_json_text(&buf, "escaped", character_text(options->escaped));
@@ -547,11 +567,15 @@ kwj_import_payload(const KwjImportSpec *spec)
 	}
 	if (options->workers > 1)
 		appendStringInfo(&buf, ", \"workers\": %d", options->workers);
+	if (options->keeps_rows)
+		append_json_text(&buf, "revert", "none");
 	if (spec->definition != NULL)
 	{
 		append_json_text(&buf, "definition", spec->definition);
 		append_json_text(&buf, "schema", spec->schema);
 	}
+	if (options->one_worker != NULL)
+		append_json_text(&buf, "one_worker", options->one_worker);
 	appendStringInfo(&buf, ", \"skip\": " INT64_FORMAT ", \"settings\": ", options->skip);
 	kwj_import_write_settings(&buf);
 	appendStringInfoChar(&buf, '}');
@@ -590,6 +614,9 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	format = kwj_json_text_or_null(payload, "format");
 	if (format != NULL)
 		set_format(options, format);
+	spec->checksum = kwj_json_text_or_null(payload, "checksum");
+	spec->sizes = kwj_json_texts(payload, "sizes");
+	spec->checksums = kwj_json_texts(payload, "checksums");
 	options->delimiter = kwj_json_text(payload, "delimiter")[0];
 	options->enclosed = kwj_json_text(payload, "enclosed")[0];
 	options->escaped = kwj_json_text(payload, "escaped")[0];
@@ -610,11 +637,19 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	options->reject_table = (Oid) kwj_json_int64_or(payload, "reject_table", InvalidOid);
 	options->reject_name = kwj_json_text_or_null(payload, "reject_name");
 	options->workers = kwj_import_payload_workers(payload);
+	options->keeps_rows = kwj_import_payload_keeps_rows(payload);
+	options->one_worker = kwj_json_text_or_null(payload, "one_worker");
 	options->fields = list_length(spec->columns);
 	options->names = spec->columns;
 	spec->definition = kwj_json_text_or_null(payload, "definition");
 	spec->schema = kwj_json_text_or_null(payload, "schema");
 	spec->head = NULL;
+}
+
+bool
+kwj_import_payload_keeps_rows(Jsonb *payload)
+{
+	return kwj_json_text_or_null(payload, "revert") != NULL;
 }
 
 bool

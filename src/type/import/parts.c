@@ -38,6 +38,7 @@
 #include "type/import/replay.h"
 #include "type/import/revert.h"
 #include "type/import/statement.h"
+#include "type/import/verify.h"
 #include "kwjobs.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -201,7 +202,7 @@ plan_state(const Planning *planning)
 }
 
 static void
-add_piece(KwjAttempt *attempt, const KwjImportPosition *from, const KwjImportEnd *end, int64 bytes)
+add_piece(const KwjImport *import, const KwjImportPosition *from, const KwjImportEnd *end, int64 bytes)
 {
 	StringInfoData json;
 
@@ -210,8 +211,9 @@ add_piece(KwjAttempt *attempt, const KwjImportPosition *from, const KwjImportEnd
 	kwj_import_position_write(from, &json);
 	appendStringInfoString(&json, ", ");
 	kwj_import_position_write_end(end, &json);
+	kwj_import_write_checked(import, from->file, end->file, &json);
 	appendStringInfoChar(&json, '}');
-	kwj_piece_add(attempt, bytes, kwj_json_parse(json.data));
+	kwj_piece_add(import->attempt, bytes, kwj_json_parse(json.data));
 }
 
 /*
@@ -232,10 +234,11 @@ find_end(Planning *planning, int64 bytes)
 							 &spec->options, bytes, NULL);
 	if (remark != NULL && list_length(planning->remarks) < MOST_REMARKS)
 		planning->remarks = lappend(planning->remarks, remark);
+	kwj_reader_refuse_one_reader(&reader);
 	kwj_reader_find_end(&reader, bytes);
 	kwj_reader_close(&reader);
 	found = position->offset - from;
-	if (kwj_reader_at_end(&reader))
+	if (reader.at_end)
 		kwj_import_position_next_file(position);
 	return found;
 }
@@ -314,7 +317,7 @@ plan_piece(Planning *planning)
 	end.file = planning->position.file;
 	end.offset = planning->position.offset;
 	end.identity = planning->position.identity;
-	add_piece(planning->import->attempt, &from, &end, bytes);
+	add_piece(planning->import, &from, &end, bytes);
 	return bytes;
 }
 
@@ -322,7 +325,7 @@ plan_piece(Planning *planning)
 static void
 plan_everything(Planning *planning, int64 total)
 {
-	add_piece(planning->import->attempt, &planning->position, &planning->end, total);
+	add_piece(planning->import, &planning->position, &planning->end, total);
 	planning->position.file = planning->end.file;
 }
 
@@ -344,6 +347,13 @@ plan(KwjAttempt *attempt, KwjPlan *plan)
 	}
 	planning.end.file = list_length(planning.import->spec.files);
 	planning.piece_size = piece_size(plan->total);
+	/* It may have to stop before it is through: then nothing is planned. */
+	if (kwj_import_needs_check(planning.import, planning.position.file) &&
+		!kwj_import_check_sums(planning.import, planning.position.file))
+	{
+		plan->state = plan_state(&planning);
+		return;
+	}
 
 	if (carrier->reason != NULL && attempt->planned == 0)
 		plan_everything(&planning, plan->total);
@@ -423,7 +433,6 @@ import_batch(Carrier *carrier, KwjPiece *piece)
 {
 	KwjImport  *import = &carrier->import;
 	KwjAttempt *attempt = import->attempt;
-	int64		before = kwj_import_bytes_done(import);
 	KwjRequest	request = KWJ_REQUEST_NONE;
 	bool		done;
 
@@ -440,7 +449,7 @@ import_batch(Carrier *carrier, KwjPiece *piece)
 	}
 	else
 		request = kwj_piece_checkpoint(attempt, piece, piece_state(carrier), import->rows, true);
-	kwj_pace_end_batch(&import->pace, kwj_import_bytes_done(import) - before);
+	kwj_pace_end_batch(&import->pace, import->batch_bytes);
 	return !done && request == KWJ_REQUEST_NONE;
 }
 
@@ -450,6 +459,7 @@ work(KwjAttempt *attempt, KwjPiece *piece)
 	Carrier    *carrier = carrier_of(attempt);
 
 	kwj_import_set_piece(&carrier->import, piece);
+	kwj_import_read_checked(&carrier->import, piece->what);
 	carrier->piece = piece;
 	while (import_batch(carrier, piece))
 		;

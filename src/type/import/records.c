@@ -18,6 +18,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "type/import/by_statement.h"
 #include "type/import/records.h"
 #include "type/import/reject_table.h"
 #include "utils/backend_progress.h"
@@ -35,12 +36,8 @@ running_rows(void)
 	return MyBEEntry->st_progress_param[PROGRESS_COPY_TUPLES_PROCESSED];
 }
 
-/*
- * Returns whether the batch is to end early: for a PAUSE, or a stop of the server. A CANCEL mostly
- * does not come so far, because the coordinator interrupts the batch at once.
- */
-static bool
-is_to_stop(void)
+bool
+kwj_import_is_to_stop(void)
 {
 	return kwj_progress_request() != KWJ_REQUEST_NONE || kwj_stop_is_asked();
 }
@@ -51,7 +48,7 @@ kwj_import_has_to_end(const KwjImport *import)
 	bool		is_full = import->subtransactions >= KWJ_IMPORT_SUBTRANSACTIONS ||
 		(!import->searching && kwj_pace_is_over(&import->pace));
 
-	return !import->in_one_batch && (is_full || is_to_stop());
+	return !import->in_one_batch && (is_full || kwj_import_is_to_stop());
 }
 
 /*
@@ -64,7 +61,7 @@ on_piece(KwjImportReader *reader)
 	KwjImport  *import = reader->arg;
 	bool		over = kwj_pace_next_piece(&import->pace) && !import->searching;
 
-	if ((over || is_to_stop()) && !import->in_one_batch)
+	if ((over || kwj_import_is_to_stop()) && !import->in_one_batch)
 		reader->limit = reader->start;
 	reader->piece = import->pace.piece;
 	import->show(import, import->rows + running_rows());
@@ -101,13 +98,29 @@ is_about_input(const KwjImport *import, int sqlerrcode)
 	}
 }
 
+/*
+ * Returns whether the callback is that of the COPY that imports, and not of another one, which a trigger
+ * runs. Of a COPY statement the state is not known; its callback is the last one of its kind.
+ */
+static bool
+is_own_callback(const KwjImport *import, const ErrorContextCallback *callback)
+{
+	if (callback->callback != CopyFromErrorCallback)
+		return false;
+	if (!import->elsewhere)
+		return callback->arg == import->copy;
+	for (callback = callback->previous; callback; callback = callback->previous)
+		if (callback->callback == CopyFromErrorCallback)
+			return false;
+	return true;
+}
+
 /* Returns whether COPY says that the file is not in the encoding that IMPORT reads. */
 static bool
 is_about_encoding(const KwjImport *import)
 {
 	return geterrcode() == ERRCODE_CHARACTER_NOT_IN_REPERTOIRE &&
-		error_context_stack->callback == CopyFromErrorCallback &&
-		error_context_stack->arg == import->copy;
+		is_own_callback(import, error_context_stack);
 }
 
 /*
@@ -131,14 +144,15 @@ error_callback(void *arg)
 	import->error_column[0] = '\0';
 	for (callback = error_context_stack; callback; callback = callback->previous)
 	{
-		if (callback->callback == CopyFromErrorCallback &&
-			callback->arg == import->copy)
-		{
-			import->error_line = import->copy->cur_lineno;
-			if (import->copy->cur_attname != NULL)
-				strlcpy(import->error_column, import->copy->cur_attname, NAMEDATALEN);
-			break;
-		}
+		const CopyFromStateData *copy = callback->arg;
+
+		if (!is_own_callback(import, callback))
+			continue;
+		/* A statement counts the lines of its own piece. */
+		import->error_line = copy->cur_lineno + (import->elsewhere ? import->position.line : 0);
+		if (copy->cur_attname != NULL)
+			strlcpy(import->error_column, copy->cur_attname, NAMEDATALEN);
+		break;
 	}
 }
 
@@ -263,6 +277,15 @@ columns_of_file(const KwjImport *import)
 	return columns;
 }
 
+/* The same by a COPY statement. */
+static void
+copy_piece_by_statement(KwjImport *import)
+{
+	import->rows += kwj_import_copy_by_statement(import->rel, columns_of_file(import),
+												 kwj_import_copy_options(&import->spec.options, import->columns),
+												 &import->reader);
+}
+
 /* Runs COPY on what the reader gives. */
 static void
 copy_piece(KwjImport *import)
@@ -288,6 +311,15 @@ copy_piece(KwjImport *import)
 	EndCopyFrom(copy);
 }
 
+/* Returns how the file is recognized that a checksum was compared with; NULL: there is none. */
+static const KwjSourceIdentity *
+expected_identity(const KwjImport *import)
+{
+	const KwjSourceIdentity *checked = import->checked ? &import->checked[import->position.file] : NULL;
+
+	return checked != NULL && checked->inode != 0 ? checked : NULL;
+}
+
 /*
  * Opens the file at the position for so many bytes, no further than to offset `to`; 0: no limit. At
  * the start of a file, says what the options leave out.
@@ -301,6 +333,7 @@ open_reader(KwjImport *import, int64 bytes, int64 to)
 
 	reader->on_piece = on_piece;
 	reader->arg = import;
+	reader->expected = expected_identity(import);
 	remark = kwj_reader_open(reader, list_nth(import->spec.files, position->file),
 							 position, &import->spec.options, bytes,
 							 position->file == import->end.file ? &import->end : NULL);
@@ -317,10 +350,22 @@ close_reader(KwjImport *import)
 	KwjImportPosition *position = &import->position;
 
 	kwj_reader_close(&import->reader);
-	if (!kwj_reader_at_end(&import->reader))
+	if (!import->reader.at_end)
 		return;
-	import->bytes_before += position->identity.size;
+	import->passed = position->offset;
+	import->bytes_before += position->stored;
 	kwj_import_position_next_file(position);
+}
+
+/* A file in the binary format has to end with its trailer. COPY would take any end. */
+static void
+check_complete(const KwjImport *import)
+{
+	const KwjImportReader *reader = &import->reader;
+
+	if (import->spec.options.format == KWJ_IMPORT_BINARY && kwj_reader_at_end(reader) &&
+		reader->scan.binary.phase != KWJ_BINARY_TRAILER)
+		kwj_binary_refuse_end(reader->path);
 }
 
 /* Runs COPY on what the reader gives. After an error, its place is known. */
@@ -337,7 +382,11 @@ copy_with_place(KwjImport *import)
 	kwj_reader_set_source(&import->reader);
 	PG_TRY();
 	{
-		copy_piece(import);
+		if (import->elsewhere)
+			copy_piece_by_statement(import);
+		else
+			copy_piece(import);
+		check_complete(import);
 	}
 	PG_CATCH();
 	{
@@ -372,66 +421,63 @@ kwj_import_enter_file(KwjImport *import)
 {
 	int			file = import->position.file;
 
-	if (import->position.opened)
-		return true;
 	open_reader(import, 0, 0);
 	close_reader(import);
 	return import->position.file == file;
 }
 
-/* Opens the file at the position, which is between two records, to look at what follows. */
+/*
+ * Opens the file at the position, which is between two records, to look at what follows. The reader moves
+ * *position, a copy.
+ */
 static void
-open_to_look(const KwjImport *import, KwjImportPosition *position, KwjImportReader *reader)
+open_to_look(KwjImport *import, KwjImportPosition *position)
 {
 	*position = import->position;
-	memset(reader, 0, sizeof(*reader));
 	Assert(position->opened);
-	(void) kwj_reader_open(reader, list_nth(import->spec.files, position->file), position,
+	(void) kwj_reader_open(&import->reader, list_nth(import->spec.files, position->file), position,
 						   &import->spec.options, 0, NULL);
 }
 
 int64
-kwj_import_find_end(const KwjImport *import, int64 bytes)
+kwj_import_find_end(KwjImport *import, int64 bytes)
 {
 	KwjImportPosition position;
-	KwjImportReader reader;
 
-	open_to_look(import, &position, &reader);
-	kwj_reader_find_end(&reader, Max(bytes, 1));
-	kwj_reader_close(&reader);
+	open_to_look(import, &position);
+	kwj_reader_find_end(&import->reader, Max(bytes, 1));
+	kwj_reader_close(&import->reader);
 	return position.offset;
 }
 
 bool
-kwj_import_find_line(const KwjImport *import, int64 line, int64 end, int64 *from, int64 *to)
+kwj_import_find_line(KwjImport *import, int64 line, int64 end, int64 *from, int64 *to)
 {
 	KwjImportPosition position;
-	KwjImportReader reader;
 	bool		found;
 
-	open_to_look(import, &position, &reader);
-	found = kwj_reader_find_line(&reader, line, end);
+	open_to_look(import, &position);
+	found = kwj_reader_find_line(&import->reader, line, end);
 	*from = position.offset;
 	if (found)
-		kwj_reader_find_end(&reader, 1);
+		kwj_reader_find_end(&import->reader, 1);
 	*to = position.offset;
-	kwj_reader_close(&reader);
+	kwj_reader_close(&import->reader);
 	return found;
 }
 
 char *
-kwj_import_record_text(const KwjImport *import, int64 to, int most)
+kwj_import_record_text(KwjImport *import, int64 to, int most)
 {
 	KwjImportPosition position;
-	KwjImportReader reader;
 	char	   *bytes;
 	char	   *text;
 	int			n = (int) Min(to - import->position.offset, most);
 
-	open_to_look(import, &position, &reader);
+	open_to_look(import, &position);
 	bytes = palloc(n);
-	kwj_reader_read(&reader, bytes, n);
-	kwj_reader_close(&reader);
+	kwj_reader_read(&import->reader, bytes, n);
+	kwj_reader_close(&import->reader);
 	/* Without the line end, if there is one. */
 	if (n == to - import->position.offset && import->spec.options.format != KWJ_IMPORT_BINARY)
 		while (n > 0 && (bytes[n - 1] == '\n' || bytes[n - 1] == '\r'))

@@ -22,8 +22,8 @@
 extern int64 kwj_import_records(KwjImport *import, int64 bytes, int64 to);
 
 /*
- * Goes to the first record of the file at the position, if the import has not opened it yet. Returns
- * false if the file has no record: then the position is at the next file.
+ * Opens the file at the position, and goes to its first record if the import has not opened it before.
+ * Returns false if the file has no record: then the position is at the next file.
  */
 extern bool kwj_import_enter_file(KwjImport *import);
 
@@ -37,15 +37,21 @@ extern bool kwj_import_enter_file(KwjImport *import);
  * kwj_import_record_text	returns what stands between the position and offset `to`, without a line end,
  *							as a text of the database, palloc'd; no more than so many bytes of it
  */
-extern int64 kwj_import_find_end(const KwjImport *import, int64 bytes);
-extern bool kwj_import_find_line(const KwjImport *import, int64 line, int64 end, int64 *from, int64 *to);
-extern char *kwj_import_record_text(const KwjImport *import, int64 to, int most);
+extern int64 kwj_import_find_end(KwjImport *import, int64 bytes);
+extern bool kwj_import_find_line(KwjImport *import, int64 line, int64 end, int64 *from, int64 *to);
+extern char *kwj_import_record_text(KwjImport *import, int64 to, int most);
 
 /* Moves the position over records, to offset `to` of its file, where one ends. */
 extern void kwj_import_pass_records(KwjImport *import, int64 to);
 
 /* Stores the place of the last error in the attempt, for the job's row. */
 extern void kwj_import_tell_place(const KwjImport *import);
+
+/*
+ * Returns whether the work is to end early: for a PAUSE, or a stop of the server. A CANCEL mostly does
+ * not come so far, because the coordinator interrupts the work at once.
+ */
+extern bool kwj_import_is_to_stop(void);
 
 /* Returns whether the batch has to end now: for a request, or because it is full. */
 extern bool kwj_import_has_to_end(const KwjImport *import);

@@ -27,6 +27,7 @@
 #include "type/import/keeper.h"
 #include "type/import/order.h"
 #include "type/import/reject_table.h"
+#include "type/import/target.h"
 #include "type/import/triggers.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -182,6 +183,12 @@ kwj_import_check_skips(const KwjImportOptions *options, Relation target)
 {
 	if (options->on_error != KWJ_IMPORT_SKIP)
 		return;
+	if (kwj_import_is_elsewhere(target))
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("on_error = 'skip' is not supported for \"%s\"", RelationGetRelationName(target)),
+				errdetail("Its rows are not in a table of this server, so what an error leaves there is not known."),
+				errhint("Import into a table and copy its rows from there with INSERT ... SELECT."));
 	if (kwj_import_refers_to_itself(target))
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -24,6 +24,7 @@
 #include "type/given.h"
 #include "type/import/definition.h"
 #include "type/import/import.h"
+#include "type/import/manifest.h"
 #include "type/import/options.h"
 #include "type/import/patterns.h"
 #include "type/import/reader.h"
@@ -35,67 +36,56 @@
 #define BYTES_FOR_WORKER	(INT64CONST(32) * 1024 * 1024)
 #define MOST_BY_DEFAULT		4
 
-/* Refuses a path that is not absolute. Other systems would accept some of these. */
-static void
-refuse_path(const char *path)
-{
-	const char *scheme = strstr(path, "://");
-
-	if (path[0] == '\0')
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_NAME),
-				errmsg("path of a file to import is empty"),
-				errhint("Give the absolute path of the file on the server."));
-	if (scheme != NULL && scheme > path)
-		ereport(ERROR,
-				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("cannot import from \"%s\": IMPORT reads files of the server", path),
-				strncmp(path, "file:///", 8) == 0 ?
-				errhint("Give its absolute path: '%s'.", path + 7) :
-				errhint("Copy the file to the server and give its absolute path."));
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_NAME),
-			errmsg("relative path \"%s\" not allowed for IMPORT", path),
-			errhint("Give the absolute path of the file on the server."));
-}
-
-/* Returns the size of all files. */
+/*
+ * Checks all files. Returns their size, and why one worker has to read one of them; NULL: several may
+ * read all of them.
+ */
 static int64
-check_files(List *files, const KwjImportOptions *options)
+check_files(const KwjImportSpec *spec, const char **one_reader)
 {
 	int64		bytes = 0;
 	ListCell   *lc;
 
-	if (files == NIL)
+	*one_reader = NULL;
+	/* A manifest of an empty table has none. */
+	if (spec->files == NIL && spec->checksum == NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("no files to import"),
 				errhint("Give the absolute paths of one or more CSV files on the server."));
-	foreach(lc, files)
+	foreach(lc, spec->files)
 	{
-		const char *path = lfirst(lc);
-		char	   *remark;
-		int64		size;
+		KwjImportFile file = kwj_import_check_file(lfirst(lc), &spec->options);
 
-		if (!is_absolute_path(path))
-			refuse_path(path);
-		remark = kwj_import_check_file(path, options, &size);
-		if (remark != NULL)
+		if (file.remark != NULL)
 			ereport(NOTICE,
-					errmsg_internal("%s", remark),
+					errmsg_internal("%s", file.remark),
 					errhint("The option skip counts lines as an editor does; a header that goes on within quotes is left out to its end."));
-		bytes += size;
+		if (*one_reader == NULL)
+			*one_reader = file.one_reader;
+		bytes += Max(file.size, 0);
 	}
 	return bytes;
 }
 
-/* If the user has not said how many workers import at most, decides by the size of the files. */
+/*
+ * If the user has not said how many workers import at most, decides by the size of the files. If one
+ * worker has to read them, there is only one, which tells the reason if there might have been more. So it
+ * is if the rows are to be kept, because after a failure the job has to know where to go on.
+ */
 static void
-choose_workers(KwjImportOptions *options, int64 bytes)
+choose_workers(KwjImportOptions *options, int64 bytes, const char *one_reader)
 {
 	if (options->workers == 0)
 		options->workers = Min(Min(bytes / BYTES_FOR_WORKER, MOST_BY_DEFAULT),
 							   sysconf(_SC_NPROCESSORS_ONLN));
+	if (one_reader == NULL && options->keeps_rows)
+		one_reader = "revert = 'none'";
+	if (options->workers > 1 && one_reader != NULL)
+	{
+		options->workers = 1;
+		options->one_worker = one_reader;
+	}
 }
 
 /* What validate_as_owner checks, and what it makes of that. */
@@ -117,22 +107,82 @@ set_head(KwjImportSpec *spec, const KwjDefinition *definition, const KwjNewImpor
 		spec->head = psprintf("IMPORT TABLE %s %s", spec->table, kwj_definition_body(definition));
 }
 
+/* Returns the columns that the files of a manifest fill. names: those that the user gave; NIL: none. */
+static List *
+columns_of_manifest(const KwjImportManifest *manifest, const KwjExported *exported, List *names)
+{
+	if (names == NIL || exported->columns == NIL)
+		return names != NIL ? names : exported->columns;
+	if (list_length(names) != list_length(exported->columns))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("the files of the manifest \"%s\" have %d columns, and the IMPORT fills %d",
+					   manifest->path, list_length(exported->columns), list_length(names)),
+				errhint("Name a column for each of theirs, in their order, or leave the columns out: then they are found by their names."));
+	return names;
+}
+
+/* Returns the options that the user has given himself. */
+static List *
+without_options(List *given, List *added)
+{
+	List	   *own = NIL;
+	ListCell   *lc;
+	ListCell   *la;
+
+	foreach(lc, given)
+	{
+		bool		is_own = true;
+
+		foreach(la, added)
+			is_own &= strcmp(((KwjGiven *) lfirst(lc))->name, lfirst(la)) != 0;
+		if (is_own)
+			own = lappend(own, lfirst(lc));
+	}
+	return own;
+}
+
+/* Sets the files of the import, and its description, which names the manifest instead if there is one. */
+static void
+set_files(Checking *checking, const KwjImportManifest *manifest, const KwjExported *exported, List *files,
+		  List *names, List *given)
+{
+	KwjImportSpec *spec = &checking->spec;
+
+	spec->files = manifest ? files : kwj_import_expand_patterns(files);
+	checking->description = kwj_import_description(spec, names, given);
+	if (manifest == NULL)
+		return;
+	spec->files = exported->files;
+	spec->sizes = exported->sizes;
+	spec->checksums = exported->checksums;
+	spec->checksum = manifest->checksum;
+}
+
 /*
  * Makes the specification and the job's description from the arguments, with the files that patterns
- * match, and checks all but the files. definition: what has created the target just now, to try it; NULL:
- * the target was there before. Returns the target, open and locked.
+ * match or that a manifest names, and checks all but the files. definition: what has created the target
+ * just now, to try it; NULL: the target was there before. Returns the target, open and locked.
  */
 static Relation
 read_spec(Checking *checking, const KwjDefinition *definition)
 {
 	const KwjNewImport *new = checking->new;
 	KwjImportSpec *spec = &checking->spec;
+	List	   *files = kwj_array_texts(new->files, "file of an IMPORT must not be NULL");
+	KwjImportManifest *manifest = kwj_import_find_manifest(files);
+	KwjExported *exported = NULL;
+	Jsonb	   *options = new->options;
+	List	   *added = NIL;
 	List	   *given;
 	List	   *names;
+	List	   *filled;
 	Relation	rel;
 
-	kwj_import_read_options(new->options, &spec->options, &given);
-	names = kwj_array_texts(new->columns, "column of an IMPORT must not be NULL");
+	if (manifest != NULL)
+		options = kwj_import_manifest_options(manifest, options, &added);
+	kwj_import_read_options(options, &spec->options, &given);
+	names = filled = kwj_array_texts(new->columns, "column of an IMPORT must not be NULL");
 	if (new->columns != NULL && names == NIL)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -140,23 +190,39 @@ read_spec(Checking *checking, const KwjDefinition *definition)
 				errhint("Leave the columns out to import into all of them."));
 
 	rel = kwj_import_lock_target(spec->target, NULL);
+	if (manifest != NULL)
+	{
+		exported = kwj_import_exported(manifest, get_namespace_name(RelationGetNamespace(rel)),
+									   RelationGetRelationName(rel));
+		filled = columns_of_manifest(manifest, exported, names);
+	}
 	spec->table = kwj_qualified_name(rel);
-	checking->numbers = kwj_import_column_numbers(rel, names);
+	checking->numbers = kwj_import_column_numbers(rel, filled);
 	/* The columns of a table that does not exist yet have no numbers. */
-	spec->numbers = names == NIL && definition == NULL ? checking->numbers : NIL;
+	spec->numbers = filled == NIL && definition == NULL ? checking->numbers : NIL;
 	spec->columns = kwj_import_column_names(rel, checking->numbers, NIL);
 	spec->options.fields = list_length(checking->numbers);
 	spec->options.names = spec->columns;
 	kwj_import_read_column_options(&spec->options, given);
 	kwj_import_check_skips(&spec->options, rel);
-	spec->files = kwj_import_expand_patterns(kwj_array_texts(new->files, "file of an IMPORT must not be NULL"));
 	if (definition != NULL)
 	{
 		spec->schema = get_namespace_name(RelationGetNamespace(rel));
 		set_head(spec, definition, new);
 	}
-	checking->description = kwj_import_description(spec, names, given);
+	set_files(checking, manifest, exported, files, names, without_options(given, added));
 	return rel;
+}
+
+/* Checks a target of which a revert could not remove the rows, and says what that means. */
+static void
+accept_elsewhere(Relation rel)
+{
+	kwj_import_check_elsewhere(rel);
+	ereport(NOTICE,
+			errmsg("rows imported into \"%s\" stay there if the job fails or is canceled",
+				   RelationGetRelationName(rel)),
+			errdetail("The job imports by COPY statements. If they write to another server that does not take part in two-phase commit, a crash can have it import the last batch once more."));
 }
 
 /* Checks the import into a target that exists now. definition: as for read_spec. */
@@ -170,9 +236,17 @@ check_target(Checking *checking, const KwjDefinition *definition)
 
 	(void) kwj_import_run_statement(kwj_import_begin(pstate, rel, checking->numbers, checking->description),
 									NULL, NULL);
-	kwj_storage_note(&storage, rel);
+	if (spec->options.keeps_rows && kwj_import_is_elsewhere(rel))
+		accept_elsewhere(rel);
+	else
+		kwj_storage_note(&storage, rel);
 	if (definition == NULL || spec->files != NIL)
-		choose_workers(&spec->options, check_files(spec->files, &spec->options));
+	{
+		const char *one_reader;
+		int64		bytes = check_files(spec, &one_reader);
+
+		choose_workers(&spec->options, bytes, one_reader);
+	}
 	relation_close(rel, NoLock);
 	free_parsestate(pstate);
 }
@@ -229,8 +303,6 @@ validate_as_owner(void *arg)
 		check_target(checking, NULL);
 		return;
 	}
-	if (new->definition_file != NULL && !is_absolute_path(new->definition_file))
-		refuse_path(new->definition_file);
 	checking->spec.definition = new->definition != NULL ? pstrdup(new->definition) :
 		kwj_definition_read_file(new->definition_file);
 	try_definition(checking);
