@@ -100,6 +100,8 @@ SELECT * FROM rules WHERE name = 'Late too';
 SELECT job ->> 'timeout' AS timeout, job ->> 'priority' AS priority, failure_statement FROM kwdb_internal.schedules WHERE name = 'Late too';
 ALTER SCHEDULE "Late too" FOR SQL 'SELECT 17' RECURRING NEVER;
 SELECT status, recurrence, command FROM rules WHERE name = 'Late too';
+SELECT job ->> 'description' AS description, job ->> 'timeout' AS timeout, job ->> 'priority' AS priority, job -> 'payload' ->> 'statement' AS statement
+  FROM kwdb_internal.schedules WHERE name = 'Late too';
 ALTER SCHEDULE nothing RECURRING '@daily';
 ALTER SCHEDULE IF EXISTS nothing RECURRING '@daily';
 ALTER SCHEDULE late RECURRING 'x';
