@@ -125,23 +125,6 @@ do_errand(void *arg)
 	kwj_test_gate(4929);
 }
 
-/* Returns whether the error tells only that something could not be had now. */
-static bool
-is_passing(const ErrorData *edata)
-{
-	switch (edata->sqlerrcode)
-	{
-		case ERRCODE_LOCK_NOT_AVAILABLE:
-		case ERRCODE_QUERY_CANCELED:
-		case ERRCODE_T_R_DEADLOCK_DETECTED:
-		case ERRCODE_T_R_SERIALIZATION_FAILURE:
-		case ERRCODE_OUT_OF_MEMORY:
-			return true;
-		default:
-			return false;
-	}
-}
-
 static void
 do_one(const KwjMailHead *mail, KwjErrand *errand, KwjErrandResult *result)
 {
@@ -157,7 +140,7 @@ do_one(const KwjMailHead *mail, KwjErrand *errand, KwjErrandResult *result)
 		return;
 	}
 	kwj_errand_refuse(result, edata);
-	if (is_passing(edata))
+	if (kwj_error_is_passing(edata))
 		result->outcome = KWJ_ERRAND_LOCKED;
 	else
 		ereport(LOG,

@@ -12,6 +12,7 @@
  *             error -> refused: in another transaction, notes the error in place of a job
  *             error -> given up: paused, as its expression cannot be read any more
  *             error -> set aside for ASIDE_S: its row cannot even be written; the log has it
+ *             error that passes, such as a lock that could not be had -> set aside, too
  *
  * A schedule whose row another transaction has locked is skipped, and all that are due before `behind`
  * are left alone, until some transaction ends that may have held the lock, or for ASIDE_S.
@@ -27,6 +28,7 @@
 #include "job/isolate.h"
 #include "job/test_gate.h"
 #include "lifecycle/due_times.h"
+#include "miscadmin.h"
 #include "process/process.h"
 #include "store/query.h"
 #include "utils/guc.h"
@@ -41,6 +43,10 @@
 
 /* After an error, the next look comes so much later. */
 #define AGAIN_MS			100
+#define BLIND_MS			1000
+
+/* A step for schedules waits so long at most for a lock: its holder may be a session that waits for ever. */
+#define LOCK_MS				"50ms"
 
 /* How long a schedule is set aside, and what is locked left alone if nobody tells that it is free. */
 #define ASIDE_S				60
@@ -83,6 +89,12 @@ typedef struct Step
 	MemoryContext scratch;
 } Step;
 
+static void
+set_locally(const char *setting, const char *value)
+{
+	(void) set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+}
+
 /*
  * Begins a step. Returns false if the extension is gone. The coordinator waits for the disk at the end
  * of the pass that follows (doc/developers/schedules.md says why that is early enough).
@@ -92,10 +104,28 @@ begin_step(void)
 {
 	if (!kwj_process_lock_extension())
 		return false;
-	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
+	set_locally("synchronous_commit", "off");
 	kwj_store_lock_jobs();
+	set_locally("lock_timeout", LOCK_MS);
+	/* kwj_isolate_quietly() holds cancels back, and with them the end of lock_timeout; it restores that. */
+	RESUME_CANCEL_INTERRUPTS();
 	return true;
+}
+
+/*
+ * Runs a step. Returns NULL or the error. kwj_submit_run() does not wait for a session that has the
+ * key of a job, but another one may take it at that moment, and the end of its transaction is up to it.
+ */
+static ErrorData *
+run_step(KwjStep run, Step *step, bool quietly)
+{
+	ErrorData  *error;
+
+	kwj_store_never_wait(true);
+	error = kwj_isolate_then(run, NULL, step, quietly);
+	/* An error has left this as it was. */
+	kwj_store_never_wait(false);
+	return error;
 }
 
 /* Copies the ids of the schedules that are set aside. */
@@ -135,7 +165,7 @@ put_aside(int64 schedule_id, const char *error)
 	ereport(LOG,
 			(errmsg("kwjobs leaves schedule " INT64_FORMAT " alone for a minute", schedule_id),
 			 errdetail("%s", error),
-			 errhint("Its row can be neither used nor changed. Other schedules go on; this one is tried again.")));
+			 errhint("Other schedules go on; this one is tried again then, and its due times are not lost.")));
 }
 
 /* ---- schedules that are due ---- */
@@ -226,13 +256,16 @@ act_singly(Step *step)
 
 	for (int i = 0; i < lengthof(steps); i++)
 	{
-		ErrorData  *last = kwj_isolate_quietly(steps[i], step);
+		ErrorData  *last = run_step(steps[i], step, true);
 
 		if (last == NULL)
 			return;
 		/* The first error is the reason. */
 		if (error == NULL)
 			error = last;
+		/* What could only not be had now is no reason to give a due time up. */
+		if (kwj_error_is_passing(last))
+			break;
 		step->error = error->message;
 	}
 	put_aside(step->schedule_id, error->message);
@@ -280,7 +313,7 @@ see_clock(TimestampTz now)
 	do
 	{
 		step.due.n = 0;
-		if (kwj_isolate(go_back, &step) != NULL)
+		if (run_step(go_back, &step, false) != NULL)
 			break;
 	} while (step.due.n == CORRECTION_STEP);
 }
@@ -291,6 +324,7 @@ void
 kwj_fire_due(void)
 {
 	Step		step = {.now = kwj_clock(), .scratch = CurrentMemoryContext};
+	ErrorData  *error;
 
 	see_clock(step.now);
 	if (!kwj_scheduler_enabled || next > step.now)
@@ -299,14 +333,19 @@ kwj_fire_due(void)
 	if (GetCurrentTimestamp() >= behind_until)
 		behind = DT_NOBEGIN;
 	step.next = DT_NOEND;
-	if (kwj_isolate_quietly(act_on_batch, &step) != NULL)
+	error = run_step(act_on_batch, &step, true);
+	if (error != NULL && step.due.n == 0)
+		ereport(LOG,
+				(errmsg("kwjobs could not look for schedules that are due: %s", error->message),
+				 errhint("It tries again in a second.")));
+	if (error != NULL)
 	{
 		for (int i = 0; i < step.due.n; i++)
 		{
 			step.schedule_id = step.due.ids[i];
 			act_singly(&step);
 		}
-		next = TimestampTzPlusMilliseconds(step.now, AGAIN_MS);
+		next = TimestampTzPlusMilliseconds(step.now, step.due.n > 0 ? AGAIN_MS : BLIND_MS);
 		return;
 	}
 	next = step.next;
@@ -388,11 +427,11 @@ kwj_fire_note_ends(void)
 	}
 	if (!round_runs || GetCurrentTimestamp() < runs_again)
 		return;
-	if (kwj_isolate_quietly(note_ends, &step) != NULL)
+	if (run_step(note_ends, &step, true) != NULL)
 		foreach(lc, step.ended)
 		{
 			step.run = lfirst(lc);
-			(void) kwj_isolate(note_one_end, &step);
+			(void) run_step(note_one_end, &step, false);
 		}
 	runs_again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RUNS_PAUSE_MS);
 	round_runs = place.schedule_id != 0;

@@ -156,3 +156,19 @@ kwj_isolate_within_quietly(KwjStep step, void *arg)
 {
 	return isolate_within(step, arg, true);
 }
+
+bool
+kwj_error_is_passing(const ErrorData *error)
+{
+	switch (error->sqlerrcode)
+	{
+		case ERRCODE_LOCK_NOT_AVAILABLE:
+		case ERRCODE_QUERY_CANCELED:
+		case ERRCODE_T_R_DEADLOCK_DETECTED:
+		case ERRCODE_T_R_SERIALIZATION_FAILURE:
+		case ERRCODE_OUT_OF_MEMORY:
+			return true;
+		default:
+			return false;
+	}
+}

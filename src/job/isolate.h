@@ -40,4 +40,7 @@ extern ErrorData *kwj_isolate_then(KwjStep step, KwjStep committed, void *arg, b
 extern ErrorData *kwj_isolate_within(KwjStep step, void *arg);
 extern ErrorData *kwj_isolate_within_quietly(KwjStep step, void *arg);
 
+/* Returns whether the error tells only that something could not be had now, such as a lock or memory. */
+extern bool kwj_error_is_passing(const ErrorData *error);
+
 #endif

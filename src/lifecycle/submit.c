@@ -26,6 +26,7 @@
 #include "shared/session_jobs.h"
 #include "shared/wakeup.h"
 #include "store/events.h"
+#include "store/key.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
@@ -312,6 +313,10 @@ kwj_submit_run(KwjNewJob *job)
 	int64		job_id;
 
 	check_owner(job->owner, false);
+	job_id = job->key == NULL ? 0 : kwj_store_who_has_key(job->owner, job->key);
+	job->is_new = job_id == 0;
+	if (!job->is_new)
+		return job_id;
 	job_id = kwj_store_insert(job, &existing);
 	job->is_new = existing.job_id == 0;
 	if (job->is_new)

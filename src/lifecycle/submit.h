@@ -35,7 +35,8 @@ extern int64 kwj_submit(KwjNewJob *job);
 /*
  * Creates a job of a schedule, which was checked when the schedule was created: its creator and
  * authority are set. Sets is_new of *job. Returns its job_id, or the id of an unfinished job of the
- * owner with the same key. Process: coordinator, and the session of kwjobs.run_schedule. By whose right
+ * owner with the same key, without waiting for the transaction that creates or changes that one.
+ * Process: coordinator, and the session of kwjobs.run_schedule. By whose right
  * the job runs as its owner, its worker checks. Errors: 28000 and 42704 for the owner, as kwj_submit;
  * 53400.
  */
