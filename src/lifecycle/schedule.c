@@ -308,6 +308,11 @@ kwj_schedule_create(KwjBy by, const KwjScheduleChange *change, bool has_job_opti
 		.at_home = true,
 	};
 
+	/*
+	 * What was caught need not be the user's job: a SECURITY DEFINER function that the user has called
+	 * meanwhile may have created it, with the rights of its owner.
+	 */
+	kwj_check_may_own(change->template->owner);
 	set_template(&schedule, change->template);
 	set_options(&schedule, change->options, has_job_options, &given);
 	set_failure(&schedule, &given, change->failure);
