@@ -58,6 +58,54 @@ EOF
 	is(sql('SELECT count(*) FROM kwjobs.schedule'), 0, '... and there is none');
 }
 
+# Very many due times of one schedule, each with a row, are taken in small steps.
+{
+	configure($node, 'kwjobs.scheduler_enabled', 'off');
+	create_schedule($node, 'other', '0 * * * *', undef, 'SELECT pg_sleep(600)');
+	sql(q{SET ROLE weak; SELECT kwjobs.create_schedule('huge', '1 second', 'SELECT pg_sleep(600)', options => '{"catch_up": "all"}')});
+	clock('2030-01-01 04:00');
+	configure($node, 'kwjobs.scheduler_enabled');
+	wait_query($node, q{SELECT sum(times) = 3600 FROM kwdb_internal.due_times WHERE schedule = 'huge'});
+	is(due_times($node, 'other'), '04:00 run', 'the schedule of another role runs');
+	cmp_ok(sql(q{SELECT count(*) FROM kwjobs.due_time AS h JOIN kwjobs.schedule AS s USING (schedule_id)
+		WHERE s.name = 'huge' AND h.xmin::text::bigint <= (SELECT d.xmin::text::bigint FROM kwjobs.due_time AS d JOIN kwjobs.schedule AS o USING (schedule_id) WHERE o.name = 'other')}),
+		'<', 100, '... in between');
+	sql(q{SELECT kwjobs.cancel(job_id) FROM kwdb_internal.due_times WHERE job_id IS NOT NULL AND schedule IN ('huge', 'other') AND finished IS NULL; DROP SCHEDULE huge; DROP SCHEDULE other});
+}
+
+# Due times on which nobody has acted yet, of a schedule that is paused or altered.
+{
+	configure($node, 'kwjobs.scheduler_enabled', 'off');
+	create_schedule($node, $_, '0 * * * *') for qw(paused altered kept);
+	clock('2030-01-01 06:30');
+	sql(q{PAUSE SCHEDULE paused; ALTER SCHEDULE altered RECURRING '15 * * * *'; ALTER SCHEDULE kept WITH SCHEDULE OPTIONS priority = 1});
+	is(due_times($node, $_), "05:00 missed\n06:00 missed", "$_: what has passed has rows") for qw(paused altered);
+	is(sql(q{SELECT string_agg(DISTINCT schedule || ': ' || reason, ', ') FROM kwdb_internal.due_times WHERE outcome = 'missed' AND due > '2030-01-01 04:30+00'}),
+		'altered: the schedule was altered, paused: the schedule was paused', '... with the reason');
+	is(schedule_field($node, 'altered', q(concat_ws(' ', last_due, next_due))), '2030-01-01 06:00:00+00 2030-01-01 07:15:00+00', '... and the next one comes');
+	configure($node, 'kwjobs.scheduler_enabled');
+	wait_for_pass($node);
+	wait_for_ends($node);
+	is(due_times($node, 'kept'), "05:00 missed\n06:00 run", 'an option that does not change the times leaves them');
+	sql('DROP SCHEDULES (SELECT name FROM kwdb_internal.schedules)');
+}
+
+# The history has bounds, also that of runs by hand; and to show it reads few rows of it.
+{
+	sql(q{CREATE SCHEDULE hand FOR SQL 'SELECT 1' RECURRING NEVER; SELECT count(kwjobs.run_schedule('hand')) FROM generate_series(1, 50)});
+	wait_for_ends($node);
+	clock('2031-01-01 00:00');
+	sql(q{SELECT kwjobs.run_schedule('hand')});
+	is(sql('SELECT count(*) FROM kwjobs.due_time'), 1, 'a run by hand deletes old rows');
+	wait_for_ends($node);
+	sql(q{INSERT INTO kwjobs.due_time (schedule_id, due, kind, outcome, decided, status, finished)
+		SELECT schedule_id, now() + n * interval '1 second', 'due', 'run', now(), 'failed', now() FROM kwjobs.schedule, generate_series(1, 20000) AS n;
+		ANALYZE kwjobs.due_time});
+	cmp_ok(sql(q{BEGIN; SET LOCAL enable_seqscan = off; DO $$ BEGIN PERFORM usual_duration FROM kwdb_internal.schedules; END $$;
+		SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'due_time'; COMMIT}), '<', 3000, 'SHOW SCHEDULES reads the last due times only');
+	sql('DROP SCHEDULE hand');
+}
+
 is_consistent($node);
 $node->stop;
 done_testing();

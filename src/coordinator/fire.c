@@ -36,6 +36,8 @@
 
 /* How many schedules one transaction starts, if kwjobs.scheduler_max_jobs_per_iteration is 0. */
 #define BATCH				500
+/* It leaves the rest to the next one if it has taken so long: jobs that wait are begun in between. */
+#define BATCH_MS			100
 
 /* How many runs are looked at in one transaction, and how long after the last time. */
 #define RUNS_STEP			1000
@@ -185,10 +187,11 @@ static void
 act_on_all(void *arg)
 {
 	const Step *step = arg;
+	TimestampTz began = GetCurrentTimestamp();
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext of_schedule = AllocSetContextCreate(caller, "kwjobs schedule", ALLOCSET_DEFAULT_SIZES);
 
-	for (int i = 0; i < step->due.n; i++)
+	for (int i = 0; i < step->due.n && !TimestampDifferenceExceeds(began, GetCurrentTimestamp(), BATCH_MS); i++)
 	{
 		MemoryContextSwitchTo(of_schedule);
 		act_on(step->due.ids[i], step->now);

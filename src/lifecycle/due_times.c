@@ -27,6 +27,7 @@
 #include "lifecycle/due_times.h"
 #include "lifecycle/recurrence.h"
 #include "lifecycle/submit.h"
+#include "miscadmin.h"
 #include "shared/start.h"
 #include "store/template.h"
 #include "utils/builtins.h"
@@ -40,9 +41,9 @@
 #define DUE					"{due}"
 
 /* So many due times of a schedule are counted in one transaction, */
-#define MOST_COUNTED		20000
-/* so many runs created, */
-#define MOST_RUNS			100
+#define MOST_COUNTED		5000
+/* so many runs created or skipped, */
+#define MOST_RUNS			25
 /* and so many missed ones get a row each; those behind them have a row together. */
 #define MOST_ROWS			1000
 
@@ -64,9 +65,12 @@ typedef struct Acting
 	KwjSchedule *schedule;
 	KwjRecurrence recurrence;
 	TimestampTz now;
-	int			runs;			/* jobs that were created */
-	int			missed;			/* rows of missed due times */
+	TimestampTz last_due;		/* of the schedule, before this */
+	const char *why_missed;		/* NULL: see why_missed() */
+	int			runs;			/* jobs that were created, and runs that were skipped */
+	int			missed;			/* due times that were missed */
 	KwjDueTime	rest;			/* the row for those without rows of their own; times: their number */
+	TimestampTz more_of;		/* the row of this due time has those of the last look; 0: there is none */
 } Acting;
 
 /* ---- rows ---- */
@@ -227,13 +231,13 @@ run_or_skip(Acting *acting, TimestampTz due)
 	int			unfinished;
 	char	   *why = why_skip(schedule, &unfinished);
 
+	acting->runs++;
 	if (why != NULL)
 	{
 		insert_row(schedule, due, KWJ_KIND_DUE, KWJ_OUTCOME_SKIPPED, why, acting->now);
 		schedule->state = psprintf("rescheduled due to %d already running", unfinished);
 		return;
 	}
-	acting->runs++;
 	if (run(schedule, due, KWJ_KIND_DUE, acting->now) != 0 && unfinished > 0)
 		schedule->state = psprintf("delayed due to %d already running", unfinished);
 }
@@ -248,6 +252,8 @@ why_missed(const Acting *acting, TimestampTz due)
 	TimestampTz ready;
 	pg_tz	   *zone = acting->recurrence.zone;
 
+	if (acting->why_missed != NULL)
+		return pstrdup(acting->why_missed);
 	kwj_shared_start_times(&down, &ready);
 	if (due < ready && down != 0 && due >= down)
 		return psprintf("the server was down from %s to %s", kwj_recurrence_show(down, zone),
@@ -262,7 +268,9 @@ miss(Acting *acting, TimestampTz due)
 {
 	KwjSchedule *schedule = acting->schedule;
 
-	if (acting->missed++ < MOST_ROWS)
+	if (acting->missed == 0)
+		acting->more_of = kwj_store_missed_until(schedule->schedule_id, acting->last_due);
+	if (acting->missed++ < MOST_ROWS && acting->more_of == 0)
 	{
 		insert_row(schedule, due, KWJ_KIND_DUE, KWJ_OUTCOME_MISSED, why_missed(acting, due), acting->now);
 		return;
@@ -280,7 +288,9 @@ miss(Acting *acting, TimestampTz due)
 static void
 insert_rest(const Acting *acting)
 {
-	if (acting->rest.times > 0)
+	if (acting->more_of != 0)
+		kwj_store_due_time_extend(&acting->rest, acting->more_of);
+	else if (acting->rest.times > 0)
 		kwj_store_due_time_insert(&acting->rest);
 }
 
@@ -328,9 +338,9 @@ take_due_times(Acting *acting)
 			miss(acting, due);
 		due = next;
 	}
-	/* The next transaction goes on here, at once. */
+	/* The next transaction goes on here, behind the schedules that have become due before now. */
 	schedule->next_due = due;
-	schedule->next_run = kwj_recurrence_run_time(schedule, due);
+	schedule->next_run = acting->now;
 }
 
 /* After a retry, or instead of it, the next due time comes. */
@@ -341,21 +351,26 @@ end_retry(KwjSchedule *schedule)
 	schedule->next_run = schedule->next_due == 0 ? 0 : kwj_recurrence_run_time(schedule, schedule->next_due);
 }
 
-/* Which due times it is follows from the due time itself, so that schedules do it at different times. */
 static void
 forget_old(const KwjSchedule *schedule, TimestampTz now)
 {
-	if (hash_bytes_extended((const unsigned char *) &schedule->last_due, sizeof(TimestampTz),
-							schedule->schedule_id) % FORGET_EACH != 0)
-		return;
 	kwj_store_due_times_forget(schedule->schedule_id, now - (int64) kwj_retention_time * USECS_PER_SEC,
 							   FORGET_STEP);
+}
+
+/* Which due times it is follows from the due time itself, so that schedules do it at different times. */
+static void
+forget_old_sometimes(const KwjSchedule *schedule, TimestampTz now)
+{
+	if (hash_bytes_extended((const unsigned char *) &schedule->last_due, sizeof(TimestampTz),
+							schedule->schedule_id) % FORGET_EACH == 0)
+		forget_old(schedule, now);
 }
 
 void
 kwj_due_times_act(KwjSchedule *schedule, TimestampTz now)
 {
-	Acting		acting = {.schedule = schedule, .now = now};
+	Acting		acting = {.schedule = schedule, .now = now, .last_due = schedule->last_due};
 
 	Assert(schedule->next_run != 0 && schedule->next_run <= now);
 	if (!schedule->at_home)
@@ -376,7 +391,27 @@ kwj_due_times_act(KwjSchedule *schedule, TimestampTz now)
 		insert_rest(&acting);
 	}
 	kwj_store_schedule_update(schedule, false);
-	forget_old(schedule, now);
+	forget_old_sometimes(schedule, now);
+}
+
+void
+kwj_due_times_leave(KwjSchedule *schedule, TimestampTz now, const char *why)
+{
+	Acting		acting = {.schedule = schedule, .now = now, .last_due = schedule->last_due, .why_missed = why};
+	TimestampTz due = schedule->next_due;
+	bool		more = due != 0 && schedule->at_home;
+
+	if (!more || due > now)
+		return;
+	kwj_recurrence_read(schedule, &acting.recurrence);
+	while (more && due <= now)
+	{
+		CHECK_FOR_INTERRUPTS();
+		miss(&acting, due);
+		schedule->last_due = due;
+		more = kwj_recurrence_next(&acting.recurrence, due, &due);
+	}
+	insert_rest(&acting);
 }
 
 void
@@ -532,5 +567,6 @@ kwj_due_times_run_now(KwjSchedule *schedule, TimestampTz now)
 				 errmsg("schedule \"%s\" cannot run now: a job with its key is not over", schedule->name),
 				 errhint("Wait for that job, or cancel it.")));
 	kwj_store_schedule_update(schedule, false);
+	forget_old(schedule, now);
 	return job_id;
 }

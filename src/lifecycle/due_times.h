@@ -29,6 +29,13 @@ extern void kwj_due_times_act(KwjSchedule *schedule, TimestampTz now);
  */
 extern void kwj_due_times_refuse(KwjSchedule *schedule, TimestampTz now, const char *why);
 
+/*
+ * The next due time is about to be forgotten, because a session pauses the schedule or changes when it
+ * is due. Notes those that have passed, and on which the coordinator has not acted yet, as missed, for
+ * this reason, and sets last_due. The caller has locked the row, and writes it. Errors: 22023.
+ */
+extern void kwj_due_times_leave(KwjSchedule *schedule, TimestampTz now, const char *why);
+
 /* Pauses the schedule, because nothing else can be done with it. */
 extern void kwj_due_times_give_up(KwjSchedule *schedule, TimestampTz now, const char *why);
 

@@ -24,6 +24,18 @@ static KwjQuery insert_query = {
 	9, {INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID}
 };
 
+static KwjQuery missed_until_query = {
+	"SELECT l.due FROM (SELECT d.due, d.until FROM kwjobs.due_time AS d WHERE d.schedule_id = $1 AND d.due <= $2"
+	"  ORDER BY d.due DESC LIMIT 1) AS l WHERE l.until = $2",
+	2, {INT8OID, TIMESTAMPTZOID}
+};
+
+static KwjQuery extend_query = {
+	"UPDATE kwjobs.due_time AS d SET times = d.times + $3, until = $4, decided = $5"
+	" WHERE d.schedule_id = $1 AND d.due = $2 AND d.until IS NOT NULL",
+	5, {INT8OID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
+};
+
 static KwjQuery forget_query = {
 	"DELETE FROM kwjobs.due_time AS d WHERE d.ctid = ANY (ARRAY("
 	" SELECT o.ctid FROM (SELECT e.ctid, e.decided, e.job_id, e.finished FROM kwjobs.due_time AS e"
@@ -89,6 +101,35 @@ kwj_store_due_time_insert(const KwjDueTime *due_time)
 	values[8] = Int64GetDatum(due_time->job_id);
 	nulls[8] = due_time->job_id == 0 ? 'n' : ' ';
 	(void) kwj_query_run(&insert_query, values, nulls, false);
+	kwj_store_leave(&scope);
+}
+
+TimestampTz
+kwj_store_missed_until(int64 schedule_id, TimestampTz until)
+{
+	KwjStoreScope scope;
+	Datum		values[2] = {Int64GetDatum(schedule_id), TimestampTzGetDatum(until)};
+	TimestampTz due = 0;
+	bool		isnull;
+
+	kwj_store_enter(&scope);
+	if (kwj_query_run(&missed_until_query, values, NULL, false) > 0)
+		due = DatumGetTimestampTz(kwj_row_datum(0, "due", &isnull));
+	kwj_store_leave(&scope);
+	return due;
+}
+
+void
+kwj_store_due_time_extend(const KwjDueTime *more, TimestampTz due)
+{
+	KwjStoreScope scope;
+	Datum		values[5] = {
+		Int64GetDatum(more->schedule_id), TimestampTzGetDatum(due), Int64GetDatum(more->times),
+		TimestampTzGetDatum(more->until), TimestampTzGetDatum(more->decided)
+	};
+
+	kwj_store_enter(&scope);
+	(void) kwj_query_run(&extend_query, values, NULL, false);
 	kwj_store_leave(&scope);
 }
 

@@ -55,6 +55,15 @@ typedef struct KwjRunPlace
 extern void kwj_store_due_time_insert(const KwjDueTime *due_time);
 
 /*
+ * If the schedule's last row stands for many missed due times up to this one, returns the first of
+ * them, which is that row's `due`; else 0.
+ */
+extern TimestampTz kwj_store_missed_until(int64 schedule_id, TimestampTz until);
+
+/* Adds the due times of *more to the row of this due time that kwj_store_missed_until() has found. */
+extern void kwj_store_due_time_extend(const KwjDueTime *more, TimestampTz due);
+
+/*
  * Deletes up to `limit` of the schedule's oldest rows that were decided before this time, but none of
  * a run that is not over.
  */
