@@ -219,7 +219,9 @@ set_failure(KwjSchedule *schedule, const KwjGivenSchedule *given, const KwjTempl
 	schedule->failure_job = NULL;
 	if (failure == NULL)
 		return;
-	Assert(failure->owner == schedule->owner);
+	/* The schedule may have been dropped, and another one of this name created, after the caller's look. */
+	if (failure->owner != schedule->owner)
+		no_such_schedule(schedule->name);
 	schedule->failure_statement = given->failure_statement;
 	schedule->failure_job = failure->job;
 	schedule->authority = failure->authority;
@@ -255,6 +257,11 @@ set_next(KwjSchedule *schedule, TimestampTz first_run, TimestampTz now)
 	}
 	/* It is the first due time, even if it is over: then the schedule is due now. */
 	schedule->next_due = Max(first_run, now);
+	if (schedule->next_due < schedule->starts || (schedule->ends != 0 && schedule->next_due > schedule->ends))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the first run of schedule \"%s\" is not between its start and its end", schedule->name),
+				 errhint("Give another first_run, start or end.")));
 	schedule->next_run = schedule->next_due;
 }
 
@@ -290,7 +297,8 @@ tell_next_runs(const KwjSchedule *schedule)
 			 errmsg("schedule \"%s\" has no due time", schedule->name),
 			 schedule->cron != NULL ?
 			 errdetail("In words: %s, in time zone %s.", kwj_cron_describe(&cron), schedule->time_zone) :
-			 errdetail("It does not recur; SELECT kwjobs.run_schedule('%s') runs it.", schedule->name)));
+			 errdetail("It does not recur; SELECT kwjobs.run_schedule(%s) runs it.",
+					 quote_literal_cstr(schedule->name))));
 }
 
 int64
@@ -379,9 +387,11 @@ kwj_schedule_alter(KwjBy by, const KwjScheduleChange *change)
 	TimestampTz now = kwj_clock();
 	KwjGivenSchedule given;
 	KwjSchedule schedule;
+	KwjSchedule before;
 
 	if (!lock_schedule(by, "ALTER SCHEDULE", change->name, change->if_exists, &schedule))
 		return false;
+	before = schedule;
 	if (change->template != NULL)
 		change_template(&schedule, change->template);
 	if (change->has_recurrence)
@@ -392,7 +402,11 @@ kwj_schedule_alter(KwjBy by, const KwjScheduleChange *change)
 	if (schedule.paused != 0 || !schedule.at_home)
 		kwj_recurrence_go_on(&schedule, now);	/* checks what was given */
 	else if (change->has_recurrence || given.changes_times || given.first_run != 0)
+	{
+		kwj_due_times_leave(&before, now, "the schedule was altered");
+		schedule.last_due = before.last_due;
 		set_next(&schedule, given.first_run, now);
+	}
 	else if (schedule.retry_of == 0 && schedule.next_due != 0)
 		schedule.next_run = kwj_recurrence_run_time(&schedule, schedule.next_due);
 	if (schedule.paused != 0 || !schedule.at_home)
@@ -416,6 +430,7 @@ kwj_schedule_pause(KwjBy by, const char *name, bool if_exists, const char *reaso
 	kwj_check_reason(reason);
 	if (!lock_schedule(by, "PAUSE SCHEDULE", name, if_exists, &schedule))
 		return false;
+	kwj_due_times_leave(&schedule, kwj_clock(), "the schedule was paused");
 	schedule.next_due = schedule.next_run = schedule.retry_of = 0;
 	schedule.paused = kwj_clock();
 	schedule.paused_by = GetUserId();

@@ -43,22 +43,41 @@ choose(const char *name, const char *value, const char *const choices[3])
 	return 0;
 }
 
-/* Error context callback: adds a hint to the error of the input function of timestamptz. */
-static void
-explain_time(void *arg)
+/* What is told if the input function of a type refuses the value of an option. */
+typedef struct Explained
 {
-	errhint("Give a time, for instance %s = 'tomorrow 20:00'.", (const char *) arg);
+	const char *name;
+	const char *example;
+} Explained;
+
+/* Error context callback: adds a hint. */
+static void
+explain(void *arg)
+{
+	const Explained *explained = arg;
+
+	errhint("Give a value such as %s = '%s'.", explained->name, explained->example);
+}
+
+/* Converts the value of an option by the input function of its type. */
+static Datum
+read_value(const char *name, const char *value, Oid input, const char *example)
+{
+	Explained	explained = {name, example};
+	ErrorContextCallback callback = {error_context_stack, explain, &explained};
+	Datum		datum;
+
+	error_context_stack = &callback;
+	datum = OidInputFunctionCall(input, pstrdup(value), InvalidOid, -1);
+	error_context_stack = callback.previous;
+	return datum;
 }
 
 static TimestampTz
 read_time(const char *name, const char *value)
 {
-	ErrorContextCallback callback = {error_context_stack, explain_time, unconstify(char *, name)};
-	TimestampTz time;
+	TimestampTz time = DatumGetTimestampTz(read_value(name, value, F_TIMESTAMPTZ_IN, "tomorrow 20:00"));
 
-	error_context_stack = &callback;
-	time = DatumGetTimestampTz(OidInputFunctionCall(F_TIMESTAMPTZ_IN, pstrdup(value), InvalidOid, -1));
-	error_context_stack = callback.previous;
 	if (TIMESTAMP_NOT_FINITE(time))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -118,7 +137,7 @@ set_end(Target *target, const char *name, const char *value)
 static void
 set_jitter(Target *target, const char *name, const char *value)
 {
-	Interval   *interval = DatumGetIntervalP(OidInputFunctionCall(F_INTERVAL_IN, pstrdup(value), InvalidOid, -1));
+	Interval   *interval = DatumGetIntervalP(read_value(name, value, F_INTERVAL_IN, "5 minutes"));
 
 	if (interval->month != 0 || interval->day != 0 || interval->time < 0 ||
 		interval->time > LONGEST_JITTER_MS * 1000)
@@ -132,7 +151,7 @@ set_jitter(Target *target, const char *name, const char *value)
 static void
 set_pause_after(Target *target, const char *name, const char *value)
 {
-	int			number = DatumGetInt32(DirectFunctionCall1(int4in, CStringGetDatum(value)));
+	int			number = DatumGetInt32(read_value(name, value, F_INT4IN, "3"));
 
 	if (number < 0 || number > MOST_FAILURES)
 		ereport(ERROR,
