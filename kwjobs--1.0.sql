@@ -2031,8 +2031,10 @@ SELECT s.schedule_id AS id,
                        LEFT JOIN kwjobs.job AS j ON j.job_id = d.job_id) AS l ON true
   LEFT JOIN LATERAL (SELECT (array_agg(d.took ORDER BY d.due DESC))[1] AS last_duration,
                             percentile_cont(0.5) WITHIN GROUP (ORDER BY d.took) AS usual_duration
-                       FROM (SELECT e.due, e.finished - e.started AS took FROM kwjobs.due_time AS e
-                              WHERE e.schedule_id = s.schedule_id AND e.status = 'succeeded'
+                       FROM (SELECT e.due, e.finished - e.started AS took
+                               FROM (SELECT * FROM kwjobs.due_time AS f WHERE f.schedule_id = s.schedule_id
+                                      ORDER BY f.due DESC LIMIT 1000) AS e
+                              WHERE e.status = 'succeeded'
                               ORDER BY e.due DESC LIMIT 20) AS d) AS r ON true
 $schedule$;
     due_time CONSTANT text := $due_time$
@@ -2070,7 +2072,7 @@ COMMENT ON COLUMN kwdb_internal.schedules.time_zone IS 'the zone by whose clocks
 COMMENT ON COLUMN kwdb_internal.schedules.last_due IS 'the last due time that has come';
 COMMENT ON COLUMN kwdb_internal.schedules.last_outcome IS 'the status of its last job; or skipped, missed, refused';
 COMMENT ON COLUMN kwdb_internal.schedules.last_duration IS 'how long the last run that has succeeded took';
-COMMENT ON COLUMN kwdb_internal.schedules.usual_duration IS 'the median of the last 20 of them';
+COMMENT ON COLUMN kwdb_internal.schedules.usual_duration IS 'the median of the last 20 of them, as far as they are among the last 1000 due times';
 COMMENT ON COLUMN kwdb_internal.schedules.overdue IS 'for how long it should have run already; NULL: it is not overdue';
 COMMENT ON COLUMN kwdb_internal.schedules.why_paused IS 'who has paused it, and why; NULL: it is not paused';
 COMMENT ON COLUMN kwdb_internal.schedules.paused IS 'since when it is paused';
