@@ -17,6 +17,7 @@
 #include "lifecycle/control.h"
 #include "lifecycle/submit.h"
 #include "store/jobs.h"
+#include "type/create.h"
 #include "type/export/export.h"
 #include "utils/builtins.h"
 
@@ -38,7 +39,7 @@ submit(FunctionCallInfo fcinfo)
 	new.options = PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4);
 	kwj_new_job(&job, kwj_type_export.name);
 	kwj_export_validate(&new, &job);
-	return kwj_submit(&job);
+	return kwj_create_checked(&kwj_type_export, &job);
 }
 
 Datum

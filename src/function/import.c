@@ -15,6 +15,7 @@
 #include "lifecycle/control.h"
 #include "lifecycle/submit.h"
 #include "store/jobs.h"
+#include "type/create.h"
 #include "type/import/import.h"
 #include "utils/builtins.h"
 
@@ -39,7 +40,7 @@ submit(FunctionCallInfo fcinfo)
 						PG_ARGISNULL(2) ? NULL : PG_GETARG_ARRAYTYPE_P(2),
 						PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3),
 						&job);
-	return kwj_submit(&job);
+	return kwj_create_checked(&kwj_type_import, &job);
 }
 
 Datum

@@ -84,7 +84,7 @@ static void
 say_pending(StringInfo into, int64 job_id, const KwjStanding *job)
 {
 	KwjPending	pending = {job->owner, job->job_type, job->due, job->run_at, job->ready, job->noted,
-	job->n_depends_on, job->depends_on, job_id};
+	job->n_depends_on, job->depends_on, job_id, job->status == KWJ_PENDING ? job->window : NULL};
 	KwjReason	reason = kwj_reason_of(kwj_reason_look(), &pending);
 
 	appendStringInfo(into, "Job " INT64_FORMAT " (%s) is %s, and no worker has it: %s.", job_id,

@@ -25,6 +25,7 @@
 #include "lifecycle/many.h"
 #include "lifecycle/session_job.h"
 #include "miscadmin.h"
+#include "schedule/window.h"
 #include "store/again.h"
 #include "store/events.h"
 #include "store/held.h"
@@ -655,6 +656,43 @@ lock_for_function(int64 job_id, const char *what, KwjJob *job)
 		kwj_no_such_job(job_id);
 }
 
+/*
+ * Refuses to run a job now whose window is closed. The user who wants that takes the window away, so
+ * that the job does not stop at its next checkpoint.
+ */
+static void
+check_window(const KwjJob *job)
+{
+	KwjWindowLook look;
+
+	if (job->window == NULL)
+		return;
+	look = kwj_window_look(job->window, GetCurrentTimestamp());
+	if (look.is_open)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("job " INT64_FORMAT " is outside its window, %s", job->job_id,
+					kwj_quoted(job->window, KWJ_WINDOW_LENGTH)),
+			 look.problem ? errdetail_internal("%s", look.problem) :
+			 errdetail("The window opens at %s.", timestamptz_to_str(look.until)),
+			 errhint("To run it now all the same, take the window away first: SELECT kwjobs.alter(" INT64_FORMAT ", \"window\" => '').",
+					 job->job_id)));
+}
+
+/* Refuses a change of what happens at the end of a window that the job does not have. */
+static void
+check_window_end(const KwjJob *job, const KwjChange *change)
+{
+	bool		has_window = change->is_set[KWJ_OPTION_WINDOW] ? change->values.window != NULL : job->window != NULL;
+
+	if (change->is_set[KWJ_OPTION_WINDOW_END] && !has_window)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("job " INT64_FORMAT " has no window", job->job_id),
+				 errhint("Give a window, too, as in \"window\" => '22:00-06:00 Europe/Berlin'.")));
+}
+
 void
 kwj_run_now(int64 job_id)
 {
@@ -667,6 +705,7 @@ kwj_run_now(int64 job_id)
 				 errmsg("job with status %s cannot be run now", kwj_status_name(job.status)),
 				 errhint("Only a pending job waits for its time. To see the job, type %s.",
 						 to_see(job_id))));
+	check_window(&job);
 	if (!kwj_store_run_now(job_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -701,6 +740,7 @@ kwj_alter(int64 job_id, const KwjChange *change)
 				 errhint("It is over. To see the job, type %s.", to_see(job_id)) :
 				 errhint("Only a job that waits can be: type %s first.",
 						 kwj_to_type("PAUSE JOB", "kwjobs.pause", job_id))));
+	check_window_end(&job, change);
 	changes = kwj_store_alter(job_id, change);
 	note(&job, "alter", said_of_changes(changes), job.status, NULL, changes);
 }

@@ -178,6 +178,7 @@ import_validate(Jsonb *arguments, KwjNewJob *job)
 
 const KwjType kwj_type_import = {
 	.name = "IMPORT",
+	.pauses = KWJ_PAUSES_ALWAYS,
 	.pausable = true,
 	.cancelable = true,
 	.reverts_at_length = true,
