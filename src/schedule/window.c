@@ -136,7 +136,8 @@ read_day(Reader *reader, int *day)
 	if (*day >= 0)
 		return true;
 	reader->at = name;
-	return refuse(reader, psprintf("\"%s\" is no day of the week.", next_word(reader)),
+	return refuse(reader, name == reader->end || *name == ';' ? "A day of the week is missing." :
+				  psprintf("\"%s\" is no day of the week.", next_word(reader)),
 				  "Days are mon, tue, wed, thu, fri, sat and sun, as in 'mon-fri' or 'sat,sun'.");
 }
 
@@ -360,7 +361,10 @@ read_zone(Reader *reader, KwjHours *hours)
 	{
 		const char *fallback = pg_get_timezone_name(hours->zone);
 
-		return is_name_of_zone(fallback) || refuse_zone(reader, fallback);
+		return is_name_of_zone(fallback) ||
+			refuse(reader, psprintf("It names no time zone, and that of the session, \"%s\", has no name.",
+									kwj_quoted(fallback, QUOTED)),
+				   "Write the name of a zone behind it, as in '22:00-06:00 Europe/Berlin'.");
 	}
 	name = pnstrdup(word, reader->end - word);
 	hours->has_zone = true;
