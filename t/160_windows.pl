@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use Cwd qw(abs_path);
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 use KwjTest;
@@ -302,6 +303,32 @@ clock('22:00');
 	is(sql("SELECT count(*) FROM ran WHERE what = 'stop'"), 1, 'its work is done once');
 	$session->quit;
 	$day += 2;
+}
+
+# Types whose work cannot go on from a checkpoint, while they wait for a lock.
+{
+	my $place = abs_path($node->basedir);
+	for my $type ('BACKUP', 'EXPORT')
+	{
+		clock('12:00');
+		my %job = map {
+			my $rest = "WITH detached, timeout = '1 hour', window = '22:00-06:00 UTC', window_end = '$_'";
+			$_ => sql($type eq 'BACKUP' ? "BACKUP TABLE ran TO '$place/backup_$_' $rest" : "EXPORT INTO CSV '$place/export_$_' FROM TABLE ran $rest")
+		} ('pause', 'stop');
+		my $locker = $node->background_psql('postgres');
+		$locker->query_safe('BEGIN; LOCK TABLE ran');
+		clock('22:00');
+		wait_query($node, "SELECT count(*) = 2 FROM pg_locks WHERE relation = 'ran'::regclass AND NOT granted");
+		clock('06:00', 1);
+		is_outside($job{stop}, "$type, stop: it was interrupted");
+		is(job_field($node, $job{pause}, 'status'), 'running', "$type, pause: it goes on");
+		$locker->query_safe('COMMIT');
+		$locker->quit;
+		succeeds($job{pause}, undef, 'succeeded', "$type, pause");
+		clock('22:00', 1);
+		succeeds($job{stop}, undef, 'paused,succeeded', "$type, stop");
+		$day += 2;
+	}
 }
 
 # 10. A SQL job that writes checkpoints pauses at them, and begins whenever its window is open then.
