@@ -252,7 +252,7 @@ IMPORT INTO target CSV DATA (:'good') WITH header = 'true', detached;
 :state
 IMPORT INTO target CSV DATA (:'good') WITH allow_quoted_null;
 :state
-IMPORT INTO target CSV DATA (:'good') WITH Encoding = 'latin1';
+IMPORT INTO target CSV DATA (:'good') WITH Escape = 'x';
 :state
 IMPORT INTO target CSV DATA (:'good') WITH nosuch;
 :state

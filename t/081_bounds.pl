@@ -187,9 +187,10 @@ for my $status ('canceled', 'succeeded', 'failed')
 # A job on which very many depend: what cannot be looked up is not read again and again.
 {
 	add_jobs_of_mallory(1, $many + 1, 'pending', q{'infinity'});
-	sql("INSERT INTO kwjobs.dependency (job_id, depends_on) SELECT n + 1, 1 FROM generate_series(1, $many) AS n");
+	# locked before there are any dependencies: the coordinator looks when it likes
 	my $locker = $node->background_psql('postgres');
 	$locker->query_safe('BEGIN; PAUSE JOB 1');
+	sql("INSERT INTO kwjobs.dependency (job_id, depends_on) SELECT n + 1, 1 FROM generate_series(1, $many) AS n");
 	wake();
 	is_served("$many jobs depend on one that its owner keeps locked");
 	# the coordinator has seen once that it is locked

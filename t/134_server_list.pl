@@ -72,13 +72,10 @@ $node->safe_psql('two', "UPDATE kwjobs.job SET job_type = 'SQL' WHERE job_id = $
 is(list('postgres', "SELECT j.database || ' ' || j.rows || ' ' || (j.started <= j.finished) FROM pg_catalog.kwjobs_server_jobs(false, ARRAY[$one]) AS j"),
 	'one 1 true', 'other columns come, too');
 
-# Other functions know the jobs of their own database only. t/135 has those that control jobs.
-for my $statement ("SELECT kwjobs.run_now($one)", "SELECT kwjobs.why($one)")
-{
-	($out, $err) = list('postgres', $statement);
-	like($err, qr/ERROR:  job with ID $one is a job of database "one"\nHINT:  Connect to database "one" and type the statement there\./,
-		"$statement names the database to connect to");
-}
+# A job waits for jobs of its own database only. t/135 and t/149 have the functions that reach others.
+($out, $err) = list('postgres', "SELECT kwjobs.submit('SELECT 1', depends_on => $one)");
+like($err, qr/ERROR:  job with ID $one is a job of database "one"\nHINT:  Connect to database "one" and type the statement there\./,
+	'a job that is to wait for one of another database: the error names that database');
 ($out, $err) = list('postgres', 'PAUSE JOB 4711');
 like($err, qr/ERROR:  job with ID 4711 does not exist\nHINT:  SHOW JOBS lists/, '... unless no database has the job');
 ($out, $err) = list('postgres', "SET kwjobs.scope = database; PAUSE JOB $one");
@@ -153,6 +150,18 @@ is(started_for($recent), '0: ', '... and not any more when that is over');
 	is(list('postgres', "$lately; SELECT count(*) FROM [SHOW JOBS] WHERE description LIKE 'CREATE TABLE tracked%'"), '1', '... also when it has committed');
 	$session->quit;
 	$node->safe_psql('one', q{DROP TABLE tracked; DELETE FROM kwjobs.job WHERE job_type = 'SCHEMA CHANGE'});
+}
+{
+	# The coordinator of "two" has answered for an id, and leaves. When it has looked at its jobs, a session does one.
+	configure($node, 'kwjobs.coordinator_idle_timeout', '1min');
+	list('postgres', "SHOW JOB $two");
+	my $gate = close_gates_in($node, 'two', 4936);
+	configure($node, 'kwjobs.coordinator_idle_timeout', '0');
+	wait_at_gates($node, 1, 'objid = 4936');
+	$node->safe_psql('two', 'SET kwjobs.track = top; CREATE TABLE tracked ()');
+	$gate->quit;
+	is(started_for("$lately; SELECT description FROM [SHOW JOBS]"), '1: CREATE TABLE tracked ()', '... also if it did it while the coordinator left');
+	$node->safe_psql('two', q{DROP TABLE tracked; DELETE FROM kwjobs.job WHERE job_type = 'SCHEMA CHANGE'});
 }
 configure($node, 'log_min_messages');
 

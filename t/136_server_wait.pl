@@ -106,6 +106,20 @@ is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE qu
 $gate->quit;
 like(ends($_), qr/succeeded/, 'a session that waits is woken when the job ends') for @sessions;
 
+# The job ends when the session has been told that it runs, and before it sleeps.
+$gate = close_gates_in($node, 'one', 4711);
+$job = job_at_gate('one');
+{
+	my $before_sleep = close_gates_in($node, 'postgres', 4937);
+	# The alarm of deadlock_timeout, which is set for the gate, would wake the session.
+	$session = begin("SET deadlock_timeout = '1h';\nSELECT status FROM kwjobs.wait($job)");
+	wait_at_gates($node, 1, 'objid = 4937');
+	$gate->quit;
+	wait_for_status($node, $job, 'succeeded', 'one');
+	$before_sleep->quit;
+	like(ends($session), qr/succeeded/, 'a session does not sleep if the job has ended since it asked');
+}
+
 # A job that cannot go on before the transaction ends, and a job that waits.
 $job = waiting_job($node, 'one');
 like(run("BEGIN;\nPAUSE JOB $job;\nSHOW JOB WHEN COMPLETE $job;"),

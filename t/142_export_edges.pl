@@ -61,6 +61,14 @@ sub test_half_manifest
 	$fault->quit;
 	is(outcome($job), 'succeeded', 'half a manifest: the next attempt succeeds');
 	is(files_below($dir), 'manifest.json meta.sql n1.0.csv', 'half a manifest: all files');
+
+	# What the attempt has to note for its revert is no progress.
+	$dir = new_path();
+	$fault = close_gates($node, 4932);
+	$job = sql("EXPORT INTO CSV '$dir' FROM TABLE few WITH detached, max_attempts = 3, retry_initial_delay = '10 ms'");
+	like(outcome($job), qr/^failed 53100/, 'a disk that stays full');
+	is(sql("SELECT count(*) FROM kwdb_internal.job_attempts WHERE job_id = $job AND NOT reverting"), 3, 'max_attempts counts');
+	$fault->quit;
 	return;
 }
 

@@ -185,7 +185,20 @@ wait_query($node, $waits);
 my ($pid) = programs($node, qr/pg_dump|psql/);
 sql("PAUSE JOB $job");
 ok(comes_true(sub { state_of($pid) eq 'T' }), 'PAUSE stops the program in place');
-wait_query($node, "SELECT running_status LIKE 'stopped in place: its snapshot and locks are kept%' FROM kwdb_internal.jobs WHERE job_id = $job");
+wait_for_status($node, $job, 'paused');
+is(sql("SELECT running_status, pid IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job"), 'stopped in place: its snapshot and locks are kept until RESUME|t',
+	'the job is paused, and says what is kept');
+is(sql("SELECT status FROM kwjobs.running WHERE job_id = $job"), 'paused', 'so does kwjobs.running');
+like(sql("SELECT kwjobs.why($job)"), qr/does not run: paused by .*Process \d+ stays with it: stopped in place/s, 'kwjobs.why, too');
+fails_with("SELECT kwjobs.alter($job, priority => 5)", qr/job with status paused cannot be altered.*It stands still in the middle of its work/s);
+sql("PAUSE JOB $job");
+is(job_field($node, $job, 'status'), 'paused', 'PAUSE of a paused job changes nothing');
+# The worker does not see a RESUME that a PAUSE follows at once.
+sql("BEGIN; RESUME JOB $job; PAUSE JOB $job; COMMIT");
+wait_for_status($node, $job, 'paused');
+sql("RESUME JOB $job; PAUSE JOB $job");
+wait_for_status($node, $job, 'paused');
+ok(comes_true(sub { state_of($pid) eq 'T' }), 'it stands again');
 # The coordinator interrupts a job that has not stopped 500 ms after its PAUSE. If it does that with one
 # that is paused later, it would have done it with this one.
 my $other = sql("SELECT kwjobs.submit('SELECT pg_sleep(1000)')");
@@ -193,8 +206,13 @@ wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type 
 sql("PAUSE JOB $other");
 wait_for_status($node, $other, 'paused');
 sql("CANCEL JOB $other");
-is(job_field($node, $job, 'status') . ' ' . state_of($pid), 'pause-requested T', 'and lets it stand');
+is(job_field($node, $job, 'status') . ' ' . state_of($pid), 'paused T', 'and lets it stand');
+sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'");
+wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'");
+sql("CALL kwjobs.run('SELECT 1')");
+is(job_field($node, $job, 'status') . ' ' . state_of($pid), 'paused T', 'also if the coordinator dies');
 sql("RESUME JOB $job");
+is(job_field($node, $job, 'status'), 'running', 'RESUME has the same attempt go on');
 ok(comes_true(sub { state_of($pid) ne 'T' }), 'RESUME lets it go on');
 $lock->query_safe('ROLLBACK');
 wait_for_status($node, $job, 'succeeded');
@@ -209,15 +227,48 @@ foreach my $paused (0, 1)
 	{
 		($pid) = programs($node, qr/pg_dump|psql/);
 		sql("PAUSE JOB $job");
-		ok(comes_true(sub { state_of($pid) eq 'T' }), 'stopped');
 	}
-	# The specification refuses CANCEL while a PAUSE is requested.
-	sql($paused ? "BEGIN; RESUME JOB $job; CANCEL JOB $job; COMMIT" : "CANCEL JOB $job");
+	wait_for_status($node, $job, 'paused') if $paused;
+	sql("CANCEL JOB $job");
 	wait_for_status($node, $job, 'canceled');
 	$lock->query_safe('ROLLBACK');
 	wait_until_clean($node, 'CANCEL ends all processes' . ($paused ? ' of a stopped job' : ''));
 	unlike(entries(), qr/canceled/, 'and removes what was written');
 }
+
+# A job that stands still stays paused, whatever ends its worker.
+foreach my $end ('terminate', 'timeout', 'kill', 'stop')
+{
+	$lock = $node->background_psql('shop') unless $end eq 'terminate';
+	$lock->query_safe('BEGIN; LOCK TABLE own.orders IN ACCESS EXCLUSIVE MODE');
+	$job = create("BACKUP DATABASE shop TO '$place/stood-$end'", $end eq 'timeout' ? "timeout = '3s'" : ());
+	wait_query($node, $waits);
+	my $worker = job_field($node, $job, 'pid');
+	sql("PAUSE JOB $job");
+	wait_for_status($node, $job, 'paused');
+	sql("SELECT pg_terminate_backend($worker)") if $end eq 'terminate';
+	if ($end eq 'kill')
+	{
+		kill('KILL', $worker);
+		wait_for_restart($node);
+	}
+	if ($end eq 'stop')
+	{
+		$node->stop('fast');
+		$node->start;
+	}
+	# a job of its own says that the coordinator has looked at all others, too
+	sql("CALL kwjobs.run('SELECT 1')") if $end eq 'kill' || $end eq 'stop';
+	wait_query($node, "SELECT status = 'paused' AND pid IS NULL FROM kwdb_internal.jobs WHERE job_id = $job");
+	is(sql("SELECT string_agg(status, ' ') FROM kwdb_internal.job_attempts WHERE job_id = $job"), 'paused', "$end: the job stays paused");
+	is(sql("SELECT crashes FROM kwdb_internal.jobs WHERE job_id = $job"), 0, 'and that is no crash');
+	$lock->query_safe('ROLLBACK') if $end eq 'terminate' || $end eq 'timeout';
+	wait_until_clean($node, 'no process is left');
+	sql("RESUME JOB $job");
+	wait_for_status($node, $job, 'succeeded');
+	is(sql("SELECT checksums_right FROM [SHOW BACKUP '$place/stood-$end']"), 't', 'RESUME begins anew');
+}
+$lock = $node->background_psql('shop');
 
 # ---- progress ----
 

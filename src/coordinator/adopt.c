@@ -146,6 +146,9 @@ kwj_adopt_orphans(List *active, const KwjWorkerInfo *before, int n_before)
 	{
 		KwjActive  *item = lfirst(lc);
 
+		if (item->request == KWJ_REQUEST_PAUSE && !item->paused &&
+			kwj_stands(after, n_after, item->job_id, item->attempt))
+			kwj_store_stand(item->job_id, item->attempt);
 		if (kwj_has_worker(before, n_before, item->job_id, item->attempt) ||
 			kwj_has_worker(after, n_after, item->job_id, item->attempt))
 			continue;

@@ -169,7 +169,7 @@ look_for_stale(void)
 		.served = served,
 		.n_served = n_served,
 	};
-	KwjStale	stale;
+	KwjStale	stale = {0};
 
 	if (!kwj_store_stalest(&rules, &stale))
 		n_canceled = 0;

@@ -19,6 +19,7 @@
 #include "coordinator/leave.h"
 #include "coordinator/retention.h"
 #include "job/isolate.h"
+#include "job/test_gate.h"
 #include "process/process.h"
 #include "shared/launch.h"
 #include "shared/quiet.h"
@@ -46,6 +47,7 @@ static void
 look_for_newest(void *arg)
 {
 	*(TimestampTz *) arg = kwj_process_lock_extension() ? kwj_store_newest_end() : DT_NOEND;
+	kwj_test_gate(4936);
 }
 
 /*

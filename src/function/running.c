@@ -32,7 +32,7 @@ status_of(const KwjLive *live)
 	switch (live->request)
 	{
 		case KWJ_REQUEST_PAUSE:
-			return KWJ_PAUSE_REQUESTED;
+			return live->stands ? KWJ_PAUSED : KWJ_PAUSE_REQUESTED;
 		case KWJ_REQUEST_CANCEL:
 			return KWJ_CANCEL_REQUESTED;
 		default:

@@ -81,10 +81,11 @@ read_records(Relation rel, const KwjImportOptions *options, Borders *borders)
 
 	(void) addRangeTableEntryForRelation(pstate, rel, AccessShareLock, NULL, false, false);
 	copy = BeginCopyFrom(pstate, rel, NULL, NULL, false, give_byte, NIL,
-						 kwj_import_copy_options(options));
+						 kwj_import_copy_options(options, NIL));
 	while (NextCopyFromRawFields(copy, &fields, &n))
 	{
-		int64		unread = copy->raw_buf_len - copy->input_buf_index;
+		int64		unread = copy->need_transcoding ?
+			INPUT_BUF_BYTES(copy) + RAW_BUF_BYTES(copy) : copy->raw_buf_len - copy->input_buf_index;
 
 		add_border(borders, input_given - unread, copy->cur_lineno);
 	}

@@ -68,6 +68,13 @@ kwj_progress_set_status(const char *text)
 }
 
 void
+kwj_progress_get_status(char *text)
+{
+	/* Only this process writes it. */
+	strlcpy(text, mine != NULL ? mine->running_status : "", KWJ_RUNNING_STATUS_LEN);
+}
+
+void
 kwj_progress_set_all(uint64 done, uint64 total, uint64 rows, const char *text)
 {
 	int			length;
@@ -123,11 +130,10 @@ kwj_progress_request(void)
 	return mine ? (KwjRequest) pg_atomic_read_u32(&mine->request) : KWJ_REQUEST_NONE;
 }
 
-void
+bool
 kwj_progress_stand(bool stands)
 {
-	if (mine != NULL)
-		pg_atomic_write_u32(&mine->stands, stands);
+	return mine != NULL && pg_atomic_exchange_u32(&mine->stands, stands) != (uint32) stands;
 }
 
 bool

@@ -78,6 +78,9 @@ extern void kwj_progress_set(uint64 done, uint64 total, uint64 rows);
 /* Set the column running_status: one line, clipped to fit. */
 extern void kwj_progress_set_status(const char *text);
 
+/* Copies the running_status into a text of KWJ_RUNNING_STATUS_LEN bytes. */
+extern void kwj_progress_get_status(char *text);
+
 /* Set the progress and the running_status at once, so that readers see them together. */
 extern void kwj_progress_set_all(uint64 done, uint64 total, uint64 rows, const char *text);
 
@@ -109,11 +112,10 @@ kwj_progress_forget_statement(KwjProgress *progress)
 extern KwjRequest kwj_progress_request(void);
 
 /*
- * Notes whether the attempt obeys a PAUSE by standing still, as a program does that was stopped. While
- * it does, the coordinator does not interrupt it for the PAUSE, and the job stays pause-requested. It
- * has to do this as soon as it sees the request.
+ * Notes whether the attempt obeys a PAUSE by standing still (kwj_attempt_stand, lifecycle/stand.h). Returns
+ * whether that is new.
  */
-extern void kwj_progress_stand(bool stands);
+extern bool kwj_progress_stand(bool stands);
 
 /*
  * Returns whether the coordinator has interrupted this attempt because of a request. This stays

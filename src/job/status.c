@@ -18,6 +18,8 @@
  *     pending, running, reverting --PAUSE---> pause-requested --settled--> paused
  *     pause-requested, paused     --RESUME--> reverting if it was being reverted, running if an
  *                                             attempt still runs, else pending
+ *     running, reverting, whose attempt can stand still:
+ *         --PAUSE--> pause-requested --it stands--> paused, with its attempt
  *     pending, running, paused    --CANCEL--> cancel-requested --settled--> reverting, or canceled
  *                                                                  if there is nothing to revert
  *
@@ -28,6 +30,7 @@
  *     success, error, retry     worker, or the coordinator if the worker is gone;
  *               src/lifecycle/attempt.c, src/lifecycle/settle.c, src/store/end.c; if the rows are
  *               broken, src/lifecycle/broken.c
+ *     it stands the coordinator: kwj_store_stand, src/store/due.c
  *     settled   if an attempt runs, like success and error; else by the coordinator:
  *               kwj_store_settle_idle, src/store/due.c
  *

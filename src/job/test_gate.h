@@ -23,6 +23,9 @@
  *     4934  worker        of an EXPORT, before it takes its snapshot            (type/export/export.c)
  *     4933  a parallel worker of an EXPORT, after each range of blocks      (type/export/parallel.c)
  *     4935  worker        has analyzed a table for the collector                (type/stats/stats.c)
+ *     4936  coordinator   has looked when the last job ended, before it leaves (coordinator/leave.c)
+ *     4937  session       knows how a job of another database stands, before it sleeps
+ *                                                                               (lifecycle/wait.c)
  *
  * And these are the faults, which happen while a session has the lock:
  *

@@ -175,11 +175,14 @@ kwj_attempt_checkpoint(KwjAttempt *attempt, Jsonb *state, double fraction,
 }
 
 KwjRequest
-kwj_attempt_checkpoint_on_disk(KwjAttempt *attempt, Jsonb *state, double fraction,
-							   int64 rows, bool revertible)
+kwj_attempt_note_on_disk(KwjAttempt *attempt, Jsonb *state, bool revertible)
 {
-	KwjRequest	request = write_checkpoint(attempt, state, fraction, rows, revertible);
+	FullTransactionId xid = revertible ? GetTopFullTransactionId() : InvalidFullTransactionId;
+	KwjRequest	request;
 
+	CommandCounterIncrement();
+	request = kwj_store_begin_anew(attempt->job_id, attempt->attempt, state, xid);
+	attempt->rows = 0;
 	commit();
 	XLogFlush(XactLastCommitEnd);
 	kwj_stop_at_checkpoint();

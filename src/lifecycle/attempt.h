@@ -64,11 +64,12 @@ extern KwjRequest kwj_attempt_checkpoint(KwjAttempt *attempt, Jsonb *state,
 										 bool revertible);
 
 /*
- * As kwj_attempt_checkpoint, but returns when the commit is on disk, for a type that is about to do
- * something that a crash does not undo, such as creating a file.
+ * Writes and commits a checkpoint for a type that begins anew with each attempt, and is about to do
+ * something that neither a rollback nor a crash undoes, such as creating a file: what the next attempt, or
+ * the revert, has to know of it. It counts as no progress, so the job's max_attempts applies. Returns when
+ * the commit is on disk. revertible, and what is returned: as for kwj_attempt_checkpoint.
  */
-extern KwjRequest kwj_attempt_checkpoint_on_disk(KwjAttempt *attempt, Jsonb *state, double fraction,
-												 int64 rows, bool revertible);
+extern KwjRequest kwj_attempt_note_on_disk(KwjAttempt *attempt, Jsonb *state, bool revertible);
 
 /*
  * Commits the current transaction, which has written a checkpoint of the job or of a piece. The

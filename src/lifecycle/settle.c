@@ -84,6 +84,13 @@ is_interruption(KwjEndKind kind)
 	return kind == KWJ_END_INTERRUPTED || kind == KWJ_END_STOPPED;
 }
 
+/* Returns whether a PAUSE is committed: it has yet to take effect, or the attempt stands still for it. */
+static bool
+is_pause(const KwjJob *job)
+{
+	return job->status == KWJ_PAUSE_REQUESTED || job->status == KWJ_PAUSED;
+}
+
 /*
  * Returns whether a job for which PAUSE is requested is to be paused after this end of an attempt.
  * It is if the attempt was interrupted or terminated, probably because of the PAUSE, and also after
@@ -153,7 +160,7 @@ end_as_requested(KwjEnd *end, const KwjJob *job)
 {
 	if (job->status == KWJ_CANCEL_REQUESTED)
 		end_by_request(end, job, KWJ_REQUEST_CANCEL);
-	else if (job->status == KWJ_PAUSE_REQUESTED)
+	else if (is_pause(job))
 		end_by_request(end, job, KWJ_REQUEST_PAUSE);
 	else
 		end_without_request(end, job);
@@ -321,7 +328,7 @@ kwj_settle_error(int64 job_id, int32 attempt, KwjEndKind kind, const KwjError *e
 		end_as_requested(&end, &job);
 	else if (job.status == KWJ_CANCEL_REQUESTED)
 		end_by_request(&end, &job, KWJ_REQUEST_CANCEL);
-	else if (job.status == KWJ_PAUSE_REQUESTED && is_end_of_pause(kind, error, &job))
+	else if (is_pause(&job) && is_end_of_pause(kind, error, &job))
 		end_by_request(&end, &job, KWJ_REQUEST_PAUSE);
 	else
 		end_by_error(&end, &job, kind);

@@ -42,6 +42,7 @@
 #include "job/databases.h"
 #include "job/extension.h"
 #include "job/ids.h"
+#include "job/test_gate.h"
 #include "lifecycle/control.h"
 #include "lifecycle/elsewhere.h"
 #include "lifecycle/errands.h"
@@ -291,6 +292,7 @@ wait_elsewhere(int64 job_id, Oid database, KwjOutcome *outcome, TimestampTz unti
 		check_can_end(job_id);
 		/* The catalog snapshot would hold back vacuum while the process sleeps. */
 		InvalidateCatalogSnapshot();
+		kwj_test_gate(4937);
 		/*
 		 * While it waited for the answer, this process has reset its latch. If there was a broadcast
 		 * meanwhile, it must not sleep now.

@@ -12,6 +12,7 @@
 #include "shared/init.h"
 #include "shared/live.h"
 #include "shared/memory.h"
+#include "shared/slot.h"
 #include "storage/spin.h"
 
 double
@@ -38,6 +39,7 @@ copy(KwjLive *live, KwjSlot *slot)
 	live->pid = slot->proc ? slot->proc->pid : 0;
 	live->request = (KwjRequest) pg_atomic_read_u32(&progress->request);
 	live->reverting = pg_atomic_read_u32(&progress->reverting) != 0;
+	live->stands = kwj_slot_stands(slot);
 	SpinLockAcquire(&progress->mutex);
 	live->done = progress->done;
 	live->total = progress->total;

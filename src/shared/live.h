@@ -27,6 +27,7 @@ typedef struct KwjLive
 	uint64		rows;
 	KwjRequest	request;
 	bool		reverting;
+	bool		stands;			/* it stands still for the PAUSE in request */
 	char		running_status[KWJ_RUNNING_STATUS_LEN];
 	int			encoding;		/* of running_status; undefined if running_status is empty */
 	char		job_type[KWJ_JOB_TYPE_LEN];

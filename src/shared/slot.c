@@ -110,6 +110,14 @@ kwj_free_slot(KwjSlot *slot)
 	}
 }
 
+bool
+kwj_slot_stands(KwjSlot *slot)
+{
+	Assert(kwj_holds_lock(LW_SHARED));
+	return pg_atomic_read_u32(&slot->progress.stands) != 0 &&
+		pg_atomic_read_u32(&slot->progress.request) == KWJ_REQUEST_PAUSE;
+}
+
 KwjUnbegun *
 kwj_find_unbegun(Oid dboid, int64 job_id, int32 attempt)
 {

@@ -61,6 +61,9 @@ extern int	kwj_count_busy(void);
 /* Returns whether the slot's worker is attached, has no job, and is not about to exit. */
 extern bool kwj_is_idle(const KwjSlot *slot);
 
+/* Returns whether the slot's attempt stands still for the PAUSE that was delivered to it. */
+extern bool kwj_slot_stands(KwjSlot *slot);
+
 /*
  * Returns the note that the attempt's worker exited before it began the work; NULL if there is
  * none.

@@ -79,6 +79,7 @@ kwj_shared_workers(KwjWorkerInfo *workers, int *elsewhere)
 		workers[n].next_job_id = slot->next_job_id;
 		workers[n].next_attempt = slot->next_attempt;
 		workers[n].waits_for = slot->wait_verdict == KWJ_WAIT_GOES_ON ? slot->waits_for : 0;
+		workers[n].stands = kwj_slot_stands(slot);
 		workers[n].since = slot->since;
 		workers[n].role = slot->role;
 		strlcpy(workers[n].job_type, slot->job_type, KWJ_JOB_TYPE_LEN);
@@ -87,6 +88,15 @@ kwj_shared_workers(KwjWorkerInfo *workers, int *elsewhere)
 	}
 	LWLockRelease(kwj_shared->lock);
 	return n;
+}
+
+bool
+kwj_stands(const KwjWorkerInfo *workers, int n, int64 job_id, int32 attempt)
+{
+	for (int i = 0; i < n; i++)
+		if (workers[i].job_id == job_id && workers[i].attempt == attempt && workers[i].stands)
+			return true;
+	return false;
 }
 
 bool
@@ -398,8 +408,7 @@ kwj_shared_deliver(const KwjWorkerInfo *worker, KwjRequest request, KwjForce for
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	there = slot->in_use && slot->generation == worker->generation &&
 		slot->job_id == worker->job_id && slot->attempt == worker->attempt;
-	if (there && force != KWJ_TELL && request == KWJ_REQUEST_PAUSE &&
-		pg_atomic_read_u32(&slot->progress.stands) != 0)
+	if (there && force != KWJ_TELL && request == KWJ_REQUEST_PAUSE && kwj_slot_stands(slot))
 		there = false;
 	if (there)
 	{

@@ -25,6 +25,7 @@ typedef struct KwjWorkerInfo
 	int64		next_job_id;	/* the job that it has announced; 0: none */
 	int32		next_attempt;
 	int64		waits_for;		/* the job that its attempt waits for; 0: none */
+	bool		stands;			/* its attempt stands still for the PAUSE that was delivered */
 	Oid			role;
 	char		job_type[KWJ_JOB_TYPE_LEN];
 	TimestampTz since;			/* when it got the job, or became idle */
@@ -39,6 +40,9 @@ extern int	kwj_shared_workers(KwjWorkerInfo *workers, int *elsewhere);
 
 /* Returns whether one of these workers runs the attempt, or has announced it. */
 extern bool kwj_has_worker(const KwjWorkerInfo *workers, int n, int64 job_id, int32 attempt);
+
+/* Returns whether one of these workers runs the attempt, and stands still for a PAUSE. */
+extern bool kwj_stands(const KwjWorkerInfo *workers, int n, int64 job_id, int32 attempt);
 
 /* Returns whether the attempt's worker exited, in order, before it began the work. */
 extern bool kwj_shared_was_unbegun(int64 job_id, int32 attempt);

@@ -52,6 +52,20 @@ static KwjQuery checkpoint_query = {
 	5, {INT8OID, INT4OID, JSONBOID, FLOAT8OID, INT8OID}
 };
 
+/*
+ * As checkpoint_query, for an attempt that is about to begin. LOCK_QUERY (jobs.c) takes a checkpoint that
+ * is older than the attempt for no progress of it.
+ */
+static KwjQuery begin_anew_query = {
+	"INSERT INTO kwjobs.checkpoint AS c (job_id, attempt, state, fraction, rows, written)"
+	" SELECT $1, $2, $3, 0, 0, a.started - interval '1 microsecond' FROM kwjobs.job AS j"
+	" JOIN kwjobs.attempt AS a ON a.job_id = j.job_id AND a.attempt = j.active_attempt"
+	" WHERE j.job_id = $1 AND j.active_attempt = $2"
+	" ON CONFLICT (job_id) DO UPDATE SET attempt = excluded.attempt, state = excluded.state,"
+	" fraction = 0, rows = 0, written = excluded.written WHERE c.attempt <= excluded.attempt",
+	3, {INT8OID, INT4OID, JSONBOID}
+};
+
 static KwjQuery transaction_query = {
 	"INSERT INTO kwjobs.job_transaction (job_id, xid, piece) VALUES ($1, $2, $3)",
 	3, {INT8OID, XID8OID, INT8OID}
@@ -148,6 +162,21 @@ kwj_store_checkpoint(int64 job_id, int32 attempt, Jsonb *state,
 	values[3] = Float8GetDatum(fraction);
 	values[4] = Int64GetDatum(rows);
 	written = kwj_query_run(&checkpoint_query, values, nulls, false) == 1;
+	request = kwj_store_written(job_id, attempt, written, xid, KWJ_NO_PIECE);
+	kwj_store_leave(&scope);
+	return request;
+}
+
+KwjRequest
+kwj_store_begin_anew(int64 job_id, int32 attempt, Jsonb *state, FullTransactionId xid)
+{
+	KwjStoreScope scope;
+	Datum		values[3] = {Int64GetDatum(job_id), Int32GetDatum(attempt), JsonbPGetDatum(state)};
+	bool		written;
+	KwjRequest	request;
+
+	kwj_store_enter(&scope);
+	written = kwj_query_run(&begin_anew_query, values, NULL, false) == 1;
 	request = kwj_store_written(job_id, attempt, written, xid, KWJ_NO_PIECE);
 	kwj_store_leave(&scope);
 	return request;

@@ -32,6 +32,12 @@ extern KwjRequest kwj_store_checkpoint(int64 job_id, int32 attempt, Jsonb *state
 									   FullTransactionId xid);
 
 /*
+ * Write a checkpoint of an attempt that begins its work anew: it has no rows, and does not count as
+ * progress, so that the retries of the job are counted. The rest is as for kwj_store_checkpoint.
+ */
+extern KwjRequest kwj_store_begin_anew(int64 job_id, int32 attempt, Jsonb *state, FullTransactionId xid);
+
+/*
  * Finish a checkpoint of a job or of a piece, after the caller has tried to write its row. written:
  * the row was written; false if it belongs to another attempt by now, which raises 55000. xid,
  * result and errors: see kwj_store_checkpoint. piece: KWJ_NO_PIECE for a checkpoint of the job. Call

@@ -162,7 +162,7 @@ static KwjQuery list_queries[KWJ_LISTS] = {
 	/* see kwj_store_come_home */
 	[KWJ_LIST_UNFINISHED] = {
 		"SELECT j.job_id FROM kwjobs.job AS j WHERE j.finished IS NULL"
-		" AND j.status IS DISTINCT FROM 'paused'" BY_ID("j.job_id"),
+		" AND (j.status IS DISTINCT FROM 'paused' OR j.active_attempt IS NOT NULL)" BY_ID("j.job_id"),
 		LIST_ARGS, .fresh = true
 	},
 };

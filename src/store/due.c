@@ -18,6 +18,9 @@
  *       |
  *       +--> paused | reverting (job_waiting) | canceled | failed
  *
+ * A job of job_active whose attempt stands still for a PAUSE becomes paused, and stays in job_active
+ * (kwj_store_stand); RESUME makes it running, CANCEL has its attempt end.
+ *
  * Locks: rows of kwjobs.job, FOR NO KEY UPDATE SKIP LOCKED, until the end of the pass. The
  * coordinator never waits for a transaction of a user. It leaves a locked row as it is; the end of
  * the transaction that holds the lock wakes the coordinator, which looks again.
@@ -210,6 +213,13 @@ static KwjQuery promote_query = {
 	"  l.due, l.job_id FROM (VALUES (1)) AS v LEFT JOIN LATERAL ("
 	"  SELECT d.due, d.job_id FROM due AS d ORDER BY d.due DESC, d.job_id DESC LIMIT 1) AS l ON true",
 	6, {TIMESTAMPTZOID, INT4OID, INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID}
+};
+
+static KwjQuery stand_query = {
+	"UPDATE kwjobs.job SET status = 'paused', modified = clock_timestamp() WHERE job_id = ANY (ARRAY("
+	" SELECT j.job_id FROM kwjobs.job AS j WHERE j.job_id = $1 FOR NO KEY UPDATE SKIP LOCKED))"
+	" AND status = 'pause-requested' AND active_attempt = $2",
+	2, {INT8OID, INT4OID}, .fresh = true
 };
 
 /* Reads up to $3 jobs that are to be settled, behind $1. $2: this job only; NULL: all. */
@@ -583,6 +593,7 @@ kwj_store_active(int64 only)
 		item->pid = kwj_row_int32(i, "pid");
 		item->has_row = kwj_row_bool(i, "has_row");
 		item->request = request;
+		item->paused = kwj_status_from_name(kwj_row_text(i, "status", scope.caller)) == KWJ_PAUSED;
 		item->exceeded_ms = kwj_row_int64(i, "exceeded");
 		item->job_type = kwj_row_text_or_empty(i, "job_type", scope.caller);
 		item->reverting = kwj_row_bool(i, "reverting");
@@ -593,6 +604,18 @@ kwj_store_active(int64 only)
 	}
 	kwj_store_leave(&scope);
 	return active;
+}
+
+void
+kwj_store_stand(int64 job_id, int32 attempt)
+{
+	KwjStoreScope scope;
+	Datum		values[2] = {Int64GetDatum(job_id), Int32GetDatum(attempt)};
+
+	kwj_store_enter(&scope);
+	if (kwj_query_run(&stand_query, values, NULL, false) > 0)
+		kwj_wakeup_waiters_at_end(job_id);
+	kwj_store_leave(&scope);
 }
 
 /* Read the ids in the window, and move its position behind them. */

@@ -148,6 +148,7 @@ typedef struct KwjActive
 	int32		attempt;
 	Oid			owner;
 	KwjRequest	request;		/* the PAUSE or CANCEL that is committed for it */
+	bool		paused;			/* the job is paused already, because the attempt stands still */
 	int			pid;			/* of the worker; 0: no worker has begun the attempt */
 	int64		exceeded_ms;	/* if the attempt has exceeded its timeout: that timeout; else 0 */
 	bool		has_row;		/* the attempt has a row in kwjobs.attempt */
@@ -163,6 +164,14 @@ typedef struct KwjActive
  * `patient` is left to coordinator/window.c, which may also change the request.
  */
 extern List *kwj_store_active(int64 only);
+
+/*
+ * The attempt stands still for the PAUSE that is committed for the job: the job becomes paused, and keeps
+ * the attempt. Does nothing if the attempt is not the job's active one, if the PAUSE was taken back, or if
+ * another transaction has locked the row; the end of that transaction wakes the coordinator. Arms the
+ * wake-up for sessions that wait for the job.
+ */
+extern void kwj_store_stand(int64 job_id, int32 attempt);
 
 /*
  * Settle requests on jobs of the window, which no worker runs: pause-requested becomes paused;

@@ -8,7 +8,7 @@
  * file writes it, in one transaction:
  *
  *     attempt    running ---> succeeded | failed | crashed | interrupted | paused | canceled
- *     job        running, reverting, pause-requested, cancel-requested
+ *     job        running, reverting, pause-requested, cancel-requested, paused (stands still)
  *                        ---> pending | paused | reverting               (not over)
  *                        ---> succeeded | failed | canceled | revert-failed   (over)
  *

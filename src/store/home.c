@@ -70,7 +70,7 @@ static KwjQuery pause_query = {
 	"   (SELECT FROM kwjobs.checkpoint AS c"
 	"    WHERE c.job_id = j.job_id AND c.written IS NOT NULL) AS revertible"
 	" FROM kwjobs.job AS j, pg_database AS d"
-	" WHERE d.oid = $1 AND j.finished IS NULL AND j.status IS DISTINCT FROM 'paused'"
+	" WHERE d.oid = $1 AND j.finished IS NULL AND (j.status IS DISTINCT FROM 'paused' OR j.active_attempt IS NOT NULL)"
 	" AND ($4 IS NULL OR j.job_id = $4) AND NOT (" WRITTEN_HERE ")"
 	" FOR NO KEY UPDATE OF j),"
 	" interrupted AS ("

@@ -216,7 +216,7 @@ static KwjQuery request_query = {
 static KwjQuery outcome_query = {
 	"SELECT j.status, j.finished IS NOT NULL AS over, coalesce(j.rows, c.rows, 0) AS rows,"
 	" coalesce(c.fraction, 0) AS fraction, j.running_status,"
-	" j.active_attempt IS NULL AS waits, j.status = 'paused' OR"
+	" j.active_attempt IS NULL OR j.status = 'paused' AS waits, j.status = 'paused' OR"
 	"  (j.due <> 'infinity' AND j.due > clock_timestamp() + interval '1 second') AS stays,"
 	" j.error, j.error_code,"
 	" j.error_detail, j.error_hint, j.error_context"
@@ -240,7 +240,7 @@ static KwjQuery reason_query = {
 	"  WHEN j.status = 'paused' THEN coalesce(j.running_status,"
 	"   kwjobs_paused(kwjobs.role_name(j.requested_by, j.request_user), j.request_reason))"
 	"  ELSE j.running_status END AS reason"
-	" FROM kwjobs.job AS j WHERE j.job_id = $1 AND j.active_attempt IS NULL",
+	" FROM kwjobs.job AS j WHERE j.job_id = $1 AND (j.active_attempt IS NULL OR j.status = 'paused')",
 	1, {INT8OID}
 };
 

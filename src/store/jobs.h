@@ -180,7 +180,7 @@ typedef struct KwjOutcome
 {
 	KwjStatus	status;
 	bool		over;			/* finished is set, or the status is terminal */
-	bool		waits;			/* no attempt runs; running_status says why */
+	bool		waits;			/* no attempt goes on; running_status says why */
 	bool		stays;			/* ... for longer, because of a time to come, or a pause */
 	int64		rows;
 	double		fraction;		/* of the last checkpoint, 0 to 1 */

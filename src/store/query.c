@@ -457,6 +457,7 @@ kwj_row_request(uint64 row, const char *column)
 	switch (kwj_status_from_name(name))
 	{
 		case KWJ_PAUSE_REQUESTED:
+		case KWJ_PAUSED:		/* the attempt stands still */
 			return KWJ_REQUEST_PAUSE;
 		case KWJ_CANCEL_REQUESTED:
 			return KWJ_REQUEST_CANCEL;

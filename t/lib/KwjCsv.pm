@@ -9,7 +9,8 @@ use Exporter 'import';
 use PostgreSQL::Test::Utils;
 
 our @EXPORT = qw(literal text_array write_file pick between random_dialect random_field random_files damage
-  with_first_line same_error ends_as_copy job_error describe_case import_options copy_options $csv_tables);
+  with_first_line same_error ends_as_copy job_error describe_case import_options copy_options characters_of
+  $csv_tables);
 
 # The schemas `imported` and `copied` have the same table t. IMPORT waits at the gates, COPY does not.
 our $csv_tables = <<'EOF';
@@ -35,7 +36,7 @@ DECLARE
     state text; message text; context text;
 BEGIN
     FOREACH file IN ARRAY files LOOP
-        EXECUTE format('COPY %s FROM %L WITH (FORMAT csv, ENCODING ''UTF8'', %s)', target, file, options);
+        EXECUTE format('COPY %s FROM %L WITH (FORMAT csv, %s)', target, file, options);
     END LOOP;
     RETURN '';
 EXCEPTION WHEN OTHERS THEN
@@ -82,6 +83,18 @@ sub between { my ($low, $high) = @_; return $low + int(rand($high - $low + 1)); 
 # Bytes of UTF-8 that say what they are in every dialect.
 my @plain = (split(//, 'abcxyz0 ?#'), "\xc3\xa9", "\xe6\xbc\xa2", "\xf0\x9f\x98\x80", "\\", '"', "'", ',', ';', '~');
 
+# Characters of each encoding that a dialect may have. The second bytes of some are \, | and so on.
+my %characters = (
+	UTF8 => \@plain,
+	LATIN1 => [ split(//, 'abcxyz0 ?#'), "\xe9", "\xff", "\xa0", "\\", '"', "'", ',', ';', '~', '|' ],
+	SJIS => [ split(//, 'abc0 '), "\x83\x5c", "\x94\x5c", "\x83\x7c", "\xb1", "\x82\xa0", "\\", '"', "'", ',', ';', '|' ],
+	BIG5 => [ split(//, 'abc0 '), "\xa5\x5c", "\xb3\x5c", "\xbb\x5c", "\xa4\x40", "\\", '"', "'", ',', ';', '|' ],
+	GBK => [ split(//, 'abc0 '), "\x95\x5c", "\x81\x7c", "\x81\x40", "\xc4\xe3", "\\", '"', "'", ',', ';', '|' ],
+	GB18030 => [ split(//, 'abc0 '), "\x95\x5c", "\x81\x7c", "\x81\x30\x86\x30", "\x81\x30\x89\x37", "\\", '"', "'", ',', ';', '|' ],
+);
+
+sub characters_of { my ($charset) = @_; return @{ $characters{ $charset // 'UTF8' } }; }
+
 sub random_dialect
 {
 	my %d;
@@ -102,7 +115,8 @@ sub random_field
 	return '' if rand() < 0.1;
 	return $d->{nullif} if rand() < 0.1;
 	my $length = $d->{large} && rand() < 0.02 ? between(500, 150000) : between(1, 15);
-	my @text = map { $plain[ int(rand(@plain)) ] } 1 .. ($length > 1000 ? 1000 : $length);
+	my @characters = characters_of($d->{charset});
+	my @text = map { $characters[ int(rand(@characters)) ] } 1 .. ($length > 1000 ? 1000 : $length);
 	@text = (@text) x ($length / 1000) if $length > 1000;
 	if (rand() < 0.5)
 	{
@@ -161,7 +175,8 @@ sub import_options
 {
 	my ($d) = @_;
 	return 'jsonb_build_object('
-	  . join(', ', map { "'$_', " . literal($d->{$_}) } qw(delimiter enclosed escaped nullif skip)) . ')';
+	  . join(', ', map { "'$_', " . literal($d->{$_}) } grep { defined $d->{$_} }
+		  qw(charset delimiter enclosed escaped force_null force_not_null nullif skip trailing_delimiter)) . ')';
 }
 
 # The same for COPY.
@@ -169,7 +184,9 @@ sub copy_options
 {
 	my ($d) = @_;
 	return 'DELIMITER ' . literal($d->{delimiter}) . ', QUOTE ' . literal($d->{enclosed}) . ', ESCAPE '
-	  . literal($d->{escaped}) . ', NULL ' . literal($d->{nullif}) . ($d->{skip} ? ', HEADER' : '');
+	  . literal($d->{escaped}) . ', NULL ' . literal($d->{nullif}) . ($d->{skip} ? ', HEADER' : '')
+	  . ", ENCODING '" . ($d->{charset} // 'UTF8') . "'"
+	  . join('', map { defined $d->{$_} ? ', ' . uc($_) . " ($d->{$_})" : '' } qw(force_null force_not_null));
 }
 
 # What repeats this case, for a test that has failed.

@@ -19,6 +19,7 @@
 #include "common/sha2.h"
 #include "job/json.h"
 #include "lib/stringinfo.h"
+#include "lifecycle/stand.h"
 #include "mb/pg_wchar.h"
 #include "compat.h"
 #include "miscadmin.h"
@@ -103,7 +104,7 @@ hash_file(int fd, const KwjDirectory *directory, KwjBackupFile *file)
 		if (pg_cryptohash_update(hash, (uint8 *) chunk, n) < 0)
 			hash_failed(hash);
 		file->bytes += n;
-		request = kwj_program_stand_still();
+		request = kwj_attempt_stand_still(KWJ_STOPPED_IN_PLACE);
 	}
 	if (pg_cryptohash_final(hash, digest, sizeof(digest)) < 0)
 		hash_failed(hash);

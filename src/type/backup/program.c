@@ -7,7 +7,7 @@
  *     running --PAUSE--> standing still (SIGSTOP; its sessions keep snapshot and locks) --RESUME--> running
  *     either --CANCEL, error--> SIGTERM, a moment later SIGKILL; then its sessions are ended
  *
- * While it stands still, the job is pause-requested, and its worker stays with it.
+ * While it stands still, the job is paused, and its worker stays with it (lifecycle/stand.h).
  */
 #include "postgres.h"
 
@@ -18,12 +18,9 @@
 #include "job/progress.h"
 #include "job/transcript.h"
 #include "lib/stringinfo.h"
+#include "lifecycle/stand.h"
 #include "miscadmin.h"
-#include "pgstat.h"
-#include "storage/latch.h"
 #include "type/backup/program.h"
-
-#define STANDS	"stopped in place: its snapshot and locks are kept until RESUME"
 
 /* What a program says, in English, if the disk is full: such a job is tried again. */
 #define NO_SPACE	"No space left on device"
@@ -133,17 +130,17 @@ on_line(KwjChildStream stream, const char *line, void *arg)
 
 /* ---- running ---- */
 
-static void
-stand(bool stands)
+/* What a job keeps that stands still while the program runs, or when it has just ended. */
+static const char *
+kept(const KwjProgram *program)
 {
-	kwj_progress_stand(stands);
-	if (stands)
-		kwj_progress_set_status(STANDS);
+	return program->server != NULL ? "stopped in place: its snapshot and locks are kept until RESUME" :
+		KWJ_STOPPED_IN_PLACE;
 }
 
 /* Waits until the program has ended; else returns the request that ends it. */
 static KwjRequest
-wait_for_end(KwjChild *child)
+wait_for_end(KwjChild *child, const KwjProgram *program)
 {
 	KwjRequest	request = KWJ_REQUEST_NONE;
 
@@ -151,32 +148,27 @@ wait_for_end(KwjChild *child)
 	{
 		if (request == KWJ_REQUEST_CANCEL)
 			break;
-		stand(request == KWJ_REQUEST_PAUSE);
+		kwj_attempt_stand(request == KWJ_REQUEST_PAUSE ? kept(program) : NULL);
 		if (request == KWJ_REQUEST_PAUSE)
 			kwj_child_stop(child);
 		else
 			kwj_child_continue(child);
 	}
-	stand(false);
 	return request == KWJ_REQUEST_CANCEL ? request : KWJ_REQUEST_NONE;
 }
 
-KwjRequest
-kwj_program_stand_still(void)
+/* Returns what to do about the error of a session. */
+static const char *
+hint_for(const KwjProgram *program, const KwjServerError *error)
 {
-	KwjRequest	request;
+	bool		exists = error->sqlstate == ERRCODE_DUPLICATE_TABLE || error->sqlstate == ERRCODE_DUPLICATE_OBJECT ||
+		error->sqlstate == ERRCODE_DUPLICATE_SCHEMA || error->sqlstate == ERRCODE_DUPLICATE_FUNCTION;
 
-	CHECK_FOR_INTERRUPTS();
-	while ((request = kwj_progress_request()) == KWJ_REQUEST_PAUSE)
-	{
-		stand(true);
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1,
-						 kwj_wait_event("KwjobsProgram"));
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-	}
-	stand(false);
-	return request;
+	if (error->sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE && program->rights_hint != NULL)
+		return program->rights_hint;
+	if (exists && program->exists_hint != NULL)
+		return program->exists_hint;
+	return error->hint ? error->hint : KWJ_CHILD_HINT;
 }
 
 /* Raises the error of a program that has failed; failure says how it has ended. */
@@ -200,9 +192,7 @@ raise_failure(const Run *run, const char *failure)
 			(errcode(error.sqlstate),
 			 errmsg("%s", error.message),
 			 reason ? errdetail("%s: %s", run->name, reason) : errdetail("%s", failure),
-			 error.sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE && program->rights_hint ?
-			 errhint("%s", program->rights_hint) :
-			 errhint("%s", error.hint ? error.hint : KWJ_CHILD_HINT)));
+			 errhint("%s", hint_for(program, &error))));
 }
 
 static const char *const *
@@ -246,7 +236,7 @@ kwj_program_run(const KwjProgram *program, const char *name, List *arguments)
 	child = kwj_child_start(&spec);
 	if (server != NULL)
 		kwj_server_admit(server, program->database, program->database_name, kwj_child_pid(child));
-	request = wait_for_end(child);
+	request = wait_for_end(child, program);
 	if (request != KWJ_REQUEST_NONE)
 	{
 		if (server != NULL)
@@ -264,5 +254,6 @@ kwj_program_run(const KwjProgram *program, const char *name, List *arguments)
 	}
 	if (server != NULL)
 		kwj_server_drain(server);
-	return KWJ_REQUEST_NONE;
+	/* It may have ended before it could be stopped. */
+	return kwj_attempt_stand_still(KWJ_STOPPED_IN_PLACE);
 }

@@ -15,6 +15,9 @@
 /* It finds the second one of its files there. */
 #define KWJ_PROGRAM_FILE		"/proc/self/fd/4"
 
+/* The running_status of a job that stands still, and has nothing that others may miss. */
+#define KWJ_STOPPED_IN_PLACE	"stopped in place until RESUME"
+
 typedef struct KwjProgram
 {
 	KwjServer  *server;			/* NULL: the program needs no sessions */
@@ -23,7 +26,8 @@ typedef struct KwjProgram
 	const char *directory;		/* what messages call KWJ_PROGRAM_DIRECTORY */
 	int			fds[2];			/* its descriptors 3 and 4 */
 	int			n_fds;
-	const char *rights_hint;	/* what to do if the owner lacks a right */
+	const char *rights_hint;	/* what to do if the owner lacks a right; NULL: what the session says */
+	const char *exists_hint;	/* the same, if something exists already (42P06, 42P07, 42710, ...) */
 	bool		is_silent;		/* what it writes to stdout is no message */
 	/* Called for each line of stdout and stderr. NULL: none. */
 	void		(*on_output) (const char *line, void *arg);
@@ -48,11 +52,5 @@ extern char *kwj_program_path(const char *name);
  * SQLSTATE; else 38000 with the program's own message; those of kwj_child_start and kwj_child_wait.
  */
 extern KwjRequest kwj_program_run(const KwjProgram *program, const char *name, List *arguments);
-
-/*
- * To be called now and then by work that the worker does itself. If there is a PAUSE, waits until it
- * is taken back. Returns KWJ_REQUEST_CANCEL if the work has to end. Errors: 57014 for an interrupt.
- */
-extern KwjRequest kwj_program_stand_still(void);
 
 #endif

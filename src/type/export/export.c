@@ -221,7 +221,7 @@ prepare(Export *export)
 	export->directory = kwj_directory_open("EXPORT", export->spec.directory, export->spec.create);
 	MemoryContextSwitchTo(caller);
 	kwj_test_gate(4934);
-	return kwj_attempt_checkpoint_on_disk(export->attempt, checkpoint_state(export), 0, 0, true);
+	return kwj_attempt_note_on_disk(export->attempt, checkpoint_state(export), true);
 }
 
 /* ---- read_all ---- */

@@ -22,6 +22,7 @@
 #include "job/progress.h"
 #include "job/stop.h"
 #include "job/transcript.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
 #include "pgstat.h"
@@ -162,7 +163,8 @@ error_callback(void *arg)
 
 	errcontext("IMPORT from file \"%s\"", import->reader.path);
 	if (is_about_encoding(import))
-		errhint("IMPORT reads text files in UTF-8. Convert this one first, for instance with: iconv -f LATIN1 -t UTF-8");
+		errhint("The file was read as %s. If it has another encoding, type that, for instance WITH charset = 'LATIN1'.",
+				pg_encoding_to_char(import->spec.options.charset));
 
 	import->error_in_file = is_about_input(geterrcode());
 	import->error_line = import->marker_line;
@@ -195,10 +197,20 @@ tell_place(const KwjImport *import)
 		return;
 	attempt->error_file = MemoryContextStrdup(context, import->reader.path);
 	attempt->error_line = import->error_line == 0 ? 0 :
-		kwj_reader_first_line(&import->reader, import->position.line,
-							  import->error_line, &import->spec.options);
+		kwj_reader_first_line(&import->reader, import->position.line, import->error_line);
 	if (import->error_column[0] != '\0')
 		attempt->error_column = MemoryContextStrdup(context, import->error_column);
+}
+
+/* Returns what to do about an error of COPY that people meet often, or NULL. */
+static char *
+hint_for(const KwjImport *import, const ErrorData *edata)
+{
+	if (edata->message_id != NULL &&
+		strcmp(edata->message_id, "extra data after last expected column") == 0 &&
+		!import->spec.options.trailing_delimiter)
+		return "If each record ends with a delimiter, type WITH trailing_delimiter.";
+	return NULL;
 }
 
 /*
@@ -206,7 +218,7 @@ tell_place(const KwjImport *import)
  * quote a field that is as long as the file, and the server's log should get no more of it, either.
  */
 static void
-rethrow_clipped(MemoryContext context)
+rethrow_clipped(const KwjImport *import, MemoryContext context)
 {
 	ErrorData  *edata;
 
@@ -215,7 +227,7 @@ rethrow_clipped(MemoryContext context)
 	FlushErrorState();
 	edata->message = (char *) kwj_clip_text(edata->message);
 	edata->detail = (char *) kwj_clip_text(edata->detail);
-	edata->hint = (char *) kwj_clip_text(edata->hint);
+	edata->hint = edata->hint ? (char *) kwj_clip_text(edata->hint) : hint_for(import, edata);
 	edata->context = (char *) kwj_clip_text(edata->context);
 	ReThrowError(edata);
 }
@@ -289,7 +301,7 @@ copy_piece(KwjImport *import)
 
 	copy = BeginCopyFrom(import->pstate, import->rel, NULL, NULL, false,
 						 kwj_reader_source, columns_of_file(import),
-						 kwj_import_copy_options(&import->spec.options));
+						 kwj_import_copy_options(&import->spec.options, import->columns));
 	import->copy = copy;
 	copy->eol_type = copy_line_end(position->line_end);
 	copy->cur_lineno = position->line;
@@ -342,7 +354,7 @@ import_piece(KwjImport *import, int64 bytes)
 		PG_CATCH();
 		{
 			tell_place(import);
-			rethrow_clipped(context);
+			rethrow_clipped(import, context);
 		}
 		PG_END_TRY();
 		kwj_reader_set_source(NULL);

@@ -8,6 +8,7 @@
 
 #include <unistd.h>
 
+#include "mb/pg_wchar.h"
 #include "type/import/contents.h"
 
 /* How many bytes of a file are looked at. */
@@ -108,8 +109,21 @@ refuse_encoding(const char *path, const char *name, const char *command)
 	ereport(ERROR,
 			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			errmsg("file \"%s\" is encoded in %s", path, name),
-			errdetail("IMPORT reads text files in UTF-8."),
+			errdetail("IMPORT reads files in the encodings that PostgreSQL has."),
 			errhint("Convert it first: %s", command));
+}
+
+/* The mark says that the text is in UTF-8. */
+static void
+check_marked(const char *path, int charset)
+{
+	if (charset == PG_UTF8 || charset == PG_SQL_ASCII)
+		return;
+	ereport(ERROR,
+			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("file \"%s\" is encoded in UTF-8", path),
+			errdetail("It begins with a byte order mark, but is to be read as %s.", pg_encoding_to_char(charset)),
+			errhint("Leave the option charset out for this file."));
 }
 
 static void
@@ -138,7 +152,7 @@ check_kind(const char *path, const char *head, ssize_t n)
 }
 
 int64
-kwj_import_check_contents(int fd, const char *path, const struct stat *st)
+kwj_import_check_contents(int fd, const char *path, const struct stat *st, int charset)
 {
 	char		head[HEAD_SIZE];
 	ssize_t		n = pg_pread(fd, head, sizeof(head), 0);
@@ -155,5 +169,8 @@ kwj_import_check_contents(int fd, const char *path, const struct stat *st)
 				errdetail("An IMPORT must be able to go on reading at an offset after a pause or a crash."),
 				errhint("Copy it to an ordinary file first."));
 	check_kind(path, head, n);
-	return n >= 3 && memcmp(head, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+	if (n < 3 || memcmp(head, "\xef\xbb\xbf", 3) != 0)
+		return 0;
+	check_marked(path, charset);
+	return 3;
 }

@@ -17,19 +17,26 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
 #include "port/pg_bitutils.h"
 
 #include "type/import/csv_scan.h"
 
-void
-kwj_csv_scan_init(KwjCsvScan *scan, char enclosed, char escaped,
-				  KwjLineEnd line_end)
+/* Returns whether COPY has to convert a file in this encoding, of which bytes may look like others. */
+static bool
+needs_characters(int encoding)
 {
-	scan->enclosed = enclosed;
-	scan->escaped = escaped;
+	return PG_ENCODING_IS_CLIENT_ONLY(encoding) && GetDatabaseEncoding() != PG_SQL_ASCII;
+}
+
+void
+kwj_csv_scan_init(KwjCsvScan *scan, const KwjImportOptions *options, KwjLineEnd line_end)
+{
+	memset(scan, 0, sizeof(*scan));
+	scan->enclosed = options->enclosed;
+	scan->escaped = options->escaped;
 	scan->line_end = line_end;
-	scan->in_field = false;
-	scan->after_escape = false;
+	scan->encoding = needs_characters(options->charset) ? options->charset : -1;
 	scan->at_record_start = true;
 }
 
@@ -147,12 +154,62 @@ step(KwjCsvScan *scan, char c)
 		scan->after_escape = false;
 }
 
-void
+/*
+ * Returns whether the byte is a character, or begins one. How long a character is, its first two
+ * bytes tell, and a second byte of '@' makes it as short as it can be.
+ */
+static bool
+begins_character(KwjCsvScan *scan, char c)
+{
+	unsigned char bytes[2] = {(unsigned char) c, '@'};
+
+	if (scan->rest > 0)
+	{
+		scan->rest--;
+		return false;
+	}
+	if (scan->lead != 0)
+	{
+		bytes[0] = (unsigned char) scan->lead;
+		bytes[1] = (unsigned char) c;
+		scan->rest = pg_encoding_mblen(scan->encoding, (const char *) bytes) - 2;
+		scan->lead = 0;
+		return false;
+	}
+	if (IS_HIGHBIT_SET(c) && pg_encoding_mblen(scan->encoding, (const char *) bytes) > 1)
+		scan->lead = c;
+	return true;
+}
+
+/* Scans a byte. Returns whether a record may end with it, if it is the right one. */
+static inline bool
+step_character(KwjCsvScan *scan, char c)
+{
+	if (scan->encoding >= 0 && !begins_character(scan, c))
+	{
+		scan->after_escape = false;
+		return false;
+	}
+	step(scan, c);
+	return !scan->in_field;
+}
+
+bool
 kwj_csv_scan_byte(KwjCsvScan *scan, char c)
 {
-	step(scan, c);
-	scan->at_record_start = !scan->in_field &&
+	bool		inside = scan->lead != 0 || scan->rest > 0;
+
+	scan->at_record_start = step_character(scan, c) &&
 		(unsigned char) c == record_end_byte(scan);
+	return !inside;
+}
+
+/* Scans n bytes of an encoding whose characters have to be followed. */
+static void
+scan_over_characters(KwjCsvScan *scan, const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		(void) kwj_csv_scan_byte(scan, p[i]);
 }
 
 /* Scans n bytes, for an escape character that is not the enclosing one. */
@@ -188,6 +245,11 @@ kwj_csv_scan_over(KwjCsvScan *scan, const char *p, size_t n)
 {
 	if (n == 0)
 		return;
+	if (scan->encoding >= 0)
+	{
+		scan_over_characters(scan, p, n);
+		return;
+	}
 	if (scan->escaped == scan->enclosed)
 		scan->in_field ^= is_odd_count(p, n, scan->enclosed);
 	else
@@ -213,8 +275,7 @@ kwj_csv_scan_record(KwjCsvScan *scan, const char *p, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 	{
-		step(scan, p[i]);
-		if (!scan->in_field && (unsigned char) p[i] == end_byte)
+		if (step_character(scan, p[i]) && (unsigned char) p[i] == end_byte)
 		{
 			scan->at_record_start = true;
 			return i + 1;

@@ -5,11 +5,17 @@
  * The rules are those of COPY. A line end that is not enclosed ends a record. The enclosing
  * character toggles between outside and inside of a field. Inside, the escape character protects
  * an enclosing character that follows it.
+ *
+ * COPY looks at characters of the encoding of the database. In all of these, and in most others, no
+ * byte of a longer character is an ASCII character. Where it may be one, as in GBK, the scan follows
+ * the characters.
  */
 #ifndef KWJ_TYPE_IMPORT_CSV_SCAN_H
 #define KWJ_TYPE_IMPORT_CSV_SCAN_H
 
 #include "postgres.h"
+
+#include "type/import/options.h"
 
 /* The numbers are stored in checkpoints. */
 typedef enum KwjLineEnd
@@ -25,16 +31,18 @@ typedef struct KwjCsvScan
 	char		enclosed;
 	char		escaped;
 	KwjLineEnd	line_end;
+	int			encoding;		/* of which a longer character may have ASCII bytes; -1: of none */
 
 	/* the state between two bytes */
+	char		lead;			/* the first byte of a character, if nothing else of it was scanned; else 0 */
+	int			rest;			/* so many bytes of the character are left */
 	bool		in_field;		/* in an enclosed field */
 	bool		after_escape;	/* within a field, after an escape character */
 	bool		at_record_start;
 } KwjCsvScan;
 
 /* Begins a scan. line_end may be set later; as long as it is unknown, no record ends. */
-extern void kwj_csv_scan_init(KwjCsvScan *scan, char enclosed, char escaped,
-							  KwjLineEnd line_end);
+extern void kwj_csv_scan_init(KwjCsvScan *scan, const KwjImportOptions *options, KwjLineEnd line_end);
 
 /* Scans n bytes. */
 extern void kwj_csv_scan_over(KwjCsvScan *scan, const char *p, size_t n);
@@ -50,7 +58,7 @@ extern int64 kwj_csv_count_lines(const KwjCsvScan *scan, const char *p, size_t n
  */
 extern size_t kwj_csv_scan_record(KwjCsvScan *scan, const char *p, size_t n);
 
-/* Scans one byte. */
-extern void kwj_csv_scan_byte(KwjCsvScan *scan, char c);
+/* Scans one byte. Returns whether it is a character, or begins one. */
+extern bool kwj_csv_scan_byte(KwjCsvScan *scan, char c);
 
 #endif

@@ -26,7 +26,7 @@ kwj_header_init(KwjHeaderScan *header, const KwjImportOptions *options, const ch
 	memset(header, 0, sizeof(*header));
 	header->options = options;
 	header->path = path;
-	kwj_csv_scan_init(&header->csv, options->enclosed, options->escaped, KWJ_LINE_END_UNKNOWN);
+	kwj_csv_scan_init(&header->csv, options, KWJ_LINE_END_UNKNOWN);
 	initStringInfo(&header->text);
 }
 
@@ -85,29 +85,31 @@ kwj_header_end_of_file(KwjHeaderScan *header)
 	header->after_cr = false;
 }
 
-/* Adds the field's text, in the encoding of the database, and empties it. */
+/* Adds the field's text, and empties it. */
 static List *
 add_field(List *fields, StringInfo field)
 {
-	char	   *text = pnstrdup(field->data, field->len);
-
-	fields = lappend(fields, pg_any_to_server(text, field->len, PG_UTF8));
+	fields = lappend(fields, pnstrdup(field->data, field->len));
 	resetStringInfo(field);
 	return fields;
 }
 
-/* Returns the fields of the record, as COPY reads them. */
+/*
+ * Returns the fields of the record, as COPY reads them: in the encoding of the database, in which no
+ * byte of a longer character looks like a delimiter.
+ */
 static List *
 fields_of(const KwjHeaderScan *header)
 {
 	const KwjImportOptions *options = header->options;
-	const char *end = header->text.data + header->text.len;
+	const char *text = pg_any_to_server(header->text.data, header->text.len, options->charset);
+	const char *end = text + strlen(text);
 	StringInfoData field;
 	List	   *fields = NIL;
 	bool		in_quotes = false;
 
 	initStringInfo(&field);
-	for (const char *c = header->text.data; c < end; c++)
+	for (const char *c = text; c < end; c++)
 	{
 		if (in_quotes && *c == options->escaped && c + 1 < end &&
 			(c[1] == options->escaped || c[1] == options->enclosed))
@@ -119,6 +121,9 @@ fields_of(const KwjHeaderScan *header)
 		else
 			appendStringInfoChar(&field, *c);
 	}
+	/* The delimiter may stand behind the last name, too. */
+	if (options->trailing_delimiter && field.len == 0 && list_length(fields) == options->fields)
+		return fields;
 	return add_field(fields, &field);
 }
 

@@ -6,10 +6,12 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "commands/copy.h"
 #include "commands/defrem.h"
 #include "job/json.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
 #include "type/columns.h"
 #include "type/given.h"
@@ -17,10 +19,12 @@
 #include "type/import/settings.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
+#include "utils/varlena.h"
 
 /* The largest value of thread_concurrency. */
 #define MOST_WORKERS	1024
 
+static void set_charset(KwjImportOptions *options, const char *value);
 static void set_delimiter(KwjImportOptions *options, const char *value);
 static void set_enclosed(KwjImportOptions *options, const char *value);
 static void set_escaped(KwjImportOptions *options, const char *value);
@@ -29,30 +33,36 @@ static void set_nullif(KwjImportOptions *options, const char *value);
 static void set_skip(KwjImportOptions *options, const char *value);
 static void set_workers(KwjImportOptions *options, const char *value);
 
-/* Sorted by name. */
+/* An option has a value, names columns, or is a flag. */
 static const struct
 {
 	const char *name;
 	void		(*set) (KwjImportOptions *options, const char *value);
+	size_t		columns;		/* if set is NULL: the offset of the list of columns; 0: it is a flag */
+	size_t		flag;			/* ... of the flag */
 }			known_options[] =
 {
+	/* Sorted by name. */
+	{"charset", set_charset},
 	{"delimiter", set_delimiter},
 	{"enclosed", set_enclosed},
+	{"encoding", set_charset},
 	{"escaped", set_escaped},
+	{"force_not_null", NULL, offsetof(KwjImportOptions, force_not_null)},
+	{"force_null", NULL, offsetof(KwjImportOptions, force_null)},
 	{"header", set_header},
 	{"nullif", set_nullif},
 	{"skip", set_skip},
 	{"thread_concurrency", set_workers},
+	{"trailing_delimiter", NULL, 0, offsetof(KwjImportOptions, trailing_delimiter)},
 };
 
 /* Options that other systems have, or that one types by habit. */
 static const KwjForeignOption foreign_options[] = {
-	{"allow_quoted_null", "A field in quotes is never NULL; nullif gives the text that is, without quotes."},
-	{"charset", "IMPORT reads text files in UTF-8: convert the file first, for instance with iconv."},
+	{"allow_quoted_null", "The columns in which nullif is NULL within quotes, too, are the option force_null, for instance WITH force_null = '*'."},
 	{"decompress", "IMPORT reads CSV files as they are: uncompress the file first."},
 	{"delim", "The character between two fields is the option delimiter, for instance WITH delimiter = ';'."},
 	{"detached", "It belongs to the statement: IMPORT ... WITH detached. kwjobs.import returns at once, kwjobs.import_and_wait waits."},
-	{"encoding", "IMPORT reads text files in UTF-8: convert the file first, for instance with iconv."},
 	{"escape", "The character before a quote in a field is the option escaped, for instance WITH escaped = '\\'."},
 	{"format", "The format stands before the files: CSV DATA ('file', ...)."},
 	{"jobs", "How many workers import at most is the option thread_concurrency."},
@@ -61,6 +71,19 @@ static const KwjForeignOption foreign_options[] = {
 	{"quote", "The character around a field is the option enclosed, for instance WITH enclosed = '\"'."},
 	{"strict_quotes", "Quotes are read as COPY reads them; there is no option for it."},
 };
+
+static void
+set_charset(KwjImportOptions *options, const char *value)
+{
+	int			encoding = pg_char_to_encoding(value);
+
+	if (encoding < 0)
+		kwj_given_refuse_value("IMPORT", "charset", value,
+							   pg_strncasecmp(value, "UTF-16", 6) == 0 || pg_strncasecmp(value, "UTF16", 5) == 0 ?
+							   "PostgreSQL does not have UTF-16: convert the file first, for instance with iconv -f UTF-16 -t UTF-8." :
+							   "Give the name of an encoding that PostgreSQL has, such as UTF8, LATIN1, WIN1252 or GBK.");
+	options->charset = encoding;
+}
 
 static void
 set_delimiter(KwjImportOptions *options, const char *value)
@@ -157,6 +180,22 @@ check_option(const char *name)
 	(void) option_index(name);
 }
 
+/* COPY would find this out in the worker. */
+static void
+check_conversion(int charset)
+{
+	int			database = GetDatabaseEncoding();
+
+	if (charset == database || charset == PG_SQL_ASCII || database == PG_SQL_ASCII ||
+		OidIsValid(FindDefaultConversionProc(charset, database)))
+		return;
+	ereport(ERROR,
+			errcode(ERRCODE_UNDEFINED_FUNCTION),
+			errmsg("there is no conversion from %s to %s", pg_encoding_to_char(charset),
+				   GetDatabaseEncodingName()),
+			errhint("Convert the file first; %s is the encoding of the database.", GetDatabaseEncodingName()));
+}
+
 static void
 check_conflicts(const KwjImportOptions *options)
 {
@@ -178,8 +217,36 @@ check_conflicts(const KwjImportOptions *options)
 					   options->nullif),
 				errdetail("It contains the character that delimits or encloses fields."),
 				errhint("Give the text that stands for NULL in the files."));
+	check_conversion(options->charset);
 	/* COPY may find something else to refuse. */
-	ProcessCopyOptions(NULL, NULL, true, kwj_import_copy_options(options));
+	ProcessCopyOptions(NULL, NULL, true, kwj_import_copy_options(options, NIL));
+}
+
+/* Sets an option, unless it names columns. */
+static void
+set_option(KwjImportOptions *options, const KwjGiven *given)
+{
+	int			i = option_index(given->name);
+
+	if (known_options[i].flag != 0)
+		*(bool *) ((char *) options + known_options[i].flag) = kwj_given_flag("IMPORT", given);
+	else if (given->value == NULL)
+		kwj_given_refuse_value("IMPORT", given->name, NULL,
+							   psprintf("Type WITH %s = 'value', or '{\"%s\": \"value\"}' in a call of kwjobs.import.",
+										given->name, given->name));
+	else if (known_options[i].set != NULL)
+		known_options[i].set(options, given->value);
+}
+
+static bool
+is_given(List *given, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, given)
+		if (strcmp(((KwjGiven *) lfirst(lc))->name, name) == 0)
+			return true;
+	return false;
 }
 
 void
@@ -191,17 +258,73 @@ kwj_import_read_options(Jsonb *jb, KwjImportOptions *options, List **given)
 	options->delimiter = ',';
 	options->enclosed = '"';
 	options->nullif = pstrdup("");
+	/* COPY would take the client's encoding, which a worker does not have. */
+	options->charset = PG_UTF8;
 
-	*given = kwj_given_options("IMPORT", jb, false, check_option);
+	*given = kwj_given_options("IMPORT", jb, true, check_option);
 	foreach(lc, *given)
-	{
-		KwjGiven   *option = lfirst(lc);
-
-		known_options[option_index(option->name)].set(options, option->value);
-	}
+		set_option(options, lfirst(lc));
+	if (is_given(*given, "charset") && is_given(*given, "encoding"))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("IMPORT options \"charset\" and \"encoding\" are the same"),
+				errhint("Give one of them."));
 	if (options->escaped == '\0')
 		options->escaped = options->enclosed;
 	check_conflicts(options);
+}
+
+/* Returns the index of the column in options->names. Raises an error if there is no such column. */
+static int
+column_index(const KwjImportOptions *options, const char *option, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, options->names)
+		if (strcmp(lfirst(lc), name) == 0)
+			return foreach_current_index(lc);
+	ereport(ERROR,
+			errcode(ERRCODE_UNDEFINED_COLUMN),
+			errmsg("IMPORT option \"%s\" names column \"%s\", which the IMPORT does not fill", option, name),
+			errhint("Give names of columns that the files have, separated by commas, or '*' for all of them."));
+}
+
+/* Returns the columns that the value names: a list of identifiers, or * for all columns. */
+static List *
+columns_of_value(const KwjImportOptions *options, const char *option, const char *value)
+{
+	List	   *names;
+	List	   *columns = NIL;
+	ListCell   *lc;
+
+	if (strcmp(value, "*") == 0)
+	{
+		for (int i = 0; i < list_length(options->names); i++)
+			columns = lappend_int(columns, i);
+		return columns;
+	}
+	if (!SplitIdentifierString(pstrdup(value), ',', &names) || names == NIL)
+		kwj_given_refuse_value("IMPORT", option, value,
+							   "Give names of columns, separated by commas, or '*' for all of them.");
+	foreach(lc, names)
+		columns = list_append_unique_int(columns, column_index(options, option, lfirst(lc)));
+	return columns;
+}
+
+void
+kwj_import_read_column_options(KwjImportOptions *options, const List *given)
+{
+	ListCell   *lc;
+
+	foreach(lc, given)
+	{
+		const KwjGiven *option = lfirst(lc);
+		size_t		offset = known_options[option_index(option->name)].columns;
+
+		if (offset != 0)
+			*(List **) ((char *) options + offset) =
+				columns_of_value(options, option->name, option->value);
+	}
 }
 
 static DefElem *
@@ -216,8 +339,20 @@ character_text(char c)
 	return pnstrdup(&c, 1);
 }
 
+/* Adds an option of COPY that names these columns, unless there are none. */
+static List *
+add_columns(List *list, const char *name, List *indexes, List *columns)
+{
+	List	   *chosen = NIL;
+	ListCell   *lc;
+
+	foreach(lc, indexes)
+		chosen = lappend(chosen, list_nth(columns, lfirst_int(lc)));
+	return chosen ? lappend(list, makeDefElem(pstrdup(name), (Node *) chosen, -1)) : list;
+}
+
 List *
-kwj_import_copy_options(const KwjImportOptions *options)
+kwj_import_copy_options(const KwjImportOptions *options, List *columns)
 {
 	List	   *list = NIL;
 
@@ -226,8 +361,9 @@ kwj_import_copy_options(const KwjImportOptions *options)
 	list = lappend(list, copy_option("quote", character_text(options->enclosed)));
 	list = lappend(list, copy_option("escape", character_text(options->escaped)));
 	list = lappend(list, copy_option("null", pstrdup(options->nullif)));
-	/* COPY would take the client's encoding, which a worker does not have. */
-	list = lappend(list, copy_option("encoding", pstrdup("UTF8")));
+	list = lappend(list, copy_option("encoding", pstrdup(pg_encoding_to_char(options->charset))));
+	list = add_columns(list, "force_null", options->force_null, columns);
+	list = add_columns(list, "force_not_null", options->force_not_null, columns);
 	return list;
 }
 
@@ -236,6 +372,16 @@ append_json_text(StringInfo buf, const char *key, const char *text)
 {
 	appendStringInfo(buf, ", \"%s\": ", key);
 	escape_json(buf, text);
+}
+
+/* Appends a list of integers, unless it is empty. */
+static void
+append_json_numbers(StringInfo buf, const char *key, List *numbers)
+{
+	if (numbers == NIL)
+		return;
+	appendStringInfo(buf, ", \"%s\": ", key);
+	kwj_json_append_numbers(buf, numbers);
 }
 
 Jsonb *
@@ -260,6 +406,12 @@ kwj_import_payload(const KwjImportSpec *spec)
 	append_json_text(&buf, "enclosed", character_text(options->enclosed));
 	append_json_text(&buf, "escaped", character_text(options->escaped));
 	append_json_text(&buf, "nullif", options->nullif);
+	if (options->charset != PG_UTF8)
+		append_json_text(&buf, "charset", pg_encoding_to_char(options->charset));
+	if (options->trailing_delimiter)
+		appendStringInfoString(&buf, ", \"trailing_delimiter\": 1");
+	append_json_numbers(&buf, "force_null", options->force_null);
+	append_json_numbers(&buf, "force_not_null", options->force_not_null);
 	if (options->header != KWJ_IMPORT_HEADER_NONE)
 		append_json_text(&buf, "header", header_names[options->header]);
 	if (options->workers > 1)
@@ -270,28 +422,49 @@ kwj_import_payload(const KwjImportSpec *spec)
 	return kwj_json_parse(buf.data);
 }
 
+/* Returns the numbers that append_json_numbers has written. */
+static List *
+json_numbers(Jsonb *payload, const char *key)
+{
+	List	   *numbers = NIL;
+	int64	   *values;
+	int			n;
+
+	values = kwj_json_int64s(payload, key, &n);
+	for (int i = 0; i < n; i++)
+		numbers = lappend_int(numbers, (int) values[i]);
+	return numbers;
+}
+
 void
 kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 {
+	KwjImportOptions *options = &spec->options;
 	char	   *header;
+	char	   *charset;
 
+	memset(options, 0, sizeof(*options));
 	spec->target = (Oid) kwj_json_int64(payload, "target");
 	spec->table = kwj_json_text(payload, "table");
 	spec->columns = kwj_json_texts(payload, "columns");
 	spec->numbers = kwj_payload_columns(payload);
 	spec->files = kwj_json_texts(payload, "files");
-	spec->options.delimiter = kwj_json_text(payload, "delimiter")[0];
-	spec->options.enclosed = kwj_json_text(payload, "enclosed")[0];
-	spec->options.escaped = kwj_json_text(payload, "escaped")[0];
-	spec->options.nullif = kwj_json_text(payload, "nullif");
-	spec->options.skip = kwj_json_int64(payload, "skip");
-	spec->options.header = KWJ_IMPORT_HEADER_NONE;
+	options->delimiter = kwj_json_text(payload, "delimiter")[0];
+	options->enclosed = kwj_json_text(payload, "enclosed")[0];
+	options->escaped = kwj_json_text(payload, "escaped")[0];
+	options->nullif = kwj_json_text(payload, "nullif");
+	charset = kwj_json_text_or_null(payload, "charset");
+	options->charset = charset ? pg_char_to_encoding(charset) : PG_UTF8;
+	options->trailing_delimiter = kwj_json_int64_or(payload, "trailing_delimiter", 0) != 0;
+	options->force_null = json_numbers(payload, "force_null");
+	options->force_not_null = json_numbers(payload, "force_not_null");
+	options->skip = kwj_json_int64(payload, "skip");
 	header = kwj_json_text_or_null(payload, "header");
 	if (header != NULL)
-		set_header(&spec->options, header);
-	spec->options.workers = kwj_import_payload_workers(payload);
-	spec->options.fields = list_length(spec->columns);
-	spec->options.names = spec->columns;
+		set_header(options, header);
+	options->workers = kwj_import_payload_workers(payload);
+	options->fields = list_length(spec->columns);
+	options->names = spec->columns;
 }
 
 int
@@ -342,23 +515,45 @@ add_given(List *given, const char *name, char *value)
 	return lappend(given, option);
 }
 
+/* Returns the names of these columns, as the user may type them. */
+static char *
+names_text(const KwjImportOptions *options, List *columns)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, columns)
+		appendStringInfo(&buf, "%s%s", foreach_current_index(lc) > 0 ? ", " : "",
+						 quote_identifier(list_nth(options->names, lfirst_int(lc))));
+	return buf.data;
+}
+
 char *
 kwj_import_statement_text(const KwjImportSpec *spec)
 {
 	const KwjImportOptions *options = &spec->options;
 	List	   *given = NIL;
 
+	if (options->charset != PG_UTF8)
+		given = add_given(given, "charset", pstrdup(pg_encoding_to_char(options->charset)));
 	if (options->delimiter != ',')
 		given = add_given(given, "delimiter", character_text(options->delimiter));
 	if (options->enclosed != '"')
 		given = add_given(given, "enclosed", character_text(options->enclosed));
 	if (options->escaped != options->enclosed)
 		given = add_given(given, "escaped", character_text(options->escaped));
+	if (options->force_not_null != NIL)
+		given = add_given(given, "force_not_null", names_text(options, options->force_not_null));
+	if (options->force_null != NIL)
+		given = add_given(given, "force_null", names_text(options, options->force_null));
 	if (options->header != KWJ_IMPORT_HEADER_NONE)
 		given = add_given(given, "header", pstrdup(header_names[options->header]));
 	if (options->nullif[0] != '\0')
 		given = add_given(given, "nullif", options->nullif);
 	if (options->skip != 0)
 		given = add_given(given, "skip", psprintf(INT64_FORMAT, options->skip));
+	if (options->trailing_delimiter)
+		given = add_given(given, "trailing_delimiter", NULL);
 	return kwj_import_description(spec, spec->columns, given);
 }

@@ -24,6 +24,10 @@ typedef struct KwjImportOptions
 	char		enclosed;
 	char		escaped;
 	char	   *nullif;
+	int			charset;		/* the encoding of the files */
+	bool		trailing_delimiter; /* a delimiter may follow the last field of a record */
+	List	   *force_null;		/* integers: of these in names, nullif is NULL within quotes, too */
+	List	   *force_not_null; /* integers: of these in names, nullif is never NULL */
 	int64		skip;			/* lines at the start of each file */
 	KwjImportHeader header;		/* behind the lines to skip */
 	int			workers;		/* how many may import at most; 0: not said */
@@ -44,13 +48,23 @@ typedef struct KwjImportSpec
 
 /*
  * Reads the options in jb, as a user gave them; NULL: none. *given becomes a list of KwjGiven,
- * sorted by name. Errors: 22023, with a hint.
+ * sorted by name. Those that name columns are read by kwj_import_read_column_options. Errors: 22023,
+ * with a hint.
  */
 extern void kwj_import_read_options(Jsonb *jb, KwjImportOptions *options,
 									List **given);
 
-/* Returns the options of COPY that have the same effect. */
-extern List *kwj_import_copy_options(const KwjImportOptions *options);
+/*
+ * Reads the options that name columns, when options->names has the columns of the import. given: as
+ * kwj_import_read_options has returned it. Errors: 22023, 42602, 42703, 42701, with a hint.
+ */
+extern void kwj_import_read_column_options(KwjImportOptions *options, const List *given);
+
+/*
+ * Returns the options of COPY that have the same effect. columns: the present names of the columns, as
+ * String nodes, in the order of options->names.
+ */
+extern List *kwj_import_copy_options(const KwjImportOptions *options, List *columns);
 
 extern Jsonb *kwj_import_payload(const KwjImportSpec *spec);
 extern void kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec);

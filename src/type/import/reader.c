@@ -276,7 +276,7 @@ begin_file(KwjImportReader *reader, const struct stat *st,
 
 	position->opened = true;
 	position->identity = identity_of(st);
-	position->offset = kwj_import_check_contents(reader->fd, reader->path, st);
+	position->offset = kwj_import_check_contents(reader->fd, reader->path, st, options->charset);
 	kwj_skip_init(&skip, options);
 	skip_lines(reader, &skip, limit);
 	if (options->header != KWJ_IMPORT_HEADER_NONE && !kwj_reader_at_end(reader))
@@ -311,7 +311,7 @@ char *
 kwj_import_check_file(const char *path, const KwjImportOptions *options, int64 *size)
 {
 	KwjImportPosition position = {0};
-	KwjImportReader reader = {.path = path, .position = &position};
+	KwjImportReader reader = {.path = path, .position = &position, .options = options};
 	struct stat st;
 	char	   *remark;
 
@@ -345,8 +345,9 @@ kwj_reader_open(KwjImportReader *reader, const char *path,
 	reader->position = position;
 	reader->fd = open_file(path, &st);
 	reader->ended = false;
-	kwj_csv_scan_init(&reader->scan, options->enclosed, options->escaped,
-					  position->line_end);
+	reader->options = options;
+	kwj_csv_scan_init(&reader->scan, options, position->line_end);
+	kwj_trailing_init(&reader->trailing, options);
 
 	reader->order = NIL;
 	if (position->opened)
@@ -410,15 +411,12 @@ take_bytes(KwjImportReader *reader, const char *p, size_t n)
 	return over + kwj_csv_scan_record(scan, p + over, n - over);
 }
 
-int
-kwj_reader_source(void *buffer, int min, int max)
+/* Reads the next piece of the batch, at most `max` bytes. Returns 0 if there is none. */
+static int
+read_piece(KwjImportReader *reader, char *buffer, int max)
 {
-	KwjImportReader *reader = source;
 	KwjImportPosition *position = reader->position;
 	ssize_t		n;
-
-	CHECK_FOR_INTERRUPTS();
-	reader->on_piece(reader);
 
 	if (position->offset >= reader->end)
 		n = 0;
@@ -429,12 +427,51 @@ kwj_reader_source(void *buffer, int min, int max)
 		n = read_file(reader, buffer, Min(Min(max, reader->piece), reader->end - position->offset),
 					  position->offset);
 	if (n == 0)
-	{
-		reader->ended = true;
 		return 0;
-	}
 	n = take_bytes(reader, buffer, n);
 	position->offset += n;
+	return n;
+}
+
+/*
+ * As read_piece, but leaves out the delimiters at the ends of records. One that was held back at the
+ * end of the last piece may come before this one.
+ */
+static int
+read_filtered(KwjImportReader *reader, char *buffer, int max)
+{
+	KwjTrailing *trailing = &reader->trailing;
+	int			left;
+
+	/* COPY has room for whole pieces. */
+	Assert(max > 1);
+	do
+	{
+		int			before = kwj_trailing_held(trailing);
+		int			n = read_piece(reader, buffer + before, max - before);
+
+		/* A delimiter that is held at the end of the file is a trailing one. */
+		if (n == 0)
+			return 0;
+		left = kwj_trailing_filter(trailing, buffer, n);
+	} while (left == 0);
+	return left;
+}
+
+int
+kwj_reader_source(void *buffer, int min, int max)
+{
+	KwjImportReader *reader = source;
+	int			n;
+
+	CHECK_FOR_INTERRUPTS();
+	reader->on_piece(reader);
+	if (reader->options->trailing_delimiter)
+		n = read_filtered(reader, buffer, max);
+	else
+		n = read_piece(reader, buffer, max);
+	if (n == 0)
+		reader->ended = true;
 	return n;
 }
 
@@ -493,8 +530,7 @@ kwj_reader_find_end(KwjImportReader *reader, int64 bytes)
 
 /* Lines are counted as COPY counts them: also those inside an enclosed field. */
 int64
-kwj_reader_first_line(const KwjImportReader *reader, int64 line_before, int64 line,
-					  const KwjImportOptions *options)
+kwj_reader_first_line(const KwjImportReader *reader, int64 line_before, int64 line)
 {
 	char		line_end = reader->position->line_end == KWJ_LINE_END_LF ? '\n' : '\r';
 	int64		record = line_before + 1;	/* the line in which the record begins */
@@ -504,8 +540,7 @@ kwj_reader_first_line(const KwjImportReader *reader, int64 line_before, int64 li
 	KwjCsvScan	scan;
 	ssize_t		n;
 
-	kwj_csv_scan_init(&scan, options->enclosed, options->escaped,
-					  reader->position->line_end);
+	kwj_csv_scan_init(&scan, reader->options, reader->position->line_end);
 	while (here <= line && (n = pg_pread(reader->fd, buffer, READ_SIZE, offset)) > 0)
 	{
 		for (ssize_t i = 0; i < n && here <= line; i++)

@@ -9,6 +9,7 @@
 
 #include "type/import/options.h"
 #include "type/import/position.h"
+#include "type/import/trailing.h"
 
 typedef struct KwjImportReader
 {
@@ -21,6 +22,8 @@ typedef struct KwjImportReader
 	int64		end;			/* the batch ends here at the latest: where a record ends */
 	int			piece;			/* COPY gets at most this many bytes at a time */
 	bool		ended;			/* COPY was told that the input ends */
+	KwjTrailing trailing;		/* used if the options say trailing_delimiter */
+	const KwjImportOptions *options;
 	List	   *order;			/* integers: see kwj_header_order; NIL: the file has no header to match */
 
 	/* Is called before each piece that COPY gets; sets piece, and may lower limit. */
@@ -68,8 +71,7 @@ extern bool kwj_reader_at_end(const KwjImportReader *reader);
  * number of the line before the batch. Reads the batch again from the file. Raises no error if it
  * cannot read the file, because the caller is handling another error.
  */
-extern int64 kwj_reader_first_line(const KwjImportReader *reader, int64 line_before,
-								   int64 line, const KwjImportOptions *options);
+extern int64 kwj_reader_first_line(const KwjImportReader *reader, int64 line_before, int64 line);
 
 /*
  * kwj_reader_source is COPY's data source. COPY cannot tell it which reader to use, so the caller

@@ -23,8 +23,7 @@ kwj_skip_init(KwjSkipScan *skip, const KwjImportOptions *options)
 	memset(skip, 0, sizeof(*skip));
 	skip->options = options;
 	skip->fields = 1;
-	kwj_csv_scan_init(&skip->csv, options->enclosed, options->escaped,
-					  KWJ_LINE_END_UNKNOWN);
+	kwj_csv_scan_init(&skip->csv, options, KWJ_LINE_END_UNKNOWN);
 }
 
 /* Returns the next state of a header after a character that ends no line. */
@@ -93,9 +92,11 @@ end_line(KwjSkipScan *skip)
 static void
 step(KwjSkipScan *skip, char c)
 {
-	kwj_csv_scan_byte(&skip->csv, c);
 	skip->in_line = true;
 	skip->after_cr = (c == '\r');
+	/* Some other byte of a character of several bytes means nothing. */
+	if (!kwj_csv_scan_byte(&skip->csv, c) && c != '\n' && c != '\r')
+		c = 'x';
 	if (c == '\n' || c == '\r')
 	{
 		end_line(skip);

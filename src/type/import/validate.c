@@ -130,6 +130,7 @@ read_spec(Checking *checking)
 	spec->columns = kwj_import_column_names(rel, checking->numbers, NIL);
 	spec->options.fields = list_length(checking->numbers);
 	spec->options.names = spec->columns;
+	kwj_import_read_column_options(&spec->options, given);
 	spec->files = kwj_import_expand_patterns(kwj_array_texts(checking->files, "file of an IMPORT must not be NULL"));
 	checking->description = kwj_import_description(spec, names, given);
 	return rel;

@@ -1,0 +1,97 @@
+-- What a row of a file may be: force_null, force_not_null, trailing_delimiter, charset.
+-- t/152_import_rows.pl compares them with COPY, in other encodings, too.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS kwjobs;
+DROP SCHEMA IF EXISTS import_rows CASCADE;
+RESET client_min_messages;
+-- no lines of progress, however long it takes
+SET kwjobs.progress_interval = 0;
+CREATE SCHEMA import_rows;
+SET search_path = import_rows;
+\set SHOW_CONTEXT never
+\pset format unaligned
+\pset tuples_only
+\pset null NULL
+
+\i `echo "$KWJ_INCLUDE/files.sql"`
+\set file /proc/self/cwd/kwj_rows.csv
+CREATE TABLE t (id integer, a text, "B c" text DEFAULT 'b', g integer GENERATED ALWAYS AS (id * 2) STORED);
+\set imported 'SELECT id, a, "B c" FROM t ORDER BY id; TRUNCATE t;'
+\set job 'SELECT status, error_code, error, error_line, error_column FROM kwdb_internal.jobs ORDER BY created DESC LIMIT 1;'
+\set description 'SELECT regexp_replace(description, \'/proc.*kwj_\', \'\') FROM kwdb_internal.jobs ORDER BY created DESC LIMIT 1;'
+
+-- 1. force_null and force_not_null: names as in SQL, or all columns
+SELECT write_file(:'file', E'1,"",\n2,,""\n3,"-","-"\n4,-,-\n') \gset
+IMPORT INTO t CSV DATA (:'file') WITH force_null = 'A, "B c"' \gset
+:description
+:imported
+IMPORT INTO t CSV DATA (:'file') WITH force_not_null = '"B c"', nullif = '-' \gset
+:imported
+IMPORT INTO t CSV DATA (:'file') WITH force_null = '*', nullif = '-' \gset
+:imported
+-- both: NULL within quotes, and a text without
+IMPORT INTO t CSV DATA (:'file') WITH force_null = 'a', force_not_null = 'a', nullif = '-' \gset
+:imported
+-- columns that are renamed or added later make no difference
+BEGIN;
+IMPORT INTO t CSV DATA (:'file') WITH force_null = 'a', nullif = '-', detached \gset
+ALTER TABLE t RENAME a TO z;
+ALTER TABLE t ADD a text DEFAULT 'new';
+COMMIT;
+SELECT status, rows FROM kwjobs.when_complete(ARRAY[:job_id]);
+SELECT id, z, a FROM t ORDER BY id;
+TRUNCATE t;
+ALTER TABLE t DROP a;
+ALTER TABLE t RENAME z TO a;
+-- with a header that says which field is for which column
+SELECT write_file(:'file', E'B c,id,a\n"",1,""\n') \gset
+IMPORT INTO t CSV DATA (:'file') WITH force_null = 'a', header = 'match' \gset
+:imported
+IMPORT INTO t CSV DATA (:'file') WITH force_null = 'missing' \gset
+IMPORT INTO t (id, a) CSV DATA (:'file') WITH force_null = '"B c"' \gset
+IMPORT INTO t CSV DATA (:'file') WITH force_not_null = 'a,' \gset
+IMPORT INTO t CSV DATA (:'file') WITH force_null = '' \gset
+IMPORT INTO t CSV DATA (:'file') WITH force_null \gset
+SELECT kwjobs.import('t', ARRAY[:'file'], options => '{"force_null": true}');
+IMPORT INTO t CSV DATA (:'file') WITH allow_quoted_null = 'true' \gset
+
+-- 2. A delimiter after the last field. It is none if a field is missing.
+SELECT write_file(:'file', E'1,one,b,\n2,"two\n,",c,\n3,,,\n4,four,\n5,five,"",\n6,six,d,') \gset
+IMPORT INTO t CSV DATA (:'file') \gset
+\echo :LAST_ERROR_SQLSTATE
+IMPORT INTO t CSV DATA (:'file') WITH trailing_delimiter \gset
+:description
+:imported
+-- one column; line ends of two characters; in the header, too
+SELECT write_file(:'file', E'id,\r\n1,\r\n2,\r\n3\r\n') \gset
+IMPORT INTO t (id) CSV DATA (:'file') WITH trailing_delimiter = 'on', header = 'match' \gset
+:imported
+SELECT write_file(:'file', E'1;one;b;;\n') \gset
+IMPORT INTO t CSV DATA (:'file') WITH trailing_delimiter, delimiter = ';' \gset
+\echo :LAST_ERROR_SQLSTATE
+-- pieces that COPY gets end anywhere
+SELECT write_file(:'file', string_agg(format(E'%s,%s,,\n', n, repeat('x', n % 7)), '' ORDER BY n)) FROM generate_series(1, 20000) AS n \gset
+IMPORT INTO t CSV DATA (:'file') WITH trailing_delimiter, force_not_null = 'a' \gset
+SELECT count(*), count(*) FILTER (WHERE length(a) = id % 7), count("B c") FROM t;
+TRUNCATE t;
+-- the line of an error is that of the file
+SELECT write_file(:'file', E'1,one,b,\n2,"two\n",b,\nx,,,\n') \gset
+IMPORT INTO t CSV DATA (:'file') WITH trailing_delimiter \gset
+:job
+-- off is as if it were not given
+SELECT kwjobs.import('t', ARRAY[:'file'], options => '{"trailing_delimiter": false}') AS job_id \gset
+SELECT status, error FROM kwjobs.when_complete(ARRAY[:job_id]);
+IMPORT INTO t CSV DATA (:'file') WITH trailing_delimiter = 'perhaps' \gset
+
+-- 3. charset, or encoding
+IMPORT INTO t CSV DATA (:'file') WITH charset = 'UTF-16LE' \gset
+IMPORT INTO t CSV DATA (:'file') WITH charset = 'nothing' \gset
+IMPORT INTO t CSV DATA (:'file') WITH charset = 'LATIN1', encoding = 'UTF8' \gset
+SELECT write_file(:'file', '\xefbbbf'::bytea || convert_to(E'1,one,b\n', 'UTF8')) \gset
+IMPORT INTO t CSV DATA (:'file') WITH encoding = 'LATIN1' \gset
+IMPORT INTO t CSV DATA (:'file') WITH encoding = 'utf-8' \gset
+:description
+:imported
+
+SET client_min_messages = warning;
+DROP SCHEMA import_rows CASCADE;

@@ -1,0 +1,28 @@
+/*
+ * src/lifecycle/stand.h
+ *	  Attempts that obey a PAUSE by standing still, with all that they have: a program that is stopped,
+ *	  a snapshot, locks.
+ *
+ * Process: worker, in a transaction or not. No function raises an error, except for
+ * kwj_attempt_stand_still.
+ */
+#ifndef KWJ_LIFECYCLE_STAND_H
+#define KWJ_LIFECYCLE_STAND_H
+
+#include "job/progress.h"
+
+/*
+ * The attempt stands still for the PAUSE that it has just seen; kept: the running_status, which says what
+ * it keeps. To be called at once: an attempt that goes on is interrupted after a moment. NULL: it goes on,
+ * because there is no PAUSE any more.
+ */
+extern void kwj_attempt_stand(const char *kept);
+
+/*
+ * To be called now and then by work that can stand still anywhere. If there is a PAUSE, waits until it is
+ * taken back. Returns KWJ_REQUEST_CANCEL if the work has to end, else KWJ_REQUEST_NONE. Errors: 57014 for
+ * an interrupt.
+ */
+extern KwjRequest kwj_attempt_stand_still(const char *kept);
+
+#endif

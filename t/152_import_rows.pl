@@ -1,0 +1,189 @@
+# What a row of a file may be: an IMPORT with options of that kind ends in what COPY makes of the same
+# rows, however many workers there are and whatever happens on the way. KWJ_SEED repeats a run,
+# KWJ_SEED=random makes other files in each run.
+
+use strict;
+use warnings;
+
+use Cwd qw(abs_path);
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjCsv;
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $seed = $ENV{KWJ_SEED} || 1;
+$seed = (time ^ $$ << 8) & 0x7fffffff if $seed eq 'random';
+my $cases = $ENV{KWJ_CASES} // 40;
+diag("KWJ_SEED=$seed repeats this run");
+
+my $node = new_node('import_rows', <<'EOF', extra => [ '--no-locale', '--encoding=UTF8' ]);
+fsync = off
+kwjobs.max_workers = 4
+max_connections = 40
+autovacuum = off
+EOF
+my $dir = abs_path($node->basedir);
+
+# One session does everything that is not IMPORT itself. It also holds the locks at which the parts
+# wait.
+my $session;
+sub run_sql { return $session->query_safe($_[0]); }
+
+sub connect_session
+{
+	$session = $node->background_psql('postgres');
+	$session->set_query_timer_restart();
+	run_sql('SET kwjobs.progress_interval = 0; SET client_min_messages = warning');
+	return;
+}
+connect_session();
+
+# The gate is no obstacle for several workers, because its function says that it is IMMUTABLE.
+run_sql("$csv_tables ALTER FUNCTION gate() IMMUTABLE");
+$node->safe_psql('postgres', "\\i $FindBin::RealBin/../sql/include/procedures.sql");
+
+# Kills the postmaster, and starts it again. All sessions end.
+sub crash
+{
+	$session->quit;
+	$node->kill9;
+	start_when_possible($node);
+	connect_session();
+	return;
+}
+
+sub wait_until { run_sql('CALL wait_until($c$' . $_[0] . '$c$)'); return; }
+
+sub wait_until_over { return run_sql("SELECT FROM kwjobs.wait($_[0], '10 minutes')") }
+
+sub error_of { return run_sql(job_error($_[0])) }
+
+sub end_of { return run_sql("SELECT status, rows FROM kwdb_internal.jobs WHERE job_id = $_[0]") }
+
+# Waits until a process waits at this gate, or the job is over. Returns the process's id, or nothing.
+sub at_gate
+{
+	my ($job, $gate) = @_;
+	my $at = "FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND classid = 4711 AND objid = $gate";
+	wait_until("EXISTS (SELECT $at) OR (SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job)");
+	return run_sql("SELECT pid $at");
+}
+
+sub close_gate
+{
+	my ($gate) = @_;
+	run_sql("INSERT INTO gates VALUES ($gate)");
+	run_sql("SELECT pg_advisory_lock(4711, $gate)");
+	return;
+}
+
+# What happens to the part that comes to the gate.
+sub disturb
+{
+	my ($job, $gate, $what) = @_;
+	my $pid = at_gate($job, $gate);
+	if ($pid ne '' && $what eq 'crash')
+	{
+		crash();
+		return;
+	}
+	run_sql("SELECT pg_terminate_backend($pid)") if $pid ne '' && $what eq 'terminate';
+	run_sql("SELECT kwjobs.pause($job)") if $pid ne '' && $what eq 'pause';
+	run_sql("SELECT pg_advisory_unlock(4711, $gate)");
+	return if $what ne 'pause';
+	wait_until("(SELECT status = 'paused' OR finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job)");
+	run_sql("SELECT kwjobs.resume(job_id) FROM kwdb_internal.jobs WHERE job_id = $job AND status = 'paused'");
+	return;
+}
+
+# Imports the file by so many workers at most. Returns the job.
+sub import_file
+{
+	my ($d, $workers, $file, $disturbance, $gate) = @_;
+	run_sql("ALTER DATABASE postgres SET kwjobs.import_batch_size = '$d->{batch}'");
+	close_gate($gate) if $disturbance;
+	run_sql('ALTER TABLE imported.t ' . ($disturbance ? 'ENABLE' : 'DISABLE') . ' TRIGGER gate');
+	my $job = run_sql("SELECT kwjobs.import('imported.t', ARRAY[" . literal($file) . '], NULL, '
+		  . import_options($d) . "::jsonb || '{\"thread_concurrency\": $workers}')");
+	disturb($job, $gate, $disturbance) if $disturbance;
+	wait_until_over($job);
+	return $job;
+}
+
+sub forget
+{
+	run_sql('SELECT pg_advisory_unlock_all()');
+	run_sql('TRUNCATE imported.t, copied.t, gates');
+	return;
+}
+
+# A delimiter at the end of each record, as generators of files make them.
+sub with_trailing
+{
+	my ($d, @records) = @_;
+	return map { $_ . $d->{delimiter} } @records;
+}
+
+# ---- random rows, random options, random faults ----
+my %seen;
+for my $i (1 .. $cases)
+{
+	srand($seed + $i);
+	my $d = random_dialect();
+	$d->{charset} = pick(qw(UTF8 LATIN1 SJIS BIG5 GBK GB18030));
+	$d->{escaped} = pick($d->{enclosed}, "\\") if $d->{charset} !~ /UTF8|LATIN1/;
+	$d->{force_null} = pick('a', 'a, b') if rand() < 0.3;
+	$d->{force_not_null} = pick('b', 'a, b') if rand() < 0.3;
+	$d->{skip} = 0;
+	my $n = between(1, 400);
+	my @records = map { join($d->{delimiter}, $_, random_field($d), random_field($d)) } 1 .. $n;
+	write_file("$dir/plain.csv", join('', map { $_ . $d->{line_end} } @records));
+	$d->{trailing_delimiter} = 'on' if rand() < 0.4;
+	@records = with_trailing($d, @records) if $d->{trailing_delimiter};
+	write_file("$dir/rows.csv", join('', map { $_ . $d->{line_end} } @records));
+	my $disturbance = pick('', 'pause', 'terminate', 'terminate', 'crash');
+	$disturbance = 'terminate' if $disturbance eq 'crash' && $i % 4 != 0;
+	$seen{$_}++ for grep { $_ } $disturbance, $d->{charset}, map { defined $d->{$_} ? $_ : '' } qw(trailing_delimiter force_null force_not_null);
+
+	my $copied = run_sql("SELECT copy_files('copied.t', ARRAY['$dir/plain.csv'], " . literal(copy_options($d)) . ')');
+	my $job = import_file($d, between(1, 3), "$dir/rows.csv", $disturbance, between(1, $n));
+	my $end = end_of($job);
+	ok($copied eq '' && $end eq "succeeded|$n" && run_sql('SELECT compare()') eq "$n 0 0",
+		"random rows $i: $n records in $d->{charset}, $disturbance")
+	  or diag(describe_case($seed, $d, $i), "\nCOPY: $copied\nIMPORT: ", error_of($job), " $end\n", run_sql('SELECT compare()'));
+	forget();
+}
+note('seen: ' . join(', ', map { "$_ $seen{$_}" } sort keys %seen));
+
+# ---- damaged rows: the error of COPY ----
+for my $i (1 .. $cases)
+{
+	srand($seed + 1000 + $i);
+	my $d = random_dialect();
+	$d->{charset} = 'LATIN1';
+	$d->{force_null} = 'a' if rand() < 0.5;
+	my (undef, @contents) = random_files($d);
+	write_file("$dir/damaged.csv", damage($d, $contents[0]));
+	my $copied = run_sql("SELECT copy_files('copied.t', ARRAY['$dir/damaged.csv'], " . literal(copy_options($d)) . ')');
+	my $job = import_file($d, between(1, 3), "$dir/damaged.csv", '', 0);
+	ok(ends_as_copy(\&run_sql, $d, $copied, error_of($job), end_of($job)), "damaged rows $i: " . ($copied =~ s/\|[^|]*$//r || 'none'))
+	  or diag(describe_case($seed, $d, 1000 + $i), "\nCOPY:   $copied\nIMPORT: ", error_of($job), ' ', end_of($job));
+	forget();
+}
+
+# ---- a header in another encoding, with a delimiter that is the second byte of a character ----
+{
+	run_sql(q{CREATE TABLE imported.named (n integer, "能" text, "ポ" text)});
+	write_file("$dir/header.csv", "\x83\x7c|n|\x94\x5c|\n\x83\x7c|1|\x94\x5c|\nx|2||\n");
+	my $job = run_sql("SELECT kwjobs.import('imported.named', ARRAY['$dir/header.csv'], NULL, "
+		  . q('{"charset": "SJIS", "delimiter": "|", "escaped": "\\\\", "header": "match", "trailing_delimiter": "on"}') . ')');
+	wait_until_over($job);
+	is(error_of($job) . end_of($job), 'succeeded|2', 'a header in SJIS');
+	is(run_sql('SELECT * FROM imported.named ORDER BY n'), "1|能|ポ\n2||x", '... names the columns');
+}
+
+$session->quit;
+$node->stop;
+done_testing();
