@@ -100,6 +100,7 @@ clock('21:00');
 	clock('06:00', 1);
 	wait_for_pass($node);
 	is(job_field($node, $job, 'status'), 'running', 'closed: it runs up to its next checkpoint');
+	like(sql("SELECT kwjobs.why($job)"), qr/^Its window 22:00-06:00 UTC has closed: it stops at its next checkpoint, and goes on in the next one\.$/m, '... kwjobs.why says so');
 	open_gate($gate);
 	is_outside($job, 'then it is outside its window');
 	my $rows = sql("SELECT count(*) FROM $table");

@@ -146,6 +146,12 @@ say_active(StringInfo into, int64 job_id, const KwjStanding *job)
 	if (worker.running_status[0] != '\0')
 		appendStringInfo(into, ": %s", worker.running_status);
 	appendStringInfoString(into, asked ? "; it stops at its next checkpoint, or when its statement can be interrupted." : ".");
+	if (worker.request == KWJ_REQUEST_CLOSE)
+	{
+		next_line(into);
+		appendStringInfo(into, "Its window %s has closed: it stops at its next checkpoint, and goes on in the next one.",
+						 job->window ? job->window : "");
+	}
 	say_process(into, worker.pid);
 }
 
