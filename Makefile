@@ -35,7 +35,8 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers -Wno-cast-function-type
 SHLIB_LINK = -lunwind
 
-# Libraries that compress what EXPORT writes. Without one, EXPORT refuses that compression (0A000).
+# Libraries that compress what EXPORT writes, and uncompress what IMPORT reads. Without one, both refuse
+# that compression (0A000).
 pkg_config ?= pkg-config
 define use_if_found
 ifeq ($(shell $(pkg_config) --exists $(1) 2>/dev/null && echo yes),yes)

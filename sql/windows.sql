@@ -1,5 +1,5 @@
--- Windows: the hours in which a job may run. t/160_windows.pl sets the clock, and has what happens when
--- they open and close; t/161_window_oracle.pl has the arithmetic.
+-- Windows: the hours in which a job may run. t/165_windows.pl sets the clock, and has what happens when
+-- they open and close; t/166_window_oracle.pl has the arithmetic.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS kwjobs;
 DROP ROLE IF EXISTS kwj_window;

@@ -96,14 +96,28 @@ sub disturb
 	return $what;
 }
 
+# The files to import in the place of these: sometimes compressed.
+sub maybe_compressed
+{
+	my ($d, @files) = @_;
+	return @files if rand() < 0.5;
+	$d->{compressed} = pick(compressions());
+	for my $file (@files)
+	{
+		my $compressed = compress($d->{compressed}, slurp_file($file), pick(1, 1, 2, 5));
+		write_file("$file.compressed", $compressed);
+	}
+	return map { "$_.compressed" } @files;
+}
+
 # Import and copy these files; the result of both, and what was done to the job.
 sub import_and_copy
 {
 	my ($d, $disturbances, @files) = @_;
-	my $list = text_array(@files);
+	my $list = text_array(maybe_compressed($d, @files));
 	my $done = '';
 
-	my $copied = run_sql("SELECT copy_files('copied.t', $list, " . literal(copy_options($d)) . ')');
+	my $copied = run_sql("SELECT copy_files('copied.t', " . text_array(@files) . ', ' . literal(copy_options($d)) . ')');
 
 	run_sql("ALTER DATABASE postgres SET kwjobs.import_batch_size = '$d->{batch}'");
 	for my $gate (sort { $a <=> $b } keys %$disturbances)
@@ -117,7 +131,7 @@ sub import_and_copy
 	wait_until_over($job);
 	run_sql('SELECT pg_advisory_unlock_all()');
 
-	return ($copied, run_sql(job_error($job)), run_sql("SELECT status, rows FROM kwdb_internal.jobs WHERE job_id = $job"), $done);
+	return ($copied, run_sql(job_error($job)) =~ s/\.compressed$//r, run_sql("SELECT status, rows FROM kwdb_internal.jobs WHERE job_id = $job"), $done);
 }
 
 # What is to happen to a job: at which records.

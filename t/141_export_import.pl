@@ -32,13 +32,18 @@ sub wait_for_success
 # The settings of the session that imports are others than those of the one that exports.
 my $other_settings = q{SET DateStyle = 'German'; SET IntervalStyle = 'sql_standard'; SET TimeZone = 'Australia/Eucla'; SET extra_float_digits = 0; SET bytea_output = 'escape';};
 
-# Exports the table and imports the files into a copy of it. Returns whether both have the same rows.
-# $options: of EXPORT; $import: of IMPORT, in the same order.
+# Exports the table, compressed in some way, and imports the files into a copy of it, and then what the
+# manifest names. Tests whether both have the same rows. $options: of EXPORT; $import: of IMPORT, in the
+# same order.
 sub comes_back
 {
 	my ($table, $options, $import, $name, $db) = @_;
 	my $dir = new_path();
-	my $job = sql("EXPORT INTO CSV '$dir' FROM TABLE $table WITH detached" . join('', map { ", $_" } @$options), $db);
+	my $compression = (qw(none gzip lz4 zstd))[ rand(4) ];
+	my $checksum = (qw(CRC32C SHA224 SHA256 SHA384 SHA512))[ rand(5) ];
+	my $job = sql("EXPORT INTO CSV '$dir' FROM TABLE $table WITH detached, compression = '$compression', checksum = '$checksum'"
+		. join('', map { ", $_" } @$options), $db);
+	$name .= ", $compression";
 	return ok(0, "$name: EXPORT") unless wait_for_success($job, "$name: EXPORT", $db);
 	sql("DROP TABLE IF EXISTS copied; CREATE TABLE copied (LIKE $table)", $db);
 	my $files = join(', ', map { "'$_'" } sort glob("$dir/n1.*"));
@@ -47,6 +52,16 @@ sub comes_back
 		$job = sql("$other_settings IMPORT INTO copied CSV DATA ($files) WITH detached" . join('', map { ", $_" } @$import), $db);
 		return ok(0, "$name: IMPORT") unless wait_for_success($job, "$name: IMPORT", $db);
 	}
+	is_copied($table, $name, $db);
+	sql('TRUNCATE copied', $db);
+	$job = sql("$other_settings IMPORT INTO copied CSV DATA ('$dir/manifest.json') WITH detached", $db);
+	wait_for_success($job, "$name: IMPORT by the manifest", $db);
+	return is_copied($table, "$name, by the manifest", $db);
+}
+
+sub is_copied
+{
+	my ($table, $name, $db) = @_;
 	# As text, so that what compares as equal but is not, as 1.0 and 1.00, counts as different.
 	return is(sql(<<"EOF", $db), '0|0|t', $name);
 SELECT count(*) FILTER (WHERE w = 1), count(*) FILTER (WHERE w = 2), (SELECT count(*) FROM $table) = (SELECT count(*) FROM copied)

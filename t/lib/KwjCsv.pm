@@ -6,11 +6,13 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use IO::Compress::Gzip qw($GzipError);
+use IPC::Run qw(run);
 use PostgreSQL::Test::Utils;
 
 our @EXPORT = qw(literal text_array write_file pick between random_dialect random_field random_files damage
   with_first_line same_error ends_as_copy job_error describe_case import_options copy_options characters_of
-  $csv_tables);
+  compressions compress $csv_tables);
 
 # The schemas `imported` and `copied` have the same table t. IMPORT waits at the gates, COPY does not.
 our $csv_tables = <<'EOF';
@@ -194,6 +196,31 @@ sub describe_case
 {
 	my ($seed, $d, $i) = @_;
 	return "KWJ_SEED=$seed, case $i: " . join(' ', map { "$_=" . unpack('H*', $d->{$_}) } sort keys %$d);
+}
+
+# --- compression -----------------------------------------------------------
+
+# The compressions that this machine can write.
+sub compressions
+{
+	return ('gzip', grep { my $name = $_; grep { -x "$_/$name" } split(/:/, $ENV{PATH}) } qw(lz4 zstd));
+}
+
+# The bytes, compressed in so many members or frames, one after another.
+sub compress
+{
+	my ($how, $bytes, $members) = @_;
+	my $size = int(length($bytes) / $members) + 1;
+	my $all = '';
+	for my $i (0 .. $members - 1)
+	{
+		my $part = $i * $size < length($bytes) ? substr($bytes, $i * $size, $size) : '';
+		my $compressed;
+		if ($how eq 'gzip') { IO::Compress::Gzip::gzip(\$part, \$compressed) or die $GzipError; }
+		else { run([ $how, '-q', '-c' ], '<', \$part, '>', \$compressed) or die "$how: $?"; }
+		$all .= $compressed;
+	}
+	return $all;
 }
 
 # --- errors ----------------------------------------------------------------

@@ -27,6 +27,7 @@
 #include "storage/fd.h"
 #include "type/backup/manifest.h"
 #include "type/backup/program.h"
+#include "type/files/json_file.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 
@@ -34,8 +35,6 @@
 #define CHUNK			(256 * 1024)
 /* A manifest may be this large, which is enough for some 100,000 files. */
 #define MOST_BYTES		(16 * 1024 * 1024)
-/* A text in a manifest has at most this many bytes: the quoted name of a table, for one. */
-#define LONGEST_TEXT	1024
 #define FORMAT_VERSION	1
 
 /* ---- files ---- */
@@ -185,6 +184,7 @@ manifest_text(const KwjManifest *manifest)
 	append_text(&json, "lc_ctype", manifest->ctype);
 	append_text(&json, "locale_provider", manifest->provider);
 	append_text(&json, "locale", manifest->locale);
+	append_text(&json, "verified", manifest->verified);
 	append_text(&json, "created", manifest->created);
 	appendStringInfo(&json, "  \"bytes\": " INT64_FORMAT ",\n  \"files\": [\n", manifest->bytes);
 	foreach(lc, manifest->files)
@@ -220,177 +220,107 @@ kwj_manifest_write(const KwjManifest *manifest, const KwjDirectory *directory)
 /* ---- reading ---- */
 
 pg_noreturn static void
-damaged(const KwjDirectory *directory)
+damaged(const char *path)
 {
 	ereport(ERROR,
 			errcode(ERRCODE_DATA_CORRUPTED),
-			errmsg("the manifest of backup \"%s\" is damaged", directory->path),
+			errmsg("the manifest of backup \"%s\" is damaged", path),
 			errhint("Use another backup. What is left of this one may be read by hand with pg_restore."));
 }
 
-/* Returns the whole file, with a NUL at its end; NULL if it does not exist. */
-static char *
-read_text(const KwjDirectory *directory)
+/* Reads the whole file. Returns false if it does not exist. */
+static bool
+read_text(const KwjDirectory *directory, StringInfo text)
 {
 	KwjOpenFile *file = open_plain(directory, KWJ_MANIFEST);
-	StringInfoData text;
 	char	   *chunk;
 	ssize_t		n;
 
 	if (file == NULL)
-		return NULL;
-	initStringInfo(&text);
+		return false;
+	initStringInfo(text);
 	chunk = palloc(CHUNK);
 	while ((n = read_chunk(file->fd, chunk, directory, KWJ_MANIFEST)) > 0)
 	{
-		if (text.len + n > MOST_BYTES)
-			damaged(directory);
-		appendBinaryStringInfo(&text, chunk, n);
+		if (text->len + n > MOST_BYTES)
+			damaged(directory->path);
+		appendBinaryStringInfo(text, chunk, n);
 	}
 	kwj_file_close(file, KWJ_MANIFEST);
 	pfree(chunk);
-	if ((int) strlen(text.data) != text.len ||
-		!pg_verify_mbstr(PG_UTF8, text.data, text.len, true))
-		damaged(directory);
-	return pg_any_to_server(text.data, text.len, PG_UTF8);
-}
-
-/* Parses the text. Raises the error of this file instead of the parser's. */
-static Jsonb *
-parse(const KwjDirectory *directory, const char *text)
-{
-	MemoryContext context = CurrentMemoryContext;
-	Jsonb	   *volatile json = NULL;
-
-	PG_TRY();
-	{
-		json = kwj_json_parse(text);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		if (geterrcode() != ERRCODE_INVALID_TEXT_REPRESENTATION &&
-			geterrcode() != ERRCODE_UNTRANSLATABLE_CHARACTER)
-			PG_RE_THROW();
-		FlushErrorState();
-	}
-	PG_END_TRY();
-	if (json == NULL || !JB_ROOT_IS_OBJECT(json))
-		damaged(directory);
-	return json;
-}
-
-static JsonbValue *
-value_of(const KwjDirectory *directory, JsonbContainer *object, const char *key, enum jbvType type)
-{
-	JsonbValue *value = getKeyJsonValueFromContainer(object, key, strlen(key), NULL);
-
-	if (value == NULL || value->type != type)
-		damaged(directory);
-	return value;
-}
-
-/* Returns the text of a string, palloc'd. */
-static char *
-text_in(const KwjDirectory *directory, const JsonbValue *value)
-{
-	if (value->type != jbvString || value->val.string.len > LONGEST_TEXT)
-		damaged(directory);
-	return pnstrdup(value->val.string.val, value->val.string.len);
-}
-
-static char *
-text_of(const KwjDirectory *directory, JsonbContainer *object, const char *key)
-{
-	return text_in(directory, value_of(directory, object, key, jbvString));
-}
-
-/* Returns a whole number from 0 on that fits into 15 digits. */
-static int64
-number_of(const KwjDirectory *directory, JsonbContainer *object, const char *key)
-{
-	JsonbValue *value = value_of(directory, object, key, jbvNumeric);
-	char	   *text = kwj_json_scalar_text(value);
-
-	if (strlen(text) > 15 || strspn(text, "0123456789") != strlen(text))
-		damaged(directory);
-	return strtoll(text, NULL, 10);
-}
-
-/* Returns an array as a list of JsonbValue *. */
-static List *
-elements_of(const KwjDirectory *directory, JsonbContainer *object, const char *key)
-{
-	JsonbValue *value = value_of(directory, object, key, jbvBinary);
-	List	   *elements = NIL;
-
-	if (!JsonContainerIsArray(value->val.binary.data))
-		damaged(directory);
-	for (uint32 i = 0; i < JsonContainerSize(value->val.binary.data); i++)
-		elements = lappend(elements, getIthJsonbValueFromContainer(value->val.binary.data, i));
-	return elements;
+	return true;
 }
 
 static KwjBackupFile *
-read_file(const KwjDirectory *directory, const JsonbValue *element)
+read_file(const KwjJsonFile *json, const JsonbValue *element)
 {
 	KwjBackupFile *file = palloc0(sizeof(KwjBackupFile));
+	JsonbContainer *object = kwj_json_file_object_in(json, element);
 	char	   *checksum;
 
-	if (element->type != jbvBinary || !JsonContainerIsObject(element->val.binary.data))
-		damaged(directory);
-	file->name = text_of(directory, element->val.binary.data, "name");
-	file->bytes = number_of(directory, element->val.binary.data, "bytes");
-	checksum = text_of(directory, element->val.binary.data, "sha256");
+	file->name = kwj_json_file_text(json, object, "name");
+	file->bytes = kwj_json_file_number(json, object, "bytes");
+	checksum = kwj_json_file_text(json, object, "sha256");
 	if (file->name[0] == '\0' || strchr(file->name, '/') != NULL || file->name[0] == '.' ||
 		strlen(checksum) != KWJ_CHECKSUM_LEN)
-		damaged(directory);
+		damaged(json->path);
 	strcpy(file->checksum, checksum);
 	return file;
 }
 
 static void
-read_lists(KwjManifest *manifest, const KwjDirectory *directory, JsonbContainer *root)
+read_lists(KwjManifest *manifest, const KwjJsonFile *json, JsonbContainer *root)
 {
 	ListCell   *lc;
 
-	foreach(lc, elements_of(directory, root, "tables"))
-		manifest->tables = lappend(manifest->tables, text_in(directory, lfirst(lc)));
-	foreach(lc, elements_of(directory, root, "files"))
-		manifest->files = lappend(manifest->files, read_file(directory, lfirst(lc)));
+	foreach(lc, kwj_json_file_elements(json, root, "tables"))
+		manifest->tables = lappend(manifest->tables, kwj_json_file_text_in(json, lfirst(lc)));
+	foreach(lc, kwj_json_file_elements(json, root, "files"))
+		manifest->files = lappend(manifest->files, read_file(json, lfirst(lc)));
+}
+
+/* The first manifests did not have this. */
+static char *
+verified_of(const KwjJsonFile *json, JsonbContainer *root)
+{
+	if (getKeyJsonValueFromContainer(root, "verified", strlen("verified"), NULL) == NULL)
+		return KWJ_VERIFIED_READ;
+	return kwj_json_file_text(json, root, "verified");
 }
 
 KwjManifest *
 kwj_manifest_read(const KwjDirectory *directory)
 {
-	char	   *text = read_text(directory);
+	const KwjJsonFile json = {directory->path, damaged};
+	StringInfoData text;
 	KwjManifest *manifest;
 	JsonbContainer *root;
 
-	if (text == NULL)
+	if (!read_text(directory, &text))
 		return NULL;
 	manifest = palloc0(sizeof(KwjManifest));
-	root = &parse(directory, text)->root;
-	if (number_of(directory, root, "kwjobs_backup") > FORMAT_VERSION)
+	root = kwj_json_file_parse(&json, text.data, text.len);
+	if (kwj_json_file_number(&json, root, "kwjobs_backup") > FORMAT_VERSION)
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				errmsg("backup \"%s\" was made by a newer version of kwjobs", directory->path),
 				errhint("Update kwjobs, or use pg_restore by hand."));
-	manifest->job_id = strtoll(text_of(directory, root, "job_id"), NULL, 10);
-	manifest->database = text_of(directory, root, "database");
+	manifest->job_id = strtoll(kwj_json_file_text(&json, root, "job_id"), NULL, 10);
+	manifest->database = kwj_json_file_text(&json, root, "database");
 	if (manifest->database[0] == '\0' || strlen(manifest->database) >= NAMEDATALEN)
-		damaged(directory);
-	manifest->schema_only = value_of(directory, root, "schema_only", jbvBool)->val.boolean;
-	manifest->server_version = text_of(directory, root, "server_version");
-	manifest->version_num = (int) number_of(directory, root, "server_version_num");
-	manifest->encoding = text_of(directory, root, "encoding");
-	manifest->collate = text_of(directory, root, "lc_collate");
-	manifest->ctype = text_of(directory, root, "lc_ctype");
-	manifest->provider = text_of(directory, root, "locale_provider");
-	manifest->locale = text_of(directory, root, "locale");
-	manifest->created = text_of(directory, root, "created");
-	manifest->bytes = number_of(directory, root, "bytes");
-	read_lists(manifest, directory, root);
+		damaged(directory->path);
+	manifest->schema_only = kwj_json_file_value(&json, root, "schema_only", jbvBool)->val.boolean;
+	manifest->server_version = kwj_json_file_text(&json, root, "server_version");
+	manifest->version_num = (int) kwj_json_file_number(&json, root, "server_version_num");
+	manifest->encoding = kwj_json_file_text(&json, root, "encoding");
+	manifest->collate = kwj_json_file_text(&json, root, "lc_collate");
+	manifest->ctype = kwj_json_file_text(&json, root, "lc_ctype");
+	manifest->provider = kwj_json_file_text(&json, root, "locale_provider");
+	manifest->locale = kwj_json_file_text(&json, root, "locale");
+	manifest->verified = verified_of(&json, root);
+	manifest->created = kwj_json_file_text(&json, root, "created");
+	manifest->bytes = kwj_json_file_number(&json, root, "bytes");
+	read_lists(manifest, &json, root);
 	return manifest;
 }
 

@@ -19,7 +19,7 @@
 #include "kwjobs.h"
 #include "storage/fd.h"
 #include "type/export/output.h"
-#include "utils/builtins.h"
+#include "type/files/checksum.h"
 #include "utils/memutils.h"
 
 #define BUFFER_SIZE		(256 * 1024)
@@ -72,36 +72,6 @@ kwj_output_begin(const KwjExportOptions *options, const KwjDirectory *directory,
 	return output;
 }
 
-static void
-begin_checksum(const KwjExportOptions *options, pg_checksum_context *checksum)
-{
-	if (pg_checksum_init(checksum, options->checksum) < 0)
-		elog(ERROR, "could not initialize a checksum");
-}
-
-static void
-add_to_checksum(pg_checksum_context *checksum, const char *data, size_t size)
-{
-	if (pg_checksum_update(checksum, (const uint8 *) data, size) < 0)
-		elog(ERROR, "could not update a checksum");
-}
-
-/* Returns the checksum in hexadecimal digits, palloc'd. */
-static char *
-end_checksum(pg_checksum_context *checksum)
-{
-	uint8		bytes[PG_CHECKSUM_MAX_LENGTH];
-	int			size = pg_checksum_final(checksum, bytes);
-	char	   *text;
-
-	if (size < 0)
-		elog(ERROR, "could not finalize a checksum");
-	text = palloc(2 * size + 1);
-	(void) hex_encode((const char *) bytes, size, text);
-	text[2 * size] = '\0';
-	return text;
-}
-
 /* Writes bytes as they are to be in the file. */
 static void
 write_bytes(void *arg, const char *data, size_t size)
@@ -109,7 +79,7 @@ write_bytes(void *arg, const char *data, size_t size)
 	KwjExportOutput *output = arg;
 
 	kwj_file_write(output->file, data, size, output->name);
-	add_to_checksum(&output->checksum, data, size);
+	kwj_checksum_add(&output->checksum, data, size);
 	output->bytes += size;
 	output->bytes_to_report += size;
 }
@@ -161,7 +131,7 @@ open_file(KwjExportOutput *output)
 							kwj_compression_suffix(output->options->compression));
 	output->file = kwj_file_open_in(output->directory, output->name, O_WRONLY | O_CREAT | O_EXCL);
 	output->rows = output->bytes = 0;
-	begin_checksum(output->options, &output->checksum);
+	kwj_checksum_begin(output->options->checksum, &output->checksum);
 	if (output->options->compression != KWJ_COMPRESSION_NONE)
 		output->compressor = kwj_compress_begin(output->options->compression, write_bytes, output);
 	MemoryContextSwitchTo(caller);
@@ -181,7 +151,7 @@ close_file(KwjExportOutput *output)
 	file->name = pstrdup(output->name);
 	file->rows = output->rows;
 	file->bytes = output->bytes;
-	file->checksum = end_checksum(&output->checksum);
+	file->checksum = kwj_checksum_end(&output->checksum);
 	output->files = lappend(output->files, file);
 	pg_flush_data(output->file->fd, 0, 0);
 	kwj_file_close(output->file, output->name);
@@ -246,9 +216,9 @@ kwj_output_write_text(const KwjExportOptions *options, const KwjDirectory *direc
 
 	result->name = pstrdup(name);
 	result->bytes = strlen(text);
-	begin_checksum(options, &checksum);
-	add_to_checksum(&checksum, text, result->bytes);
-	result->checksum = end_checksum(&checksum);
+	kwj_checksum_begin(options->checksum, &checksum);
+	kwj_checksum_add(&checksum, text, result->bytes);
+	result->checksum = kwj_checksum_end(&checksum);
 	kwj_file_write(file, text, result->bytes, name);
 	kwj_file_close(file, name);
 	kwj_output_sync(directory, name);

@@ -231,6 +231,16 @@ static const Library libraries[] = {
 	},
 };
 
+void
+kwj_compression_refuse_missing(KwjCompression compression)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("this build of kwjobs has no compression \"%s\"", libraries[compression].name),
+			errhint("Build it where pkg-config finds the library: on Debian, install %s first.",
+					libraries[compression].package));
+}
+
 KwjCompression
 kwj_compression_from_name(const char *name)
 {
@@ -239,11 +249,7 @@ kwj_compression_from_name(const char *name)
 		if (pg_strcasecmp(name, libraries[i].name) != 0)
 			continue;
 		if (i != KWJ_COMPRESSION_NONE && libraries[i].begin == NULL)
-			ereport(ERROR,
-					errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					errmsg("this build of kwjobs has no compression \"%s\"", libraries[i].name),
-					errhint("Build it where pkg-config finds the library: on Debian, install %s first.",
-							libraries[i].package));
+			kwj_compression_refuse_missing((KwjCompression) i);
 		return (KwjCompression) i;
 	}
 	ereport(ERROR,

@@ -8,6 +8,7 @@
 #define KWJ_TYPE_FILES_COMPRESS_H
 
 #include "postgres.h"
+#include "compat.h"
 
 typedef enum KwjCompression
 {
@@ -24,6 +25,9 @@ typedef enum KwjCompression
 extern KwjCompression kwj_compression_from_name(const char *name);
 
 extern const char *kwj_compression_name(KwjCompression compression);
+
+/* Raises the error 0A000 that says that this build does not have the compression, and what to install. */
+pg_noreturn extern void kwj_compression_refuse_missing(KwjCompression compression);
 
 /* Returns what the name of such a file ends with: "", ".gz", ".lz4" or ".zst". */
 extern const char *kwj_compression_suffix(KwjCompression compression);

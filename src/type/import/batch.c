@@ -21,6 +21,7 @@
 #include "job/json.h"
 #include "job/progress.h"
 #include "job/stop.h"
+#include "job/test_gate.h"
 #include "job/transcript.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -28,6 +29,8 @@
 #include "pgstat.h"
 #include "tcop/utility.h"
 #include "type/import/batch.h"
+#include "type/import/by_statement.h"
+#include "type/import/definition.h"
 #include "type/import/settings.h"
 #include "type/import/statement.h"
 #include "utils/backend_progress.h"
@@ -43,7 +46,8 @@ kwj_import_init(KwjImport *import, KwjAttempt *attempt)
 {
 	memset(import, 0, sizeof(*import));
 	import->attempt = attempt;
-	import->storage.context = CurrentMemoryContext;
+	import->storage.context = import->created.context = CurrentMemoryContext;
+	import->reader.context = CurrentMemoryContext;
 	kwj_pace_init(&import->pace);
 	kwj_import_read_payload(attempt->payload, &import->spec);
 	import->text = kwj_import_statement_text(&import->spec);
@@ -51,18 +55,45 @@ kwj_import_init(KwjImport *import, KwjAttempt *attempt)
 }
 
 void
+kwj_import_read_created(KwjImport *import, Jsonb *state)
+{
+	if (import->spec.definition == NULL || state == NULL)
+		return;
+	kwj_created_read(&import->created, state);
+	import->spec.target = import->created.target;
+}
+
+/* The definition finds types and functions by the settings of the session that created the job. */
+bool
+kwj_import_create_target(KwjImport *import)
+{
+	KwjImportSpec *spec = &import->spec;
+	int			level;
+
+	if (spec->definition == NULL || OidIsValid(spec->target))
+		return false;
+	PreventCommandIfReadOnly("IMPORT");
+	level = kwj_import_apply_settings(import->attempt->payload);
+	kwj_definition_run(kwj_definition_parse(spec->definition), spec->schema, false, &import->created);
+	kwj_import_reset_settings(level);
+	spec->target = import->created.target;
+	kwj_test_gate(4940);
+	return true;
+}
+
+void
 kwj_import_set_piece(KwjImport *import, const KwjPiece *piece)
 {
 	kwj_import_position_read(&import->position, piece->state ? piece->state : piece->what);
 	kwj_import_position_read_end(&import->end, piece->what);
-	import->bytes_before = piece->units_done - import->position.offset;
+	import->bytes_before = piece->units_done - import->position.stored;
 	import->rows = piece->rows;
 }
 
 int64
 kwj_import_bytes_done(const KwjImport *import)
 {
-	return import->bytes_before + import->position.offset;
+	return import->bytes_before + import->position.stored;
 }
 
 bool
@@ -77,7 +108,7 @@ kwj_import_bytes_of_files(const KwjImport *import)
 	int64		bytes = 0;
 
 	for (int i = import->position.file; i < list_length(import->spec.files); i++)
-		bytes += kwj_import_file_size(list_nth(import->spec.files, i));
+		bytes += Max(kwj_source_size(list_nth(import->spec.files, i)), 0);
 	return bytes;
 }
 
@@ -97,12 +128,8 @@ running_rows(void)
 	return MyBEEntry->st_progress_param[PROGRESS_COPY_TUPLES_PROCESSED];
 }
 
-/*
- * Returns whether the batch is to end early: for a PAUSE, or a stop of the server. A CANCEL mostly
- * does not come so far, because the coordinator interrupts the batch at once.
- */
-static bool
-is_to_stop(void)
+bool
+kwj_import_is_to_stop(void)
 {
 	return kwj_progress_request() != KWJ_REQUEST_NONE || kwj_stop_is_asked();
 }
@@ -115,7 +142,7 @@ static void
 on_piece(KwjImportReader *reader)
 {
 	KwjImport  *import = reader->arg;
-	bool		over = kwj_pace_next_piece(&import->pace) || is_to_stop();
+	bool		over = kwj_pace_next_piece(&import->pace) || kwj_import_is_to_stop();
 
 	if (over && !import->in_one_batch)
 		reader->limit = reader->start;
@@ -141,13 +168,29 @@ is_about_input(int sqlerrcode)
 	}
 }
 
+/*
+ * Returns whether the callback is that of the COPY that imports, and not of another one, which a trigger
+ * runs. Of a COPY statement the state is not known; its callback is the last one of its kind.
+ */
+static bool
+is_own_callback(const KwjImport *import, const ErrorContextCallback *callback)
+{
+	if (callback->callback != CopyFromErrorCallback)
+		return false;
+	if (!import->elsewhere)
+		return callback->arg == import->copy;
+	for (callback = callback->previous; callback; callback = callback->previous)
+		if (callback->callback == CopyFromErrorCallback)
+			return false;
+	return true;
+}
+
 /* Returns whether COPY says that the file is not in the encoding that IMPORT reads. */
 static bool
 is_about_encoding(const KwjImport *import)
 {
 	return geterrcode() == ERRCODE_CHARACTER_NOT_IN_REPERTOIRE &&
-		error_context_stack->callback == CopyFromErrorCallback &&
-		error_context_stack->arg == import->copy;
+		is_own_callback(import, error_context_stack);
 }
 
 /*
@@ -171,14 +214,15 @@ error_callback(void *arg)
 	import->error_column[0] = '\0';
 	for (callback = error_context_stack; callback; callback = callback->previous)
 	{
-		if (callback->callback == CopyFromErrorCallback &&
-			callback->arg == import->copy)
-		{
-			import->error_line = import->copy->cur_lineno;
-			if (import->copy->cur_attname != NULL)
-				strlcpy(import->error_column, import->copy->cur_attname, NAMEDATALEN);
-			break;
-		}
+		const CopyFromStateData *copy = callback->arg;
+
+		if (!is_own_callback(import, callback))
+			continue;
+		/* A statement counts the lines of its own piece. */
+		import->error_line = copy->cur_lineno + (import->elsewhere ? import->position.line : 0);
+		if (copy->cur_attname != NULL)
+			strlcpy(import->error_column, copy->cur_attname, NAMEDATALEN);
+		break;
 	}
 }
 
@@ -292,6 +336,15 @@ columns_of_file(const KwjImport *import)
 	return columns;
 }
 
+/* The same by a COPY statement. */
+static void
+copy_piece_by_statement(KwjImport *import)
+{
+	import->rows += kwj_import_copy_by_statement(import->rel, columns_of_file(import),
+												 kwj_import_copy_options(&import->spec.options, import->columns),
+												 &import->reader);
+}
+
 /* Runs COPY on what the reader gives. */
 static void
 copy_piece(KwjImport *import)
@@ -317,6 +370,15 @@ copy_piece(KwjImport *import)
 	EndCopyFrom(copy);
 }
 
+/* Returns how the file is recognized that a checksum was compared with; NULL: there is none. */
+static const KwjSourceIdentity *
+expected_identity(const KwjImport *import)
+{
+	const KwjSourceIdentity *checked = import->checked ? &import->checked[import->position.file] : NULL;
+
+	return checked != NULL && checked->inode != 0 ? checked : NULL;
+}
+
 /*
  * Imports about `bytes` bytes of the file at the position, or less if the file ends before.
  * Returns how many bytes it was.
@@ -334,6 +396,7 @@ import_piece(KwjImport *import, int64 bytes)
 	import->marker_line = 0;	/* an earlier piece may have failed because of a marker */
 	reader->on_piece = on_piece;
 	reader->arg = import;
+	reader->expected = expected_identity(import);
 	remark = kwj_reader_open(reader, list_nth(import->spec.files, position->file),
 							 position, &import->spec.options, bytes,
 							 position->file == import->end.file ? &import->end : NULL);
@@ -349,7 +412,10 @@ import_piece(KwjImport *import, int64 bytes)
 		kwj_reader_set_source(reader);
 		PG_TRY();
 		{
-			copy_piece(import);
+			if (import->elsewhere)
+				copy_piece_by_statement(import);
+			else
+				copy_piece(import);
 		}
 		PG_CATCH();
 		{
@@ -363,9 +429,9 @@ import_piece(KwjImport *import, int64 bytes)
 	}
 
 	kwj_reader_close(reader);
-	if (kwj_reader_at_end(reader))
+	if (reader->at_end)
 	{
-		import->bytes_before += position->identity.size;
+		import->bytes_before += position->stored;
 		kwj_import_position_next_file(position);
 	}
 	return done;
@@ -406,20 +472,25 @@ import_pieces(void *arg)
 	int64		left;
 	int			level;
 
-	kwj_storage_note(&import->storage, import->rel);
+	if (!import->elsewhere)
+		kwj_storage_note(&import->storage, import->rel);
 	if (import->start != NULL)
 		import->start(import);
 	import->start = NULL;
 
 	level = kwj_import_apply_settings(import->attempt->payload);
+	import->batch_bytes = 0;
 	left = kwj_pace_begin_batch(&import->pace);
 	if (import->in_one_batch)
 		left = ENDLESS;
 	while (left > 0 && !kwj_import_is_done(import))
 	{
-		left -= import_piece(import, left);
+		int64		done = import_piece(import, left);
+
+		import->batch_bytes += done;
+		left -= done;
 		next_command();
-		if (!import->in_one_batch && (is_to_stop() || kwj_pace_is_over(&import->pace)))
+		if (!import->in_one_batch && (kwj_import_is_to_stop() || kwj_pace_is_over(&import->pace)))
 			break;
 	}
 
@@ -427,7 +498,8 @@ import_pieces(void *arg)
 	kwj_import_reset_settings(level);
 
 	/* Partitions may have been attached meanwhile. */
-	kwj_storage_note(&import->storage, import->rel);
+	if (!import->elsewhere)
+		kwj_storage_note(&import->storage, import->rel);
 	return import->rows - rows;
 }
 
@@ -438,8 +510,14 @@ kwj_import_open_target(KwjImport *import)
 
 	PreventCommandIfReadOnly("IMPORT");
 	kwj_import_check_may_read_files();
+	/* A part has not created the target; the checkpoint of the one that has done it is committed. */
+	if (import->spec.definition != NULL && !OidIsValid(import->spec.target))
+		kwj_import_read_created(import, kwj_parts_state(import->attempt));
 	import->pstate = make_parsestate(NULL);
 	import->rel = kwj_import_lock_target(import->spec.target, import->spec.table);
+	import->elsewhere = import->spec.options.keeps_rows && kwj_import_is_elsewhere(import->rel);
+	if (import->elsewhere)
+		kwj_import_check_elsewhere(import->rel);
 	import->numbers = import->spec.numbers;
 	if (import->numbers == NIL)
 		import->numbers = kwj_import_column_numbers(import->rel, import->spec.columns);
@@ -455,12 +533,27 @@ kwj_import_close_target(KwjImport *import)
 	free_parsestate(import->pstate);
 }
 
+/*
+ * Imports a batch by statements, which check rights. Another server commits its part before this one does.
+ * So the commit here has to be on disk soon, lest a crash has the batch imported once more: as late as
+ * other checkpoints may be lost, it would nearly always.
+ */
+static void
+import_by_statements(KwjImport *import)
+{
+	(void) import_pieces(import);
+	ForceSyncCommit();
+}
+
 void
 kwj_import_run_batch(KwjImport *import)
 {
 	kwj_import_open_target(import);
-	(void) kwj_import_run_statement(kwj_import_begin(import->pstate, import->rel, import->numbers,
-													 import->text),
-									import_pieces, import);
+	if (import->elsewhere)
+		import_by_statements(import);
+	else
+		(void) kwj_import_run_statement(kwj_import_begin(import->pstate, import->rel, import->numbers,
+														 import->text),
+										import_pieces, import);
 	kwj_import_close_target(import);
 }

@@ -11,6 +11,7 @@
 #include "job/current.h"
 #include "lifecycle/parts.h"
 #include "parser/parse_node.h"
+#include "type/import/created.h"
 #include "type/import/options.h"
 #include "type/import/pace.h"
 #include "type/import/position.h"
@@ -27,10 +28,14 @@ typedef struct KwjImport
 
 	KwjImportPosition position;
 	KwjImportEnd end;
-	int64		bytes_before;	/* of the import or piece, in the files before the position's */
+	int64		bytes_before;	/* of the import or piece, as stored, in the files before the position's */
+	int64		batch_bytes;	/* of text, that the last batch has imported */
 	int64		rows;			/* including those of the batch so far */
 	KwjStorageMap storage;
+	KwjCreated	created;		/* what the job has created, if it creates its target */
 	KwjPace		pace;
+	KwjSourceIdentity *checked; /* of each file; inode 0: not known; NULL: of none (verify.h) */
+	bool		all_checked;	/* this process has compared all files that it may begin */
 	bool		in_one_batch;	/* no time, size or request ends a batch, only the end of the input */
 	bool		quiet;			/* no remark about skipped lines is to be made */
 
@@ -43,6 +48,7 @@ typedef struct KwjImport
 	/* Set during a batch, and between kwj_import_open_target and kwj_import_close_target. */
 	ParseState *pstate;
 	Relation	rel;
+	bool		elsewhere;		/* a revert could not remove the rows (kwj_import_is_elsewhere) */
 	List	   *numbers;		/* of the columns to fill, as integers */
 	List	   *columns;		/* the same as String nodes, as COPY wants them */
 
@@ -63,17 +69,33 @@ typedef struct KwjImport
  */
 extern void kwj_import_init(KwjImport *import, KwjAttempt *attempt);
 
+/*
+ * If the job is to create its target and has not done so yet, does it in the current transaction, which
+ * the caller commits with a checkpoint that has import->created. Returns whether it did. Errors: those of
+ * CREATE TABLE; 42P07 if there is a table of that name.
+ */
+extern bool kwj_import_create_target(KwjImport *import);
+
+/* Reads what the job has created from the state of a checkpoint; NULL: it has none. */
+extern void kwj_import_read_created(KwjImport *import, Jsonb *state);
+
 /* Sets where the import goes on, and ends, to what is left of a piece. */
 extern void kwj_import_set_piece(KwjImport *import, const KwjPiece *piece);
 
-/* Returns how many bytes of the import, or of the piece, are done. */
+/* Returns how many bytes of the import, or of the piece, are done, as they are stored. */
 extern int64 kwj_import_bytes_done(const KwjImport *import);
+
+/*
+ * Returns whether the work is to end early: for a PAUSE, or a stop of the server. A CANCEL mostly does
+ * not come so far, because the coordinator interrupts the work at once.
+ */
+extern bool kwj_import_is_to_stop(void);
 
 /* Returns whether the position is at the end. */
 extern bool kwj_import_is_done(const KwjImport *import);
 
 /*
- * Returns the size of the files from the position's on. So an attempt notices early that a file is
+ * Returns the size of the files from the position's on, as they are stored. So an attempt notices early that a file is
  * missing.
  */
 extern int64 kwj_import_bytes_of_files(const KwjImport *import);

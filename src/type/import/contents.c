@@ -2,17 +2,14 @@
  * src/type/import/contents.c
  *	  Recognizes by its first bytes what a file holds.
  *
+ * What type/source can uncompress comes here uncompressed. If it is compressed once more, it is refused.
+ *
  * Process: session (when the job is created), worker. Locks: none.
  */
 #include "postgres.h"
 
-#include <unistd.h>
-
 #include "mb/pg_wchar.h"
 #include "type/import/contents.h"
-
-/* How many bytes of a file are looked at. */
-#define HEAD_SIZE 16
 
 typedef struct Kind
 {
@@ -147,27 +144,13 @@ check_kind(const char *path, const char *head, ssize_t n)
 	ereport(ERROR,
 			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			errmsg("file \"%s\" is compressed (%s)", path, kind->name),
-			errdetail("IMPORT reads CSV files as they are."),
+			errdetail("IMPORT reads text, and what is compressed once with gzip, lz4 or zstd."),
 			errhint("Uncompress it first: %s", kind->command));
 }
 
 int64
-kwj_import_check_contents(int fd, const char *path, const struct stat *st, int charset)
+kwj_import_check_contents(const char *path, const char *head, size_t n, int charset)
 {
-	char		head[HEAD_SIZE];
-	ssize_t		n = pg_pread(fd, head, sizeof(head), 0);
-
-	if (n < 0)
-		ereport(ERROR,
-				errcode_for_file_access(),
-				errmsg("could not read file \"%s\": %m", path));
-	/* Files of /proc have size 0, for instance. */
-	if (n > 0 && st->st_size == 0)
-		ereport(ERROR,
-				errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				errmsg("file \"%s\" has size 0 but is not empty", path),
-				errdetail("An IMPORT must be able to go on reading at an offset after a pause or a crash."),
-				errhint("Copy it to an ordinary file first."));
 	check_kind(path, head, n);
 	if (n < 3 || memcmp(head, "\xef\xbb\xbf", 3) != 0)
 		return 0;

@@ -7,13 +7,14 @@
 
 #include "postgres.h"
 
-#include <sys/stat.h>
+/* How many bytes at the start of a text are looked at. */
+#define KWJ_IMPORT_HEAD_SIZE	16
 
 /*
- * Refuses a file whose first bytes show that it is no text in this encoding (0A000), and a file of
- * size 0 that is not empty (42809). Returns where the text begins: after a byte order mark, if there
- * is one.
+ * Refuses a text whose first n bytes, at most KWJ_IMPORT_HEAD_SIZE, show that it is no text in this
+ * encoding (0A000). path: for messages. Returns where the text begins: after a byte order mark, if
+ * there is one.
  */
-extern int64 kwj_import_check_contents(int fd, const char *path, const struct stat *st, int charset);
+extern int64 kwj_import_check_contents(const char *path, const char *head, size_t n, int charset);
 
 #endif

@@ -27,6 +27,7 @@
 #include "type/import/import.h"
 #include "type/import/parts.h"
 #include "type/import/revert.h"
+#include "type/import/verify.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -36,6 +37,7 @@ typedef struct Execution
 {
 	KwjImport	import;
 	int64		bytes_total;
+	char	   *reason;			/* why one worker imports all, to stand at the end of the status */
 	int64		first_rows;		/* rows when the attempt began */
 	TimestampTz begun;
 } Execution;
@@ -49,6 +51,13 @@ start(KwjImport *import)
 	if (import->rows > 0)
 		kwj_import_check_not_emptied(import->attempt, &import->storage);
 	execution->bytes_total = import->bytes_before + kwj_import_bytes_of_files(import);
+}
+
+/* Returns why one worker imports all, to stand at the end of the status. */
+static char *
+reason_text(const KwjImportOptions *options)
+{
+	return options->one_worker ? psprintf(", 1 worker: %s", options->one_worker) : pstrdup("");
 }
 
 static double
@@ -69,9 +78,9 @@ show(const KwjImport *import, int64 rows)
 
 	snprintf(text, sizeof(text),
 			 "imported " INT64_FORMAT " rows, " INT64_FORMAT " MB of " INT64_FORMAT
-			 " MB, %.0f rows/s",
+			 " MB, %.0f rows/s%s",
 			 rows, bytes / 1000000, execution->bytes_total / 1000000,
-			 seconds > 0 ? (rows - execution->first_rows) / seconds : 0.0);
+			 seconds > 0 ? (rows - execution->first_rows) / seconds : 0.0, execution->reason);
 	kwj_progress_set_all(bytes, execution->bytes_total, rows, text);
 }
 
@@ -86,6 +95,7 @@ begin_import(Execution *execution, KwjAttempt *attempt)
 	import->show = show;
 	import->arg = execution;
 	import->rows = execution->first_rows = attempt->rows;
+	execution->reason = reason_text(&import->spec.options);
 	execution->begun = GetCurrentTimestamp();
 	execution->bytes_total = 0;
 	if (state != NULL)
@@ -93,7 +103,15 @@ begin_import(Execution *execution, KwjAttempt *attempt)
 		kwj_import_position_read(&import->position, state);
 		import->bytes_before = kwj_json_int64(state, "bytes_before");
 		kwj_storage_read(&import->storage, state);
+		kwj_import_read_created(import, state);
 	}
+}
+
+/* Returns the first file that the job has not opened yet. */
+static int
+first_unopened(const KwjImport *import)
+{
+	return import->position.file + (import->position.opened ? 1 : 0);
 }
 
 static Jsonb *
@@ -106,8 +124,63 @@ checkpoint_state(const KwjImport *import)
 	kwj_import_position_write(&import->position, &buf);
 	appendStringInfo(&buf, ", \"bytes_before\": " INT64_FORMAT ", ", import->bytes_before);
 	kwj_storage_write(&import->storage, &buf);
+	if (import->spec.definition != NULL)
+	{
+		appendStringInfoString(&buf, ", ");
+		kwj_created_write(&import->created, &buf);
+	}
 	appendStringInfoChar(&buf, '}');
 	return kwj_json_parse(buf.data);
+}
+
+/*
+ * Creates the target, if the job is to do so and has not yet, and commits that with a checkpoint. From
+ * then on there is something to revert.
+ */
+static KwjRequest
+create_target(KwjImport *import)
+{
+	KwjRequest	request;
+
+	if (import->spec.definition == NULL || OidIsValid(import->spec.target))
+		return KWJ_REQUEST_NONE;
+	kwj_attempt_begin(import->attempt);
+	(void) kwj_import_create_target(import);
+	request = kwj_attempt_checkpoint(import->attempt, checkpoint_state(import), 0, 0, false);
+	return request;
+}
+
+static Jsonb *
+result_of(const KwjImport *import)
+{
+	if (!import->spec.options.keeps_rows)
+		return kwj_import_result(import->rows);
+	return kwj_json_parse(psprintf("{\"rows\": " INT64_FORMAT ", \"revert\": \"none\"}", import->rows));
+}
+
+
+/*
+ * Compares the files with the checksums of their manifest, if they have any. Returns a PAUSE or CANCEL
+ * that came before it was through.
+ */
+static KwjRequest
+check_sums(Execution *execution)
+{
+	KwjImport  *import = &execution->import;
+	KwjAttempt *attempt = import->attempt;
+	KwjRequest	request = KWJ_REQUEST_NONE;
+
+	while (request == KWJ_REQUEST_NONE && kwj_import_needs_check(import, first_unopened(import)))
+	{
+		kwj_attempt_begin(attempt);
+		kwj_import_check_may_read_files();
+		if (!kwj_import_check_sums(import, first_unopened(import)))
+			request = kwj_attempt_checkpoint(attempt, checkpoint_state(import), fraction_done(execution),
+											 import->rows, false);
+		else
+			kwj_attempt_end_look(import->storage.context);
+	}
+	return request;
 }
 
 static KwjRequest
@@ -115,26 +188,29 @@ execute_batches(Execution *execution)
 {
 	KwjImport  *import = &execution->import;
 	KwjAttempt *attempt = import->attempt;
+	KwjRequest	request;
 
 	kwj_stop_expect_checkpoint();
+	request = check_sums(execution);
+	if (request == KWJ_REQUEST_NONE)
+		request = create_target(import);
+	if (request != KWJ_REQUEST_NONE)
+		return request;
 	for (;;)
 	{
-		int64		before = kwj_import_bytes_done(import);
 		Jsonb	   *state;
-		KwjRequest	request;
 
 		kwj_attempt_begin(attempt);
 		kwj_import_run_batch(import);
 		show(import, import->rows);
 		state = checkpoint_state(import);
 		if (kwj_import_is_done(import))
-			return kwj_attempt_succeed(attempt, state, import->rows, true,
-									   kwj_import_result(import->rows));
+			return kwj_attempt_succeed(attempt, state, import->rows, true, result_of(import));
 		request = kwj_attempt_checkpoint(attempt, state, fraction_done(execution),
 										 import->rows, true);
 		if (request != KWJ_REQUEST_NONE)
 			return request;
-		kwj_pace_end_batch(&import->pace, kwj_import_bytes_done(import) - before);
+		kwj_pace_end_batch(&import->pace, import->batch_bytes);
 	}
 }
 
@@ -163,17 +239,24 @@ import_execute(KwjAttempt *attempt)
 static void
 import_validate(Jsonb *arguments, KwjNewJob *job)
 {
-	static const char *const names[] = {"target", "files", "columns", "options", NULL};
+	static const char *const names[] = {
+		"target", "files", "columns", "options", "definition", "definition_file", NULL
+	};
+	KwjNewImport new = {0};
 	char	   *target;
 
 	kwj_arguments_check(arguments, job->job_type, names);
 	target = kwj_argument_text(arguments, "target");
-	if (target == NULL)
+	new.definition = kwj_argument_text(arguments, "definition");
+	new.definition_file = kwj_argument_text(arguments, "definition_file");
+	if (target != NULL)
+		new.target = DatumGetObjectId(DirectFunctionCall1(regclassin, CStringGetDatum(target)));
+	else if (new.definition == NULL && new.definition_file == NULL)
 		kwj_argument_missing(job->job_type, "target");
-	kwj_import_validate(DatumGetObjectId(DirectFunctionCall1(regclassin, CStringGetDatum(target))),
-						kwj_argument_texts(arguments, "files"),
-						kwj_argument_texts(arguments, "columns"),
-						kwj_argument_object(arguments, "options"), job);
+	new.files = kwj_argument_texts(arguments, "files");
+	new.columns = kwj_argument_texts(arguments, "columns");
+	new.options = kwj_argument_object(arguments, "options");
+	kwj_import_validate(&new, job);
 }
 
 const KwjType kwj_type_import = {

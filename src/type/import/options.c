@@ -30,6 +30,7 @@ static void set_enclosed(KwjImportOptions *options, const char *value);
 static void set_escaped(KwjImportOptions *options, const char *value);
 static void set_header(KwjImportOptions *options, const char *value);
 static void set_nullif(KwjImportOptions *options, const char *value);
+static void set_revert(KwjImportOptions *options, const char *value);
 static void set_skip(KwjImportOptions *options, const char *value);
 static void set_workers(KwjImportOptions *options, const char *value);
 
@@ -52,6 +53,7 @@ static const struct
 	{"force_null", NULL, offsetof(KwjImportOptions, force_null)},
 	{"header", set_header},
 	{"nullif", set_nullif},
+	{"revert", set_revert},
 	{"skip", set_skip},
 	{"thread_concurrency", set_workers},
 	{"trailing_delimiter", NULL, 0, offsetof(KwjImportOptions, trailing_delimiter)},
@@ -60,7 +62,8 @@ static const struct
 /* Options that other systems have, or that one types by habit. */
 static const KwjForeignOption foreign_options[] = {
 	{"allow_quoted_null", "The columns in which nullif is NULL within quotes, too, are the option force_null, for instance WITH force_null = '*'."},
-	{"decompress", "IMPORT reads CSV files as they are: uncompress the file first."},
+	{"compression", "Files in gzip, lz4 and zstd are recognized by their contents; there is no option for it."},
+	{"decompress", "Files in gzip, lz4 and zstd are recognized by their contents; there is no option for it."},
 	{"delim", "The character between two fields is the option delimiter, for instance WITH delimiter = ';'."},
 	{"detached", "It belongs to the statement: IMPORT ... WITH detached. kwjobs.import returns at once, kwjobs.import_and_wait waits."},
 	{"escape", "The character before a quote in a field is the option escaped, for instance WITH escaped = '\\'."},
@@ -134,6 +137,15 @@ set_nullif(KwjImportOptions *options, const char *value)
 				errdetail("The value contains a line end."),
 				errhint("Give the text that stands for NULL in the files."));
 	options->nullif = pstrdup(value);
+}
+
+static void
+set_revert(KwjImportOptions *options, const char *value)
+{
+	if (strcmp(value, "exact") != 0 && strcmp(value, "none") != 0)
+		kwj_given_refuse_value("IMPORT", "revert", value,
+							   "Type revert = 'none' to keep the rows when the job fails or is canceled. Otherwise they are removed exactly.");
+	options->keeps_rows = strcmp(value, "none") == 0;
 }
 
 static void
@@ -402,6 +414,14 @@ kwj_import_payload(const KwjImportSpec *spec)
 	}
 	appendStringInfoString(&buf, ", \"files\": ");
 	kwj_json_append_texts(&buf, spec->files);
+	if (spec->checksum != NULL)
+	{
+		append_json_text(&buf, "checksum", spec->checksum);
+		appendStringInfoString(&buf, ", \"sizes\": ");
+		kwj_json_append_texts(&buf, spec->sizes);
+		appendStringInfoString(&buf, ", \"checksums\": ");
+		kwj_json_append_texts(&buf, spec->checksums);
+	}
 	append_json_text(&buf, "delimiter", character_text(options->delimiter));
 	append_json_text(&buf, "enclosed", character_text(options->enclosed));
 	append_json_text(&buf, "escaped", character_text(options->escaped));
@@ -416,6 +436,15 @@ kwj_import_payload(const KwjImportSpec *spec)
 		append_json_text(&buf, "header", header_names[options->header]);
 	if (options->workers > 1)
 		appendStringInfo(&buf, ", \"workers\": %d", options->workers);
+	if (options->keeps_rows)
+		append_json_text(&buf, "revert", "none");
+	if (spec->definition != NULL)
+	{
+		append_json_text(&buf, "definition", spec->definition);
+		append_json_text(&buf, "schema", spec->schema);
+	}
+	if (options->one_worker != NULL)
+		append_json_text(&buf, "one_worker", options->one_worker);
 	appendStringInfo(&buf, ", \"skip\": " INT64_FORMAT ", \"settings\": ", options->skip);
 	kwj_import_write_settings(&buf);
 	appendStringInfoChar(&buf, '}');
@@ -449,6 +478,9 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	spec->columns = kwj_json_texts(payload, "columns");
 	spec->numbers = kwj_payload_columns(payload);
 	spec->files = kwj_json_texts(payload, "files");
+	spec->checksum = kwj_json_text_or_null(payload, "checksum");
+	spec->sizes = kwj_json_texts(payload, "sizes");
+	spec->checksums = kwj_json_texts(payload, "checksums");
 	options->delimiter = kwj_json_text(payload, "delimiter")[0];
 	options->enclosed = kwj_json_text(payload, "enclosed")[0];
 	options->escaped = kwj_json_text(payload, "escaped")[0];
@@ -463,8 +495,25 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	if (header != NULL)
 		set_header(options, header);
 	options->workers = kwj_import_payload_workers(payload);
+	options->keeps_rows = kwj_import_payload_keeps_rows(payload);
+	options->one_worker = kwj_json_text_or_null(payload, "one_worker");
 	options->fields = list_length(spec->columns);
 	options->names = spec->columns;
+	spec->definition = kwj_json_text_or_null(payload, "definition");
+	spec->schema = kwj_json_text_or_null(payload, "schema");
+	spec->head = NULL;
+}
+
+bool
+kwj_import_payload_keeps_rows(Jsonb *payload)
+{
+	return kwj_json_text_or_null(payload, "revert") != NULL;
+}
+
+bool
+kwj_import_payload_creates(Jsonb *payload)
+{
+	return kwj_json_text_or_null(payload, "definition") != NULL;
 }
 
 int
@@ -481,7 +530,10 @@ kwj_import_description(const KwjImportSpec *spec, List *columns, List *given)
 	ListCell   *lc;
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "IMPORT INTO %s", spec->table);
+	if (spec->head != NULL)
+		appendStringInfoString(&buf, spec->head);
+	else
+		appendStringInfo(&buf, "IMPORT INTO %s", spec->table);
 	if (columns != NIL)
 	{
 		separator = " (";
@@ -499,7 +551,8 @@ kwj_import_description(const KwjImportSpec *spec, List *columns, List *given)
 		appendStringInfo(&buf, "%s%s", separator, quote_literal_cstr(lfirst(lc)));
 		separator = ", ";
 	}
-	appendStringInfoChar(&buf, ')');
+	if (spec->files != NIL)
+		appendStringInfoChar(&buf, ')');
 
 	kwj_given_append(&buf, given);
 	return buf.data;

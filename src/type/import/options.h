@@ -31,6 +31,8 @@ typedef struct KwjImportOptions
 	int64		skip;			/* lines at the start of each file */
 	KwjImportHeader header;		/* behind the lines to skip */
 	int			workers;		/* how many may import at most; 0: not said */
+	bool		keeps_rows;		/* revert = 'none': a failure or CANCEL removes nothing */
+	const char *one_worker;		/* why only one may; NULL: no reason that was known when the job was created */
 	int			fields;			/* fields of a record: one for each column */
 	List	   *names;			/* char *: of the columns, in the order of the statement */
 } KwjImportOptions;
@@ -43,7 +45,16 @@ typedef struct KwjImportSpec
 	List	   *columns;		/* char *: their names when the job was created */
 	List	   *numbers;		/* integers: their numbers; NIL: the user gave names */
 	List	   *files;			/* char * */
+	/* if a manifest names the files: how long they are, and their checksums, as texts */
+	char	   *checksum;		/* the algorithm; NULL: no manifest does */
+	List	   *sizes;			/* char * */
+	List	   *checksums;		/* char * */
 	KwjImportOptions options;
+
+	/* If the job creates the target, which has no OID before: */
+	char	   *definition;		/* the statements that create it (definition.h); NULL: it was there before */
+	char	   *schema;			/* the schema in which they create it */
+	char	   *head;			/* how the description begins; NULL: IMPORT INTO table. Not in the payload. */
 } KwjImportSpec;
 
 /*
@@ -68,6 +79,12 @@ extern List *kwj_import_copy_options(const KwjImportOptions *options, List *colu
 
 extern Jsonb *kwj_import_payload(const KwjImportSpec *spec);
 extern void kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec);
+
+/* Returns whether the job with this payload keeps its rows even if it fails: revert = 'none'. */
+extern bool kwj_import_payload_keeps_rows(Jsonb *payload);
+
+/* Returns whether the job with this payload creates its target. */
+extern bool kwj_import_payload_creates(Jsonb *payload);
 
 /* Returns how many workers may carry an attempt of the job with this payload at most. */
 extern int	kwj_import_payload_workers(Jsonb *payload);

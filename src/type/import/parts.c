@@ -38,6 +38,7 @@
 #include "type/import/replay.h"
 #include "type/import/revert.h"
 #include "type/import/statement.h"
+#include "type/import/verify.h"
 #include "kwjobs.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -119,6 +120,22 @@ set_reason(Carrier *carrier, const char *reason)
 	carrier->reason = reason ? MemoryContextStrdup(context, psprintf(": %s", reason)) : NULL;
 }
 
+/*
+ * Returns the checkpoint of an attempt that has created the target and planned nothing yet, as
+ * lifecycle/parts.c writes it.
+ */
+static Jsonb *
+created_state(const KwjImport *import)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfoString(&json, "{\"planned\": 0, \"total\": 0, \"complete\": 0, \"state\": {");
+	kwj_created_write(&import->created, &json);
+	appendStringInfoString(&json, "}}");
+	return kwj_json_parse(json.data);
+}
+
 static int
 wanted(KwjAttempt *attempt)
 {
@@ -126,6 +143,9 @@ wanted(KwjAttempt *attempt)
 	KwjImport  *import = &carrier->import;
 
 	need_storage(carrier);
+	kwj_import_read_created(import, kwj_parts_state(attempt));
+	if (kwj_import_create_target(import))
+		(void) kwj_attempt_write_checkpoint(attempt, created_state(import), 0, 0);
 	kwj_import_open_target(import);
 	(void) kwj_import_run_statement(kwj_import_begin(import->pstate, import->rel, import->numbers,
 													 import->text),
@@ -171,12 +191,17 @@ plan_state(const Planning *planning)
 	kwj_json_append_texts(&json, planning->remarks);
 	appendStringInfoString(&json, ", ");
 	kwj_storage_write(&planning->import->storage, &json);
+	if (planning->import->spec.definition != NULL)
+	{
+		appendStringInfoString(&json, ", ");
+		kwj_created_write(&planning->import->created, &json);
+	}
 	appendStringInfoChar(&json, '}');
 	return kwj_json_parse(json.data);
 }
 
 static void
-add_piece(KwjAttempt *attempt, const KwjImportPosition *from, const KwjImportEnd *end, int64 bytes)
+add_piece(const KwjImport *import, const KwjImportPosition *from, const KwjImportEnd *end, int64 bytes)
 {
 	StringInfoData json;
 
@@ -185,8 +210,9 @@ add_piece(KwjAttempt *attempt, const KwjImportPosition *from, const KwjImportEnd
 	kwj_import_position_write(from, &json);
 	appendStringInfoString(&json, ", ");
 	kwj_import_position_write_end(end, &json);
+	kwj_import_write_checked(import, from->file, end->file, &json);
 	appendStringInfoChar(&json, '}');
-	kwj_piece_add(attempt, bytes, kwj_json_parse(json.data));
+	kwj_piece_add(import->attempt, bytes, kwj_json_parse(json.data));
 }
 
 /*
@@ -210,7 +236,7 @@ find_end(Planning *planning, int64 bytes)
 	kwj_reader_find_end(&reader, bytes);
 	kwj_reader_close(&reader);
 	found = position->offset - from;
-	if (kwj_reader_at_end(&reader))
+	if (reader.at_end)
 		kwj_import_position_next_file(position);
 	return found;
 }
@@ -237,6 +263,7 @@ try_to_find_end(Planning *planning, int64 bytes, int64 *found)
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	volatile bool readable = true;
+	ErrorData  *volatile edata = NULL;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(caller);
@@ -247,16 +274,18 @@ try_to_find_end(Planning *planning, int64 bytes, int64 *found)
 	}
 	PG_CATCH();
 	{
-		if (!is_about_file(geterrcode()))
-			PG_RE_THROW();
 		MemoryContextSwitchTo(caller);
+		edata = CopyErrorData();
 		FlushErrorState();
+		/* After an interrupt, too: the worker aborts the transaction, and not a subtransaction of it. */
 		RollbackAndReleaseCurrentSubTransaction();
 		readable = false;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
 	CurrentResourceOwner = owner;
+	if (edata != NULL && !is_about_file(edata->sqlerrcode))
+		ReThrowError(edata);
 	return readable;
 }
 
@@ -286,7 +315,7 @@ plan_piece(Planning *planning)
 	end.file = planning->position.file;
 	end.offset = planning->position.offset;
 	end.identity = planning->position.identity;
-	add_piece(planning->import->attempt, &from, &end, bytes);
+	add_piece(planning->import, &from, &end, bytes);
 	return bytes;
 }
 
@@ -294,7 +323,7 @@ plan_piece(Planning *planning)
 static void
 plan_everything(Planning *planning, int64 total)
 {
-	add_piece(planning->import->attempt, &planning->position, &planning->end, total);
+	add_piece(planning->import, &planning->position, &planning->end, total);
 	planning->position.file = planning->end.file;
 }
 
@@ -306,7 +335,8 @@ plan(KwjAttempt *attempt, KwjPlan *plan)
 	int64		left = STEP_SIZE;
 
 	kwj_import_check_may_read_files();
-	if (plan->state == NULL)
+	/* Before the first step, the state has at most what the job has created. */
+	if (plan->state == NULL || kwj_json_int64_or(plan->state, "file", -1) < 0)
 		plan->total = kwj_import_bytes_of_files(planning.import);
 	else
 	{
@@ -315,6 +345,13 @@ plan(KwjAttempt *attempt, KwjPlan *plan)
 	}
 	planning.end.file = list_length(planning.import->spec.files);
 	planning.piece_size = piece_size(plan->total);
+	/* It may have to stop before it is through: then nothing is planned. */
+	if (kwj_import_needs_check(planning.import, planning.position.file) &&
+		!kwj_import_check_sums(planning.import, planning.position.file))
+	{
+		plan->state = plan_state(&planning);
+		return;
+	}
 
 	if (carrier->reason != NULL && attempt->planned == 0)
 		plan_everything(&planning, plan->total);
@@ -392,7 +429,6 @@ import_batch(Carrier *carrier, KwjPiece *piece)
 {
 	KwjImport  *import = &carrier->import;
 	KwjAttempt *attempt = import->attempt;
-	int64		before = kwj_import_bytes_done(import);
 	KwjRequest	request = KWJ_REQUEST_NONE;
 	bool		done;
 
@@ -409,7 +445,7 @@ import_batch(Carrier *carrier, KwjPiece *piece)
 	}
 	else
 		request = kwj_piece_checkpoint(attempt, piece, piece_state(carrier), import->rows, true);
-	kwj_pace_end_batch(&import->pace, kwj_import_bytes_done(import) - before);
+	kwj_pace_end_batch(&import->pace, import->batch_bytes);
 	return !done && request == KWJ_REQUEST_NONE;
 }
 
@@ -419,6 +455,7 @@ work(KwjAttempt *attempt, KwjPiece *piece)
 	Carrier    *carrier = carrier_of(attempt);
 
 	kwj_import_set_piece(&carrier->import, piece);
+	kwj_import_read_checked(&carrier->import, piece->what);
 	carrier->piece = piece;
 	while (import_batch(carrier, piece))
 		;

@@ -33,9 +33,9 @@ kwj_import_position_write(const KwjImportPosition *position, StringInfo json)
 					 position->file, position->opened ? 1 : 0,
 					 position->identity.size, position->identity.mtime,
 					 position->identity.inode);
-	appendStringInfo(json, ", \"offset\": " INT64_FORMAT ", \"line\": " INT64_FORMAT
-					 ", \"line_end\": %d",
-					 position->offset, position->line, (int) position->line_end);
+	appendStringInfo(json, ", \"offset\": " INT64_FORMAT ", \"stored\": " INT64_FORMAT
+					 ", \"line\": " INT64_FORMAT ", \"line_end\": %d",
+					 position->offset, position->stored, position->line, (int) position->line_end);
 }
 
 void
@@ -47,6 +47,7 @@ kwj_import_position_read(KwjImportPosition *position, Jsonb *json)
 	position->identity.mtime = kwj_json_int64(json, "mtime");
 	position->identity.inode = kwj_json_int64(json, "inode");
 	position->offset = kwj_json_int64(json, "offset");
+	position->stored = kwj_json_int64_or(json, "stored", position->offset);
 	position->line = kwj_json_int64(json, "line");
 	position->line_end = kwj_json_int64(json, "line_end");
 }

@@ -8,23 +8,17 @@
 #include "postgres.h"
 #include "lib/stringinfo.h"
 #include "type/import/csv_scan.h"
+#include "type/source/source.h"
 #include "utils/jsonb.h"
-
-/* By these, the worker recognizes a file as unchanged when it goes on with it. */
-typedef struct KwjFileIdentity
-{
-	int64		size;
-	int64		mtime;			/* nanoseconds since 1970 */
-	int64		inode;
-} KwjFileIdentity;
 
 /* Where an import is: at the next record to read. */
 typedef struct KwjImportPosition
 {
 	int			file;			/* index in the list of files */
 	bool		opened;			/* the job has opened this file: what follows is valid */
-	KwjFileIdentity identity;
+	KwjSourceIdentity identity;
 	int64		offset;
+	int64		stored;			/* so many bytes of the file, as it is stored, are done */
 	int64		line;			/* number of the line before the next record */
 	KwjLineEnd	line_end;
 } KwjImportPosition;
@@ -34,7 +28,7 @@ typedef struct KwjImportEnd
 {
 	int			file;			/* index in the list of files */
 	int64		offset;			/* 0: the file before this one is read to its end */
-	KwjFileIdentity identity;	/* of the file, if offset is not 0 */
+	KwjSourceIdentity identity;	/* of the file, if offset is not 0 */
 } KwjImportEnd;
 
 /* Returns whether the position is at the end. */

@@ -10,23 +10,18 @@
  * ends. The next batch begins at that offset. So memory does not depend on the size of the file,
  * the batch or a record.
  *
- * The file is opened for each batch, as a transient file of its transaction. So nothing has to be
- * closed after an error, and each batch looks anew which file the path means. Before and after the
- * batch, it must be the same file as when the job opened it first.
+ * The bytes come from a source (type/source), which stays open from one batch to the next, because to
+ * find the place in a compressed file takes long. Each batch looks anew which file the path means.
+ * Before and after the batch, it must be the same file as when the job opened it first. After an error,
+ * the source is closed by the next kwj_reader_open, or with its memory context.
  *
  * Process: worker; session, for kwj_import_check_file. Locks: none.
  */
 #include "postgres.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "miscadmin.h"
-#include "storage/fd.h"
 #include "utils/memutils.h"
 
-#include "type/files/directory.h"
 #include "type/import/contents.h"
 #include "type/import/header.h"
 #include "type/import/reader.h"
@@ -43,97 +38,23 @@
 /* How much of a file the session that creates a job reads, to tell what skip leaves out. */
 #define MAX_LOOKED_AT (1024 * 1024)
 
-#ifdef __APPLE__
-#define st_mtim st_mtimespec
-#endif
-
 static KwjImportReader *source = NULL;
-
-/* Refuses a pipe or a device, because it cannot be read again from an offset. */
-static void
-refuse_special_file(const char *path)
-{
-	ereport(ERROR,
-			errcode(ERRCODE_WRONG_OBJECT_TYPE),
-			errmsg("\"%s\" is not a regular file", path),
-			errdetail("An IMPORT must be able to go on reading at an offset after a pause or a crash."),
-			errhint("Save the data as a file first."));
-}
-
-/* Opens a regular file. */
-static int
-open_file(const char *path, struct stat *st)
-{
-	KwjDirectoryId id;
-	/* Before any look at the file: whether it exists in another directory is nobody's business. */
-	bool		is_limited = kwj_file_find_allowed("IMPORT", path, &id);
-	int			fd;
-
-	/* This finds a pipe without opening it, which its writer would notice. */
-	if (stat(path, st) == 0 && !S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode))
-		refuse_special_file(path);
-	/* If there is a pipe by now, O_NONBLOCK keeps the open from waiting for its writer. */
-	fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
-	if (fd < 0)
-		ereport(ERROR,
-				errcode_for_file_access(),
-				errmsg("could not open file \"%s\" for reading: %m", path),
-				errhint("IMPORT has the server process read a file: it must exist on the server's host and be readable by the operating system user of the server."));
-	if (fstat(fd, st) != 0)
-		ereport(ERROR,
-				errcode_for_file_access(),
-				errmsg("could not stat file \"%s\": %m", path));
-	/* Somebody may have put a link in its place since the check. */
-	if (is_limited && !kwj_directory_is_same(kwj_directory_id(st), id))
-		ereport(ERROR,
-				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				errmsg("file \"%s\" was replaced while it was opened", path),
-				errhint("Do not change the file while a job reads it."));
-	if (S_ISDIR(st->st_mode))
-		ereport(ERROR,
-				errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				errmsg("\"%s\" is a directory", path),
-				errhint("List the files to import, or give a pattern such as '/data/*.csv'."));
-	if (!S_ISREG(st->st_mode))
-		refuse_special_file(path);
-	return fd;
-}
-
-static void
-close_file(int fd, const char *path)
-{
-	if (CloseTransientFile(fd) != 0)
-		ereport(ERROR,
-				errcode_for_file_access(),
-				errmsg("could not close file \"%s\": %m", path));
-}
-
-static KwjFileIdentity
-identity_of(const struct stat *st)
-{
-	KwjFileIdentity identity;
-
-	identity.size = st->st_size;
-	identity.mtime = (int64) st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
-	identity.inode = (int64) st->st_ino;
-	return identity;
-}
 
 /*
  * Checks that the file is still the same. In another text, going on at an offset would import
  * wrong rows.
  */
 static void
-check_identity(const KwjImportReader *reader, const KwjFileIdentity *before, const struct stat *st)
+check_identity(const KwjImportReader *reader, const KwjSourceIdentity *before)
 {
-	KwjFileIdentity now = identity_of(st);
+	const KwjSourceIdentity *now = &reader->source->identity;
 	const char *what;
 
-	if (now.size != before->size)
+	if (now->size != before->size)
 		what = "size";
-	else if (now.mtime != before->mtime)
+	else if (now->mtime != before->mtime)
 		what = "modification time";
-	else if (now.inode != before->inode)
+	else if (now->inode != before->inode)
 		what = "inode";
 	else
 		return;
@@ -144,27 +65,20 @@ check_identity(const KwjImportReader *reader, const KwjFileIdentity *before, con
 			errhint("Import the file again; what this job had imported is removed."));
 }
 
-static ssize_t
-read_file(const KwjImportReader *reader, char *buffer, size_t size, int64 offset)
+static size_t
+read_text(const KwjImportReader *reader, char *buffer, size_t size, int64 offset)
 {
-	ssize_t		n;
+	return kwj_source_read(reader->source, buffer, size, offset);
+}
 
-	/* Read no more than this, even if the file has grown; kwj_reader_close checks its size. */
-	size = Min((int64) size, reader->position->identity.size - offset);
-	if (size == 0)
-		return 0;
-	n = pg_pread(reader->fd, buffer, size, offset);
-	if (n < 0)
-		ereport(ERROR,
-				errcode_for_file_access(),
-				errmsg("could not read file \"%s\": %m", reader->path));
-	if (n == 0)
-		ereport(ERROR,
-				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				errmsg("file \"%s\" was truncated while it was being imported",
-					   reader->path),
-				errhint("Import the file again; what this job had imported is removed."));
-	return n;
+/* Moves the position in the file. */
+static void
+advance(KwjImportReader *reader, int64 bytes)
+{
+	KwjImportPosition *position = reader->position;
+
+	position->offset += bytes;
+	position->stored = kwj_source_stored_before(reader->source, position->offset);
 }
 
 /* Returns how the first record that is imported ends, if the file has a line end after it. */
@@ -174,12 +88,12 @@ find_line_end(KwjImportReader *reader, char *buffer)
 	KwjCsvScan	scan = reader->scan;
 	int64		offset = reader->position->offset;
 	bool		after_cr = false;
-	ssize_t		n;
+	size_t		n;
 
-	while ((n = read_file(reader, buffer, READ_SIZE, offset)) > 0)
+	while ((n = read_text(reader, buffer, READ_SIZE, offset)) > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
-		for (ssize_t i = 0; i < n; i++)
+		for (size_t i = 0; i < n; i++)
 		{
 			if (after_cr)
 				return buffer[i] == '\n' ? KWJ_LINE_END_CRLF : KWJ_LINE_END_CR;
@@ -199,15 +113,15 @@ find_line_end(KwjImportReader *reader, char *buffer)
 static int64
 skip_from(KwjImportReader *reader, KwjSkipScan *skip, int64 offset, int64 limit, char *buffer)
 {
-	ssize_t		n;
+	size_t		n;
 
 	while (!kwj_skip_is_done(skip) && offset < limit &&
-		   (n = read_file(reader, buffer, READ_SIZE, offset)) > 0)
+		   (n = read_text(reader, buffer, READ_SIZE, offset)) > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
 		offset += kwj_skip_scan(skip, buffer, n);
 	}
-	if (offset == reader->position->identity.size)
+	if (kwj_source_ends_at(reader->source, offset))
 		kwj_skip_end_of_file(skip);
 	return offset;
 }
@@ -244,12 +158,12 @@ pass_header(KwjImportReader *reader, const KwjImportOptions *options)
 	KwjImportPosition *position = reader->position;
 	char	   *buffer = palloc(READ_SIZE);
 	KwjHeaderScan header;
-	ssize_t		n;
+	size_t		n;
 
 	kwj_header_init(&header, options, reader->path);
 	/* The \n that follows a \r may be in the next part of the file. */
 	while ((!header.ended || header.after_cr) &&
-		   (n = read_file(reader, buffer, READ_SIZE, position->offset)) > 0)
+		   (n = read_text(reader, buffer, READ_SIZE, position->offset)) > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
 		position->offset += kwj_header_scan(&header, buffer, n);
@@ -263,36 +177,49 @@ pass_header(KwjImportReader *reader, const KwjImportOptions *options)
 	pfree(buffer);
 }
 
+/* Returns where the text begins, after a look at its first bytes. */
+static int64
+begin_of_text(const KwjImportReader *reader, int charset)
+{
+	char		head[KWJ_IMPORT_HEAD_SIZE];
+	size_t		n = 0;
+	size_t		got;
+
+	while (n < sizeof(head) && (got = read_text(reader, head + n, sizeof(head) - n, n)) > 0)
+		n += got;
+	return kwj_import_check_contents(reader->path, head, n, charset);
+}
+
 /*
  * Goes to the first record to import, if it begins within the first `limit` bytes. Returns a remark
  * for the user about the skipped lines, or NULL.
  */
 static char *
-begin_file(KwjImportReader *reader, const struct stat *st,
-		   const KwjImportOptions *options, int64 limit)
+begin_file(KwjImportReader *reader, const KwjImportOptions *options, int64 limit)
 {
 	KwjImportPosition *position = reader->position;
 	KwjSkipScan skip;
 
 	position->opened = true;
-	position->identity = identity_of(st);
-	position->offset = kwj_import_check_contents(reader->fd, reader->path, st, options->charset);
+	position->identity = reader->source->identity;
+	position->offset = begin_of_text(reader, options->charset);
 	kwj_skip_init(&skip, options);
 	skip_lines(reader, &skip, limit);
 	if (options->header != KWJ_IMPORT_HEADER_NONE && !kwj_reader_at_end(reader))
 		pass_header(reader, options);
+	advance(reader, 0);
 	return kwj_skip_is_done(&skip) || kwj_reader_at_end(reader) ?
 		kwj_skip_remark(&skip, reader->path) : NULL;
 }
 
 /* Reads the header of a file that is open in the middle. */
 static void
-read_header(KwjImportReader *reader, const struct stat *st, const KwjImportOptions *options)
+read_header(KwjImportReader *reader, const KwjImportOptions *options)
 {
 	KwjImportPosition start = {0};
-	KwjImportReader again = {.path = reader->path, .fd = reader->fd, .position = &start};
+	KwjImportReader again = {.path = reader->path, .source = reader->source, .position = &start, .options = options};
 
-	(void) begin_file(&again, st, options, PG_INT64_MAX);
+	(void) begin_file(&again, options, PG_INT64_MAX);
 	reader->order = again.order;
 }
 
@@ -307,43 +234,57 @@ set_line_end(KwjImportReader *reader)
 	pfree(buffer);
 }
 
-char *
-kwj_import_check_file(const char *path, const KwjImportOptions *options, int64 *size)
+KwjImportFile
+kwj_import_check_file(const char *location, const KwjImportOptions *options)
 {
 	KwjImportPosition position = {0};
-	KwjImportReader reader = {.path = path, .position = &position, .options = options};
-	struct stat st;
-	char	   *remark;
+	KwjImportReader reader = {.position = &position, .options = options};
+	KwjImportFile file;
 
-	reader.fd = open_file(path, &st);
-	*size = st.st_size;
+	reader.source = kwj_source_open(location, CurrentMemoryContext);
+	reader.path = reader.source->name;
+	file.size = reader.source->identity.size;
+	file.one_reader = kwj_source_needs_one_reader(reader.source);
 	/* A header is checked wherever it stands, so that no job fails because of it. */
-	remark = begin_file(&reader, &st, options,
-						options->header == KWJ_IMPORT_HEADER_NONE ? MAX_LOOKED_AT : PG_INT64_MAX);
-	close_file(reader.fd, path);
-	return remark;
+	file.remark = begin_file(&reader, options,
+							 options->header == KWJ_IMPORT_HEADER_NONE ? MAX_LOOKED_AT : PG_INT64_MAX);
+	kwj_source_close(reader.source);
+	return file;
 }
 
-int64
-kwj_import_file_size(const char *path)
+/* Closes the source, if one is open. */
+static void
+close_source(KwjImportReader *reader)
 {
-	struct stat st;
+	if (reader->source != NULL)
+		kwj_source_close(reader->source);
+	reader->source = NULL;
+}
 
-	close_file(open_file(path, &st), path);
-	return st.st_size;
+/* Opens the source, or goes on with the one that is open. */
+static void
+open_source(KwjImportReader *reader, const char *location)
+{
+	if (reader->source != NULL && reader->position->opened &&
+		strcmp(reader->source->location, location) == 0)
+	{
+		kwj_source_open_again(reader->source);
+		return;
+	}
+	close_source(reader);
+	reader->source = kwj_source_open(location, reader->context ? reader->context : CurrentMemoryContext);
 }
 
 char *
-kwj_reader_open(KwjImportReader *reader, const char *path,
+kwj_reader_open(KwjImportReader *reader, const char *location,
 				KwjImportPosition *position, const KwjImportOptions *options,
 				int64 bytes, const KwjImportEnd *end)
 {
-	struct stat st;
 	char	   *remark = NULL;
 
-	reader->path = path;
 	reader->position = position;
-	reader->fd = open_file(path, &st);
+	open_source(reader, location);
+	reader->path = reader->source->name;
 	reader->ended = false;
 	reader->options = options;
 	kwj_csv_scan_init(&reader->scan, options, position->line_end);
@@ -352,40 +293,40 @@ kwj_reader_open(KwjImportReader *reader, const char *path,
 	reader->order = NIL;
 	if (position->opened)
 	{
-		check_identity(reader, &position->identity, &st);
+		check_identity(reader, &position->identity);
 		if (options->header == KWJ_IMPORT_HEADER_MATCH)
-			read_header(reader, &st, options);
+			read_header(reader, options);
 	}
 	else
 	{
 		if (end != NULL)
-			check_identity(reader, &end->identity, &st);
-		remark = begin_file(reader, &st, options, PG_INT64_MAX);
+			check_identity(reader, &end->identity);
+		if (reader->expected != NULL)
+			check_identity(reader, reader->expected);
+		remark = begin_file(reader, options, PG_INT64_MAX);
 		set_line_end(reader);
 	}
 	reader->start = position->offset;
 	reader->limit = position->offset + bytes;
 	reader->end = end ? end->offset : PG_INT64_MAX;
+	kwj_record_lines_begin(&reader->lines, &reader->scan, position->line);
 	return remark;
 }
 
 void
 kwj_reader_close(KwjImportReader *reader)
 {
-	struct stat st;
-
-	if (fstat(reader->fd, &st) != 0)
-		ereport(ERROR,
-				errcode_for_file_access(),
-				errmsg("could not stat file \"%s\": %m", reader->path));
-	check_identity(reader, &reader->position->identity, &st);
-	close_file(reader->fd, reader->path);
+	kwj_source_look(reader->source);
+	check_identity(reader, &reader->position->identity);
+	reader->at_end = kwj_reader_at_end(reader);
+	if (reader->at_end || reader->context == NULL)
+		close_source(reader);
 }
 
 bool
 kwj_reader_at_end(const KwjImportReader *reader)
 {
-	return reader->position->offset == reader->position->identity.size;
+	return kwj_source_ends_at(reader->source, reader->position->offset);
 }
 
 void
@@ -416,7 +357,7 @@ static int
 read_piece(KwjImportReader *reader, char *buffer, int max)
 {
 	KwjImportPosition *position = reader->position;
-	ssize_t		n;
+	size_t		n;
 
 	if (position->offset >= reader->end)
 		n = 0;
@@ -424,12 +365,14 @@ read_piece(KwjImportReader *reader, char *buffer, int max)
 			 reader->scan.at_record_start)
 		n = 0;
 	else
-		n = read_file(reader, buffer, Min(Min(max, reader->piece), reader->end - position->offset),
+		n = read_text(reader, buffer, Min(Min(max, reader->piece), reader->end - position->offset),
 					  position->offset);
 	if (n == 0)
 		return 0;
 	n = take_bytes(reader, buffer, n);
-	position->offset += n;
+	if (kwj_source_needs_one_reader(reader->source) != NULL)
+		kwj_record_lines_add(&reader->lines, buffer, n);
+	advance(reader, n);
 	return n;
 }
 
@@ -481,7 +424,7 @@ pass_over(KwjImportReader *reader, const char *p, size_t n)
 {
 	kwj_csv_scan_over(&reader->scan, p, n);
 	reader->position->line += kwj_csv_count_lines(&reader->scan, p, n);
-	reader->position->offset += n;
+	advance(reader, n);
 }
 
 /* The same to the end of the record, but at most n bytes. */
@@ -491,7 +434,23 @@ pass_to_record_end(KwjImportReader *reader, const char *p, size_t n)
 	size_t		scanned = kwj_csv_scan_record(&reader->scan, p, n);
 
 	reader->position->line += kwj_csv_count_lines(&reader->scan, p, scanned);
-	reader->position->offset += scanned;
+	advance(reader, scanned);
+}
+
+/*
+ * The session that has created the job has seen to it that one worker imports such a file. It may have
+ * been replaced since then.
+ */
+static void
+refuse_one_reader(const KwjImportReader *reader)
+{
+	const char *reason = kwj_source_needs_one_reader(reader->source);
+
+	if (reason != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("file \"%s\" cannot be imported by several workers: %s", reader->path, reason),
+				errhint("Import it with thread_concurrency = '1'."));
 }
 
 void
@@ -499,18 +458,20 @@ kwj_reader_find_end(KwjImportReader *reader, int64 bytes)
 {
 	KwjImportPosition *position = reader->position;
 	int64		target = position->offset + bytes;
-	char	   *buffer = palloc(SCAN_SIZE);
-	ssize_t		n;
+	char	   *buffer;
+	size_t		n;
 
+	refuse_one_reader(reader);
+	buffer = palloc(SCAN_SIZE);
 	while (position->offset < target || !reader->scan.at_record_start)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (position->line_end == KWJ_LINE_END_UNKNOWN || position->offset - target > (int64) MaxAllocSize)
 		{
-			position->offset = position->identity.size;
+			advance(reader, position->identity.size - position->offset);
 			break;
 		}
-		n = read_file(reader, buffer, SCAN_SIZE, position->offset);
+		n = read_text(reader, buffer, SCAN_SIZE, position->offset);
 		if (n == 0)
 			break;
 		if (position->offset + n <= target)
@@ -528,33 +489,29 @@ kwj_reader_find_end(KwjImportReader *reader, int64 bytes)
 	pfree(buffer);
 }
 
-/* Lines are counted as COPY counts them: also those inside an enclosed field. */
+/*
+ * Lines are counted as COPY counts them: also those inside an enclosed field. After an error, the
+ * source is read only if it is a plain file, which needs nothing but the file.
+ */
 int64
 kwj_reader_first_line(const KwjImportReader *reader, int64 line_before, int64 line)
 {
-	char		line_end = reader->position->line_end == KWJ_LINE_END_LF ? '\n' : '\r';
-	int64		record = line_before + 1;	/* the line in which the record begins */
-	int64		here = record;
 	int64		offset = reader->start;
-	char	   *buffer = palloc(READ_SIZE);
+	KwjRecordLines lines = {0};
 	KwjCsvScan	scan;
+	char	   *buffer;
 	ssize_t		n;
 
+	if (kwj_source_needs_one_reader(reader->source) != NULL)
+		return kwj_record_lines_first(&reader->lines, line);
 	kwj_csv_scan_init(&scan, reader->options, reader->position->line_end);
-	while (here <= line && (n = pg_pread(reader->fd, buffer, READ_SIZE, offset)) > 0)
+	kwj_record_lines_begin(&lines, &scan, line_before);
+	buffer = palloc(READ_SIZE);
+	while (lines.line < line && (n = kwj_source_try_to_read(reader->source, buffer, READ_SIZE, offset)) > 0)
 	{
-		for (ssize_t i = 0; i < n && here <= line; i++)
-		{
-			kwj_csv_scan_byte(&scan, buffer[i]);
-			if (scan.at_record_start)
-				here++;
-			else if (scan.in_field && buffer[i] == line_end)
-				here++;
-			if (scan.at_record_start && here <= line)
-				record = here;
-		}
+		kwj_record_lines_add(&lines, buffer, n);
 		offset += n;
 	}
 	pfree(buffer);
-	return record;
+	return kwj_record_lines_first(&lines, line);
 }

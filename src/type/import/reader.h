@@ -7,14 +7,20 @@
 
 #include "postgres.h"
 
+#include "type/import/lines.h"
 #include "type/import/options.h"
 #include "type/import/position.h"
 #include "type/import/trailing.h"
+#include "type/source/source.h"
 
 typedef struct KwjImportReader
 {
-	const char *path;
-	int			fd;				/* a transient file of the transaction */
+	MemoryContext context;		/* where sources are opened; NULL: CurrentMemoryContext, by kwj_reader_open */
+	KwjSource  *source;			/* stays open after kwj_reader_close, for the next batch; NULL: none */
+	bool		at_end;			/* after kwj_reader_close: all of the file was read */
+	KwjRecordLines lines;		/* of a source that is read once only */
+	const KwjSourceIdentity *expected;	/* of a file that is opened first; NULL: any */
+	const char *path;			/* for messages */
 	KwjImportPosition *position;
 	KwjCsvScan	scan;
 	int64		start;			/* offset where the batch begins */
@@ -31,15 +37,19 @@ typedef struct KwjImportReader
 	void	   *arg;
 } KwjImportReader;
 
-/*
- * Checks that this process may read the file, and that it is a regular file with text in it. Sets its
- * size. Returns a remark for the user about the lines that these options skip, or NULL. Errors: also
- * those of its header, if it has one (header.h).
- */
-extern char *kwj_import_check_file(const char *path, const KwjImportOptions *options, int64 *size);
+/* What kwj_import_check_file finds out about a file. */
+typedef struct KwjImportFile
+{
+	int64		size;			/* as it is stored; -1: nobody knows */
+	const char *one_reader;		/* why one worker has to read it, a static string; NULL: several may */
+	char	   *remark;			/* for the user, about the lines that are skipped, or NULL */
+} KwjImportFile;
 
-/* Returns the size of a regular file that this process may read. */
-extern int64 kwj_import_file_size(const char *path);
+/*
+ * Checks that this process may read the file, and that there is text in it. Errors: also those of its
+ * header, if it has one (header.h).
+ */
+extern KwjImportFile kwj_import_check_file(const char *location, const KwjImportOptions *options);
 
 /*
  * Opens the file at the position, for a batch of about `bytes` bytes that goes no further than to
@@ -48,7 +58,7 @@ extern int64 kwj_import_file_size(const char *path);
  *
  * Errors: 55000 if it is not the file that the position, or the end, is about.
  */
-extern char *kwj_reader_open(KwjImportReader *reader, const char *path,
+extern char *kwj_reader_open(KwjImportReader *reader, const char *location,
 							 KwjImportPosition *position,
 							 const KwjImportOptions *options, int64 bytes,
 							 const KwjImportEnd *end);
@@ -56,20 +66,24 @@ extern char *kwj_reader_open(KwjImportReader *reader, const char *path,
 /*
  * Moves the position of an open reader, which is at the start of a record, by at least `bytes`
  * bytes to the end of a record, or to the end of the file. Counts the lines. If the record is so
- * long that COPY will refuse it, goes to the end of the file.
+ * long that COPY will refuse it, goes to the end of the file. Errors: 0A000 if one worker has to read
+ * all of it.
  */
 extern void kwj_reader_find_end(KwjImportReader *reader, int64 bytes);
 
-/* Closes the file, after checking that it was not changed meanwhile. Errors: 55000. */
+/*
+ * Ends the batch, after checking that the file was not changed meanwhile, and sets at_end. If that is
+ * false, the source stays open for the next batch. Errors: 55000.
+ */
 extern void kwj_reader_close(KwjImportReader *reader);
 
-/* Returns whether all of the file was read. */
+/* Returns whether all of the open file was read. */
 extern bool kwj_reader_at_end(const KwjImportReader *reader);
 
 /*
  * Returns the number of the first line of the record that this line belongs to. line_before: the
- * number of the line before the batch. Reads the batch again from the file. Raises no error if it
- * cannot read the file, because the caller is handling another error.
+ * number of the line before the batch. Reads the batch again from the file, or knows it. Raises no
+ * error if it cannot read the file, because the caller is handling another error.
  */
 extern int64 kwj_reader_first_line(const KwjImportReader *reader, int64 line_before, int64 line);
 

@@ -2,7 +2,8 @@
  * src/type/import/validate.c
  *	  Checks an IMPORT when the job is created.
  *
- * Process: session. Locks: RowExclusiveLock on the target, until the end of the transaction.
+ * Process: session. Locks: RowExclusiveLock on the target, until the end of the transaction; if the job
+ * is to create it, those of its definition, until that was tried.
  */
 #include "postgres.h"
 
@@ -14,11 +15,16 @@
 #include "miscadmin.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
 
 #include "lifecycle/submit.h"
 #include "type/columns.h"
 #include "type/given.h"
+#include "type/import/definition.h"
 #include "type/import/import.h"
+#include "type/import/manifest.h"
 #include "type/import/options.h"
 #include "type/import/patterns.h"
 #include "type/import/reader.h"
@@ -29,111 +35,256 @@
 #define BYTES_FOR_WORKER	(INT64CONST(32) * 1024 * 1024)
 #define MOST_BY_DEFAULT		4
 
-/* Refuses a path that is not absolute. Other systems would accept some of these. */
-static void
-refuse_path(const char *path)
-{
-	const char *scheme = strstr(path, "://");
-
-	if (path[0] == '\0')
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_NAME),
-				errmsg("path of a file to import is empty"),
-				errhint("Give the absolute path of the file on the server."));
-	if (scheme != NULL && scheme > path)
-		ereport(ERROR,
-				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("cannot import from \"%s\": IMPORT reads files of the server", path),
-				strncmp(path, "file:///", 8) == 0 ?
-				errhint("Give its absolute path: '%s'.", path + 7) :
-				errhint("Copy the file to the server and give its absolute path."));
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_NAME),
-			errmsg("relative path \"%s\" not allowed for IMPORT", path),
-			errhint("Give the absolute path of the file on the server."));
-}
-
-/* Returns the size of all files. */
+/*
+ * Checks all files. Returns their size, and why one worker has to read one of them; NULL: several may
+ * read all of them.
+ */
 static int64
-check_files(List *files, const KwjImportOptions *options)
+check_files(const KwjImportSpec *spec, const char **one_reader)
 {
 	int64		bytes = 0;
 	ListCell   *lc;
 
-	if (files == NIL)
+	*one_reader = NULL;
+	/* A manifest of an empty table has none. */
+	if (spec->files == NIL && spec->checksum == NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("no files to import"),
 				errhint("Give the absolute paths of one or more CSV files on the server."));
-	foreach(lc, files)
+	foreach(lc, spec->files)
 	{
-		const char *path = lfirst(lc);
-		char	   *remark;
-		int64		size;
+		KwjImportFile file = kwj_import_check_file(lfirst(lc), &spec->options);
 
-		if (!is_absolute_path(path))
-			refuse_path(path);
-		remark = kwj_import_check_file(path, options, &size);
-		if (remark != NULL)
+		if (file.remark != NULL)
 			ereport(NOTICE,
-					errmsg_internal("%s", remark),
+					errmsg_internal("%s", file.remark),
 					errhint("The option skip counts lines as an editor does; a header that goes on within quotes is left out to its end."));
-		bytes += size;
+		if (*one_reader == NULL)
+			*one_reader = file.one_reader;
+		bytes += Max(file.size, 0);
 	}
 	return bytes;
 }
 
-/* If the user has not said how many workers import at most, decides by the size of the files. */
+/*
+ * If the user has not said how many workers import at most, decides by the size of the files. If one
+ * worker has to read them, there is only one, which tells the reason if there might have been more. So it
+ * is if the rows are to be kept, because after a failure the job has to know where to go on.
+ */
 static void
-choose_workers(KwjImportOptions *options, int64 bytes)
+choose_workers(KwjImportOptions *options, int64 bytes, const char *one_reader)
 {
 	if (options->workers == 0)
 		options->workers = Min(Min(bytes / BYTES_FOR_WORKER, MOST_BY_DEFAULT),
 							   sysconf(_SC_NPROCESSORS_ONLN));
+	if (one_reader == NULL && options->keeps_rows)
+		one_reader = "revert = 'none'";
+	if (options->workers > 1 && one_reader != NULL)
+	{
+		options->workers = 1;
+		options->one_worker = one_reader;
+	}
 }
 
 /* What validate_as_owner checks, and what it makes of that. */
 typedef struct Checking
 {
-	ArrayType  *files;
-	ArrayType  *columns;
-	Jsonb	   *options;
+	const KwjNewImport *new;
 	KwjImportSpec spec;
 	List	   *numbers;		/* of the columns to fill, as integers */
 	char	   *description;
 } Checking;
 
-/*
- * Makes the specification and the job's description from the arguments, with the files that patterns
- * match, and checks all but the files. Returns the target, open and locked.
- */
-static Relation
-read_spec(Checking *checking)
+/* Sets how the description of a job begins that creates its target. */
+static void
+set_head(KwjImportSpec *spec, const KwjDefinition *definition, const KwjNewImport *new)
+{
+	if (new->definition_file != NULL)
+		spec->head = psprintf("IMPORT TABLE CREATE USING %s", quote_literal_cstr(new->definition_file));
+	else
+		spec->head = psprintf("IMPORT TABLE %s %s", spec->table, kwj_definition_body(definition));
+}
+
+/* Returns the columns that the files of a manifest fill. names: those that the user gave; NIL: none. */
+static List *
+columns_of_manifest(const KwjImportManifest *manifest, const KwjExported *exported, List *names)
+{
+	if (names == NIL || exported->columns == NIL)
+		return names != NIL ? names : exported->columns;
+	if (list_length(names) != list_length(exported->columns))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("the files of the manifest \"%s\" have %d columns, and the IMPORT fills %d",
+					   manifest->path, list_length(exported->columns), list_length(names)),
+				errhint("Name a column for each of theirs, in their order, or leave the columns out: then they are found by their names."));
+	return names;
+}
+
+/* Returns the options that the user has given himself. */
+static List *
+without_options(List *given, List *added)
+{
+	List	   *own = NIL;
+	ListCell   *lc;
+	ListCell   *la;
+
+	foreach(lc, given)
+	{
+		bool		is_own = true;
+
+		foreach(la, added)
+			is_own &= strcmp(((KwjGiven *) lfirst(lc))->name, lfirst(la)) != 0;
+		if (is_own)
+			own = lappend(own, lfirst(lc));
+	}
+	return own;
+}
+
+/* Sets the files of the import, and its description, which names the manifest instead if there is one. */
+static void
+set_files(Checking *checking, const KwjImportManifest *manifest, const KwjExported *exported, List *files,
+		  List *names, List *given)
 {
 	KwjImportSpec *spec = &checking->spec;
+
+	spec->files = manifest ? files : kwj_import_expand_patterns(files);
+	checking->description = kwj_import_description(spec, names, given);
+	if (manifest == NULL)
+		return;
+	spec->files = exported->files;
+	spec->sizes = exported->sizes;
+	spec->checksums = exported->checksums;
+	spec->checksum = manifest->checksum;
+}
+
+/*
+ * Makes the specification and the job's description from the arguments, with the files that patterns
+ * match or that a manifest names, and checks all but the files. definition: what has created the target
+ * just now, to try it; NULL: the target was there before. Returns the target, open and locked.
+ */
+static Relation
+read_spec(Checking *checking, const KwjDefinition *definition)
+{
+	const KwjNewImport *new = checking->new;
+	KwjImportSpec *spec = &checking->spec;
+	List	   *files = kwj_array_texts(new->files, "file of an IMPORT must not be NULL");
+	KwjImportManifest *manifest = kwj_import_find_manifest(files);
+	KwjExported *exported = NULL;
+	Jsonb	   *options = new->options;
+	List	   *added = NIL;
 	List	   *given;
 	List	   *names;
+	List	   *filled;
 	Relation	rel;
 
-	kwj_import_read_options(checking->options, &spec->options, &given);
-	names = kwj_array_texts(checking->columns, "column of an IMPORT must not be NULL");
-	if (checking->columns != NULL && names == NIL)
+	if (manifest != NULL)
+		options = kwj_import_manifest_options(manifest, options, &added);
+	kwj_import_read_options(options, &spec->options, &given);
+	names = filled = kwj_array_texts(new->columns, "column of an IMPORT must not be NULL");
+	if (new->columns != NULL && names == NIL)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("no columns to import into"),
 				errhint("Leave the columns out to import into all of them."));
 
 	rel = kwj_import_lock_target(spec->target, NULL);
+	if (manifest != NULL)
+	{
+		exported = kwj_import_exported(manifest, get_namespace_name(RelationGetNamespace(rel)),
+									   RelationGetRelationName(rel));
+		filled = columns_of_manifest(manifest, exported, names);
+	}
 	spec->table = kwj_qualified_name(rel);
-	checking->numbers = kwj_import_column_numbers(rel, names);
-	spec->numbers = names == NIL ? checking->numbers : NIL;
+	checking->numbers = kwj_import_column_numbers(rel, filled);
+	/* The columns of a table that does not exist yet have no numbers. */
+	spec->numbers = filled == NIL && definition == NULL ? checking->numbers : NIL;
 	spec->columns = kwj_import_column_names(rel, checking->numbers, NIL);
 	spec->options.fields = list_length(checking->numbers);
 	spec->options.names = spec->columns;
 	kwj_import_read_column_options(&spec->options, given);
-	spec->files = kwj_import_expand_patterns(kwj_array_texts(checking->files, "file of an IMPORT must not be NULL"));
-	checking->description = kwj_import_description(spec, names, given);
+	if (definition != NULL)
+	{
+		spec->schema = get_namespace_name(RelationGetNamespace(rel));
+		set_head(spec, definition, new);
+	}
+	set_files(checking, manifest, exported, files, names, without_options(given, added));
 	return rel;
+}
+
+/* Checks a target of which a revert could not remove the rows, and says what that means. */
+static void
+accept_elsewhere(Relation rel)
+{
+	kwj_import_check_elsewhere(rel);
+	ereport(NOTICE,
+			errmsg("rows imported into \"%s\" stay there if the job fails or is canceled",
+				   RelationGetRelationName(rel)),
+			errdetail("The job imports by COPY statements. If they write to another server that does not take part in two-phase commit, a crash can have it import the last batch once more."));
+}
+
+/* Checks the import into a target that exists now. definition: as for read_spec. */
+static void
+check_target(Checking *checking, const KwjDefinition *definition)
+{
+	KwjImportSpec *spec = &checking->spec;
+	ParseState *pstate = make_parsestate(NULL);
+	KwjStorageMap storage = {.context = CurrentMemoryContext};
+	Relation	rel = read_spec(checking, definition);
+
+	(void) kwj_import_run_statement(kwj_import_begin(pstate, rel, checking->numbers, checking->description),
+									NULL, NULL);
+	if (spec->options.keeps_rows && kwj_import_is_elsewhere(rel))
+		accept_elsewhere(rel);
+	else
+		kwj_storage_note(&storage, rel);
+	if (definition == NULL || spec->files != NIL)
+	{
+		const char *one_reader;
+		int64		bytes = check_files(spec, &one_reader);
+
+		choose_workers(&spec->options, bytes, one_reader);
+	}
+	relation_close(rel, NoLock);
+	free_parsestate(pstate);
+}
+
+/*
+ * Runs the definition in a subtransaction, checks the import into the table that it creates, and rolls
+ * the subtransaction back. So a user learns at once what is wrong with either.
+ */
+static void
+try_definition(Checking *checking)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	KwjDefinition *definition = kwj_definition_parse(checking->spec.definition);
+	KwjCreated	created = {.context = CurrentMemoryContext};
+	ErrorData  *volatile edata = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		kwj_definition_run(definition, NULL, true, &created);
+		checking->spec.target = created.target;
+		check_target(checking, definition);
+		PopActiveSnapshot();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		edata = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	checking->spec.target = InvalidOid;
+	if (edata != NULL)
+		ReThrowError(edata);
 }
 
 /* Checks the import; the current user is the job's owner. */
@@ -141,30 +292,44 @@ static void
 validate_as_owner(void *arg)
 {
 	Checking   *checking = arg;
-	KwjImportSpec *spec = &checking->spec;
-	ParseState *pstate = make_parsestate(NULL);
-	KwjStorageMap storage = {.context = CurrentMemoryContext};
-	Relation	rel;
+	const KwjNewImport *new = checking->new;
 
 	kwj_import_check_may_read_files();
-	rel = read_spec(checking);
-	(void) kwj_import_run_statement(kwj_import_begin(pstate, rel, checking->numbers, checking->description),
-									NULL, NULL);
-	kwj_storage_note(&storage, rel);
-	choose_workers(&spec->options, check_files(spec->files, &spec->options));
-	relation_close(rel, NoLock);
-	free_parsestate(pstate);
+	if (OidIsValid(new->target))
+	{
+		checking->spec.target = new->target;
+		check_target(checking, NULL);
+		return;
+	}
+	checking->spec.definition = new->definition != NULL ? pstrdup(new->definition) :
+		kwj_definition_read_file(new->definition_file);
+	try_definition(checking);
+}
+
+/* Checks that the user has said what to import into, and only once. */
+static void
+check_given(const KwjNewImport *new)
+{
+	int			given = OidIsValid(new->target) + (new->definition != NULL) + (new->definition_file != NULL);
+
+	if (given == 1)
+		return;
+	ereport(ERROR,
+			errcode(given == 0 ? ERRCODE_NULL_VALUE_NOT_ALLOWED : ERRCODE_INVALID_PARAMETER_VALUE),
+			given == 0 ? errmsg("IMPORT needs a table, or the definition of a table to create") :
+			errmsg("IMPORT takes one of a table, a definition and a file with a definition"),
+			errhint("Type IMPORT INTO table CSV DATA ('file', ...), or IMPORT TABLE table (column type, ...) CSV DATA ('file', ...)."));
 }
 
 void
-kwj_import_validate(Oid target, ArrayType *files, ArrayType *columns,
-					Jsonb *options, KwjNewJob *job)
+kwj_import_validate(const KwjNewImport *new, KwjNewJob *job)
 {
-	Checking	checking = {.files = files, .columns = columns, .options = options, .spec.target = target};
+	Checking	checking = {.new = new};
 
 	PreventCommandDuringRecovery("IMPORT");
 	PreventCommandIfReadOnly("IMPORT");
-	kwj_given_set_job_options("IMPORT", options, job);
+	check_given(new);
+	kwj_given_set_job_options("IMPORT", new->options, job);
 	kwj_check_as_owner(job->owner, validate_as_owner, &checking);
 	job->payload = kwj_import_payload(&checking.spec);
 	if (job->description == NULL)

@@ -1,0 +1,157 @@
+/*
+ * src/type/import/verify.c
+ *	  Comparing files with the checksums that a manifest has of them.
+ *
+ * Before the first row, the worker reads all files once and compares sizes and checksums. It notes by
+ * which numbers a file is recognized (KwjSourceIdentity), and the reader refuses a file that is not the
+ * same any more. So no row comes from a file that was not compared.
+ *
+ *     execution by one worker    before the first batch of an attempt: files that were not begun yet
+ *     parts                      part 0 before it plans: files that were not planned yet; each piece
+ *                                has the numbers of its files
+ *
+ * What was compared is not in the checkpoint of the job: another attempt compares again what is left.
+ *
+ * Callers: import.c, parts.c. Process: worker. Locks: none.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "job/json.h"
+#include "job/progress.h"
+#include "job/test_gate.h"
+#include "type/files/checksum.h"
+#include "type/import/verify.h"
+#include "utils/memutils.h"
+
+#define READ_SIZE	(256 * 1024)
+
+bool
+kwj_import_needs_check(const KwjImport *import, int first_file)
+{
+	return import->spec.checksums != NIL && !import->all_checked &&
+		first_file < list_length(import->spec.files);
+}
+
+static void
+differs(const char *path, const char *what)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_DATA_CORRUPTED),
+			errmsg("file \"%s\" is not as the EXPORT has written it", path),
+			errdetail("Its %s is another one than the manifest has.", what),
+			errhint("Export again. To import the file as it is, name it instead of the manifest."));
+}
+
+static void
+show(int64 done, int64 total)
+{
+	char	   *text = psprintf("checking the files of the manifest: " INT64_FORMAT " MB of " INT64_FORMAT " MB",
+								done / 1000000, total / 1000000);
+
+	kwj_progress_set_status(text);
+	pfree(text);
+}
+
+/* Sizes are texts in the payload. */
+static int64
+size_of(const KwjImport *import, int file)
+{
+	return strtoll(list_nth(import->spec.sizes, file), NULL, 10);
+}
+
+/*
+ * Compares a file. *done: so many bytes are compared already. Returns false if the job is to stop before
+ * it is through.
+ */
+static bool
+check_file(const KwjImport *import, int file, KwjSourceIdentity *identity, int64 *done, int64 total)
+{
+	KwjSource  *source = kwj_source_open(list_nth(import->spec.files, file), CurrentMemoryContext);
+	char	   *buffer = palloc(READ_SIZE);
+	pg_checksum_context checksum;
+	pg_checksum_type type;
+	int64		offset = 0;
+	bool		stopped = false;
+	size_t		n;
+
+	*identity = source->identity;
+	if (identity->size != size_of(import, file))
+		differs(source->name, "size");
+	if (!pg_checksum_parse_type(import->spec.checksum, &type))
+		elog(ERROR, "unknown checksum \"%s\"", import->spec.checksum);
+	kwj_checksum_begin(type, &checksum);
+	while (!stopped && (n = kwj_source_read_stored(source, buffer, READ_SIZE, offset)) > 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		kwj_test_gate(4950);
+		kwj_checksum_add(&checksum, buffer, n);
+		offset += n;
+		show(*done + offset, total);
+		stopped = kwj_import_is_to_stop();
+	}
+	if (strcmp(kwj_checksum_end(&checksum), list_nth(import->spec.checksums, file)) != 0 && !stopped)
+		differs(source->name, "checksum");
+	kwj_source_close(source);
+	pfree(buffer);
+	*done += offset;
+	return !stopped;
+}
+
+bool
+kwj_import_check_sums(KwjImport *import, int first_file)
+{
+	int			n = list_length(import->spec.files);
+	KwjSourceIdentity *checked;
+	int64		done = 0;
+	int64		total = 0;
+
+	Assert(IsTransactionState());
+	for (int i = first_file; i < n; i++)
+		total += size_of(import, i);
+	checked = MemoryContextAllocZero(import->storage.context, Max(n, 1) * sizeof(KwjSourceIdentity));
+	for (int i = first_file; i < n; i++)
+	{
+		if (check_file(import, i, &checked[i], &done, total))
+			continue;
+		pfree(checked);
+		return false;
+	}
+	kwj_test_gate(4951);
+	import->checked = checked;
+	import->all_checked = true;
+	return true;
+}
+
+void
+kwj_import_write_checked(const KwjImport *import, int first_file, int last_file, StringInfo json)
+{
+	const char *separator = "";
+
+	if (!import->all_checked)
+		return;
+	appendStringInfoString(json, ", \"checked\": [");
+	for (int i = first_file; i <= last_file && i < list_length(import->spec.files); i++)
+	{
+		const KwjSourceIdentity *file = &import->checked[i];
+
+		appendStringInfo(json, "%s" INT64_FORMAT ", " INT64_FORMAT ", " INT64_FORMAT, separator,
+						 file->size, file->mtime, file->inode);
+		separator = ", ";
+	}
+	appendStringInfoChar(json, ']');
+}
+
+void
+kwj_import_read_checked(KwjImport *import, Jsonb *json)
+{
+	int			first_file = kwj_json_int64(json, "file");
+	int			n;
+	int64	   *numbers = kwj_json_int64s(json, "checked", &n);
+
+	if (n > 0 && import->checked == NULL)
+		import->checked = MemoryContextAllocZero(import->storage.context,
+												 list_length(import->spec.files) * sizeof(KwjSourceIdentity));
+	for (int i = 0; i + 2 < n && first_file + i / 3 < list_length(import->spec.files); i += 3)
+		import->checked[first_file + i / 3] = (KwjSourceIdentity) {numbers[i], numbers[i + 1], numbers[i + 2]};
+}
