@@ -34,12 +34,12 @@ SET ROLE kwj_window;
 SELECT w AS "window", string_agg(to_char(opens, 'Dy HH24:MI') || '-' || to_char(closes, 'Dy HH24:MI'), ', ' ORDER BY opens) AS times
   FROM unnest(ARRAY['22:00-06:00', 'mon-fri 22:00-06:00', 'sat,sun', 'mon-fri 22:00-06:00; sat,sun', '08:00-12:00, 13:00-17:30',
       'fri-mon 00:00-24:00', 'Saturday-mon', '  MON  ,  Wed 8:00 - 9:00 ', '20:00-24:00; mon 00:00-04:00', '22:00-06:00 America/New_York',
-      'sun 23:00-01:00', 'tue 12:00-11:00']) WITH ORDINALITY AS u (w, i), kwjobs.next_windows(w, 3, '2026-11-30 12:00') GROUP BY w, i ORDER BY i;
+      'sun 23:00-01:00', 'tue 12:00-11:00']) WITH ORDINALITY AS u (w, i), kwjobs.next_windows(w, 3, '2024-12-02 12:00') GROUP BY w, i ORDER BY i;
 SELECT opens = now() AS is_open, closes FROM kwjobs.next_windows('mon-sun UTC');
-SELECT * FROM kwjobs.next_windows('00:00-12:00,12:00-24:00', 3, '2026-11-30 12:00');
+SELECT * FROM kwjobs.next_windows('00:00-12:00,12:00-24:00', 3, '2024-12-02 12:00');
 -- a clock that goes forward, and one that goes back
-SELECT * FROM kwjobs.next_windows('02:15-02:45', 3, '2027-03-27 00:00');
-SELECT * FROM kwjobs.next_windows('01:00-02:30', 4, '2026-10-24 12:00');
+SELECT * FROM kwjobs.next_windows('02:15-02:45', 3, '2024-03-30 00:00');
+SELECT * FROM kwjobs.next_windows('01:00-02:30', 4, '2024-10-26 12:00');
 SELECT count(*) FROM kwjobs.next_windows('22:00-06:00', 0);
 CALL fails($$SELECT kwjobs.next_windows('22:00-06:00', -1)$$);
 CALL fails($$SELECT kwjobs.next_windows('22:00-06:00', 1, 'infinity')$$);
@@ -114,6 +114,15 @@ SELECT :'imported_status' AS status;
 CALL wait_until('NOT EXISTS (SELECT FROM kwjobs.my_jobs WHERE finished IS NULL)');
 SELECT job_type, status, "window", window_end FROM kwjobs.my_jobs WHERE "window" IS NOT NULL ORDER BY job_id DESC LIMIT 5;
 SELECT n FROM target ORDER BY n;
+
+-- by a schedule
+CREATE SCHEDULE windowed FOR SQL 'INSERT INTO target VALUES (5)' RECURRING NEVER WITH SCHEDULE OPTIONS window = 'mon-sun', timeout = '1 min';
+SELECT kwjobs.run_schedule('windowed') AS job \gset
+SELECT status FROM kwjobs.wait(:job);
+SELECT "window", window_end FROM kwjobs.my_jobs WHERE job_id = :job;
+CALL fails($$CREATE SCHEDULE another FOR SQL 'SELECT 1' RECURRING NEVER WITH SCHEDULE OPTIONS window = 'mon-sun'$$);
+CALL fails($$CREATE SCHEDULE another FOR SQL 'SELECT 1' RECURRING NEVER WITH SCHEDULE OPTIONS window = 'noon', timeout = '1 min'$$);
+DROP SCHEDULE windowed;
 
 -- 6. With a key: what differs, and what is replaced.
 SELECT kwjobs.submit('SELECT 1', key => 'w', timeout => '1 min', run_at => '2999-01-01 12:00', "window" => '12:00-13:00') AS first \gset

@@ -293,9 +293,17 @@ clock('22:00');
 	{
 		$job{$end} = sql(qq{SELECT kwjobs.submit('INSERT INTO ran SELECT ''$end'' FROM pg_advisory_xact_lock_shared(4712)', timeout => '1 hour', "window" => '22:00-06:00', window_end => '$end')});
 	}
-	wait_at_gate($node, $_) for values %job;
+	my $reverts = sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4712)', on_revert => 'SELECT pg_advisory_xact_lock_shared(4713)', "window" => '22:00-06:00', window_end => 'stop')});
+	wait_at_gate($node, $_) for values %job, $reverts;
+	my $revert_gate = close_gates($node, 4713);
+	sql("CANCEL JOB $reverts");
+	wait_for_status($node, $reverts, 'reverting');
+	wait_at_gate($node, $reverts);
 	clock('06:00', 1);
 	is_outside($job{stop}, 'stop: it was interrupted');
+	$revert_gate->quit;
+	wait_for_status($node, $reverts, 'canceled');
+	is(attempt_statuses($node, $reverts), 'canceled,succeeded', 'a revert goes on outside the window');
 	is(attempt_statuses($node, $job{stop}), 'paused', '... which is no failure');
 	is(job_field($node, $job{$_}, 'status'), 'running', "$_: it goes on") for ('pause', 'finish');
 	# A timeout is that of the worker, by the real time.
@@ -423,7 +431,8 @@ clock('22:30');
 	my ($job, $table) = import_in_window($window);
 	wait_at_gate($node, $job);
 	clock('21:30');
-	wait_for_pass($node);
+	# Nobody asks for anything.
+	wait_query($node, "SELECT kwjobs.why($job) LIKE '%Its window 22:00-06:00 UTC has closed%'");
 	open_gate($gate);
 	# The worker was busy, so it has settled the attempt by the old time.
 	goes_outside($job);

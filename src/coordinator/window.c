@@ -151,7 +151,7 @@ kwj_windows_leave_out(KwjPass *pass, List *candidates)
 		return candidates;
 	/*
 	 * If the row of one of them raises an error, they stay as they are, and are left out of this pass
-	 * only. When the job is due to be looked at alone, the error ends it (singly.c).
+	 * only. Once the window of that job is open, its claim meets the same error, which ends it.
 	 */
 	if (kwj_isolate_within(put_off_step, &putting) == NULL)
 		pass->again = true;
