@@ -92,12 +92,12 @@ sub configure
 	return;
 }
 
-# Sets the clock by which the processes of kwjobs go in a build for tests (src/job/test_clock.h): to this
+# Sets the clock by which the processes of kwjobs go in a build for tests (src/job/clock.h): to this
 # time, which must not be before that of the server. It goes on from there.
 sub set_clock
 {
 	my ($node, $time) = @_;
-	configure($node, 'kwjobs.test_ahead', $node->safe_psql('postgres',
+	configure($node, 'kwjobs.test_clock', $node->safe_psql('postgres',
 			"SELECT ceil(extract(epoch FROM timestamptz '$time' - clock_timestamp()))::integer"));
 	return;
 }
