@@ -23,6 +23,7 @@ typedef struct KwjExportOptions
 	int			workers;		/* that export a table together, at most; 0: by its size */
 	KwjCompression compression;
 	pg_checksum_type checksum;
+	bool		keeps_snapshot; /* while it is paused */
 	bool		column_name;	/* each file begins with a line of the names of the columns */
 	bool		data_only;
 	bool		meta_only;
