@@ -21,6 +21,7 @@
 
 #include "access/relation.h"
 #include "access/xact.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_inherits.h"
 #include "commands/defrem.h"
 #include "commands/vacuum.h"
