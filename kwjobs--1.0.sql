@@ -1640,10 +1640,10 @@ COMMENT ON PROCEDURE kwjobs.import_table_and_wait(text, text[], jsonb, text, big
 -- "table" is a word of the grammar, so the argument is called target, as it is for IMPORT.
 CREATE FUNCTION kwjobs.export(
     directory text, target regclass DEFAULT NULL, query text DEFAULT NULL,
-    database text DEFAULT NULL, options jsonb DEFAULT '{}')
+    database text DEFAULT NULL, options jsonb DEFAULT '{}', tables regclass[] DEFAULT NULL)
 RETURNS bigint LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_export';
-COMMENT ON FUNCTION kwjobs.export(text, regclass, text, text, jsonb) IS
+COMMENT ON FUNCTION kwjobs.export(text, regclass, text, text, jsonb, regclass[]) IS
 'creates an EXPORT job and returns its job_id at once: EXPORT ... WITH detached';
 
 CREATE PROCEDURE kwjobs.export_and_wait(
@@ -1651,11 +1651,11 @@ CREATE PROCEDURE kwjobs.export_and_wait(
     database text DEFAULT NULL, options jsonb DEFAULT '{}',
     INOUT filename text DEFAULT NULL, INOUT rows bigint DEFAULT NULL,
     INOUT node_id integer DEFAULT NULL, INOUT file_num bigint DEFAULT NULL,
-    INOUT job_id bigint DEFAULT NULL)
+    INOUT job_id bigint DEFAULT NULL, tables regclass[] DEFAULT NULL)
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_export_and_wait';
 COMMENT ON PROCEDURE kwjobs.export_and_wait(text, regclass, text, text, jsonb, text, bigint,
-    integer, bigint, bigint) IS
+    integer, bigint, bigint, regclass[]) IS
 'creates an EXPORT job, waits for it and returns its result: EXPORT without detached';
 
 -- ---------------------------------------------------------------------------
@@ -2344,18 +2344,18 @@ COMMENT ON PROCEDURE pg_catalog.kwjobs_import_table_and_wait(text, text[], jsonb
 'what IMPORT TABLE calls; by hand, use kwjobs.import_table_and_wait';
 
 CREATE FUNCTION pg_catalog.kwjobs_export(
-    directory text, target regclass, query text, database text, options jsonb)
+    directory text, target regclass, query text, database text, options jsonb, tables regclass[])
 RETURNS bigint LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_export';
-COMMENT ON FUNCTION pg_catalog.kwjobs_export(text, regclass, text, text, jsonb) IS
+COMMENT ON FUNCTION pg_catalog.kwjobs_export(text, regclass, text, text, jsonb, regclass[]) IS
 'what EXPORT ... WITH detached calls; in a query, use kwjobs.export';
 
 CREATE PROCEDURE pg_catalog.kwjobs_export_and_wait(
-    directory text, target regclass, query text, database text, options jsonb,
+    directory text, target regclass, query text, database text, options jsonb, tables regclass[],
     OUT filename text, OUT rows bigint, OUT node_id integer, OUT file_num bigint, OUT job_id bigint)
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_export_and_wait';
-COMMENT ON PROCEDURE pg_catalog.kwjobs_export_and_wait(text, regclass, text, text, jsonb) IS
+COMMENT ON PROCEDURE pg_catalog.kwjobs_export_and_wait(text, regclass, text, text, jsonb, regclass[]) IS
 'what EXPORT calls; by hand, use kwjobs.export_and_wait';
 
 CREATE FUNCTION pg_catalog.kwjobs_backup(

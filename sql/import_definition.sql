@@ -73,6 +73,12 @@ CALL define('CREATE TABLE u (id bigserial); SELECT pg_catalog.setval(''u_id_seq'
 CALL define('CREATE TABLE u (id integer); SELECT pg_catalog.set_config(''role'', ''postgres'', false)');
 CALL define('CREATE TABLE u (id integer); SELECT pg_catalog.set_config(NULL, ''postgres'', false)');
 CALL define('CREATE TABLE u (id integer); COMMENT ON COLUMN id IS ''x''');
+-- What is said of a sequence is not said of the table.
+SELECT kwjobs.import_table('CREATE SEQUENCE victim; CREATE TABLE u (id integer)', '{}');
+SELECT kwjobs.import_table('CREATE SEQUENCE IF NOT EXISTS victim; CREATE TABLE u (id integer)', '{}') AS job_id \gset
+SELECT status FROM [SHOW JOB WHEN COMPLETE :job_id];
+SELECT kwjobs.import_table('CREATE TABLE u (id integer)', '{}');
+DROP TABLE u;
 -- Other objects of the same names come first in search_path.
 CREATE SCHEMA hidden;
 CREATE TABLE u (id integer);

@@ -351,6 +351,30 @@ kwj_export_parse_options(Jsonb *jb, KwjExportOptions *options)
 			*(bool *) ((char *) options + known_options[i].flag) = kwj_json_bool_or_false(jb, known_options[i].name);
 }
 
+static void
+append_tables(const KwjExportSpec *spec, StringInfo json)
+{
+	ListCell   *lc;
+
+	appendStringInfoString(json, "\"tables\": [");
+	foreach(lc, spec->tables)
+		appendStringInfo(json, "%s%u", lc == list_head(spec->tables) ? "" : ", ", lfirst_oid(lc));
+	appendStringInfoString(json, "], \"names\": ");
+	kwj_json_append_texts(json, spec->names);
+	appendStringInfoString(json, ", ");
+}
+
+static void
+read_tables(Jsonb *payload, KwjExportSpec *spec)
+{
+	int			n;
+	int64	   *tables = kwj_json_int64s(payload, "tables", &n);
+
+	for (int i = 0; i < n; i++)
+		spec->tables = lappend_oid(spec->tables, (Oid) tables[i]);
+	spec->names = kwj_json_texts(payload, "names");
+}
+
 Jsonb *
 kwj_export_payload(const KwjExportSpec *spec)
 {
@@ -363,6 +387,8 @@ kwj_export_payload(const KwjExportSpec *spec)
 		append_text(&json, "name", spec->name);
 	if (spec->query != NULL)
 		append_text(&json, "query", spec->query);
+	if (spec->kind == KWJ_EXPORT_TABLES)
+		append_tables(spec, &json);
 	appendStringInfo(&json, "\"create\": %s, \"kind\": %d, \"table\": %u, \"options\": ",
 					 spec->create ? "true" : "false", (int) spec->kind, spec->table);
 	kwj_export_write_options(&spec->options, &json);
@@ -382,6 +408,8 @@ kwj_export_read_payload(Jsonb *payload, KwjExportSpec *spec)
 	spec->table = (Oid) kwj_json_int64(payload, "table");
 	spec->name = kwj_json_text_or_null(payload, "name");
 	spec->query = kwj_json_text_or_null(payload, "query");
+	if (spec->kind == KWJ_EXPORT_TABLES)
+		read_tables(payload, spec);
 	kwj_export_parse_options(kwj_json_object(payload, "options"), &spec->options);
 }
 
@@ -394,6 +422,9 @@ kwj_export_description(const KwjExportSpec *spec, List *given)
 	appendStringInfo(&text, "EXPORT INTO CSV %s FROM ", quote_literal_cstr(spec->directory));
 	if (spec->kind == KWJ_EXPORT_QUERY)
 		appendStringInfoString(&text, spec->query);
+	else if (spec->kind == KWJ_EXPORT_TABLES)
+		for (int i = 0; i < list_length(spec->names); i++)
+			appendStringInfo(&text, "%s%s", i > 0 ? ", " : "TABLE ", (char *) list_nth(spec->names, i));
 	else
 		appendStringInfo(&text, "%s %s", spec->kind == KWJ_EXPORT_TABLE ? "TABLE" : "DATABASE",
 						 spec->kind == KWJ_EXPORT_TABLE ? spec->name : quote_identifier(spec->name));

@@ -37,6 +37,7 @@ typedef enum KwjExportKind
 	KWJ_EXPORT_TABLE,
 	KWJ_EXPORT_QUERY,
 	KWJ_EXPORT_DATABASE,
+	KWJ_EXPORT_TABLES,			/* several */
 } KwjExportKind;
 
 /* The payload of an EXPORT job. */
@@ -48,6 +49,8 @@ typedef struct KwjExportSpec
 	Oid			table;			/* for KWJ_EXPORT_TABLE */
 	char	   *name;			/* of the table, when the job was created, or of the database */
 	char	   *query;			/* for KWJ_EXPORT_QUERY */
+	List	   *tables;			/* for KWJ_EXPORT_TABLES: OIDs */
+	List	   *names;			/* their names when the job was created, quoted */
 	KwjExportOptions options;
 } KwjExportSpec;
 

@@ -462,7 +462,8 @@ name_statement(void *arg)
 				GetUserNameFromId(GetUserId(), false));
 	if (geterrcode() == ERRCODE_UNIQUE_VIOLATION)
 		errhint("Another transaction is creating an object of this name. Choose another name, or import when it is over.");
-	if (geterrcode() == ERRCODE_DUPLICATE_TABLE)
+	/* Sequences and indexes have names of this kind, too, and IF NOT EXISTS of one is only a notice. */
+	if (geterrcode() == ERRCODE_DUPLICATE_TABLE && raw == running->definition->table)
 		errhint("The job creates the table. Choose another name, or type IMPORT INTO table for one that exists.");
 }
 

@@ -51,6 +51,8 @@ typedef struct KwjImportOptions
 	int64		reject_limit;	/* so many records are left out at most; -1: no limit */
 	Oid			reject_table;	/* into which they are written; InvalidOid: none */
 	char	   *reject_name;	/* its quoted name when the job was created */
+	bool		analyze;		/* when all rows are committed, ANALYZE the target */
+	bool		freeze;			/* ... VACUUM (FREEZE) it */
 	bool		keeps_rows;		/* revert = 'none': a failure or CANCEL removes nothing */
 	const char *one_worker;		/* why only one may; NULL: no reason that was known when the job was created */
 	int			fields;			/* fields of a record: one for each column */

@@ -25,6 +25,7 @@
 #include "type/given.h"
 #include "type/import/definition.h"
 #include "type/import/import.h"
+#include "type/import/maintain.h"
 #include "type/import/manifest.h"
 #include "type/import/options.h"
 #include "type/import/patterns.h"
@@ -206,6 +207,7 @@ read_spec(Checking *checking, const KwjDefinition *definition)
 	spec->options.names = spec->columns;
 	kwj_import_read_column_options(&spec->options, given);
 	kwj_import_check_skips(&spec->options, rel);
+	kwj_import_check_maintains(&spec->options, rel);
 	if (definition != NULL)
 	{
 		spec->schema = get_namespace_name(RelationGetNamespace(rel));
