@@ -313,15 +313,18 @@ CREATE TABLE kwjobs.queue (
     changed_by  kwjobs.role
 );
 
--- Errands. A control statement of this database for a job of another one leaves a row here, which the
+-- Errands. A statement of this database that changes a job of another one leaves a row here, which the
 -- coordinator deletes when the statement has taken effect there. See doc/developers/server_list.md.
 CREATE TABLE kwjobs.errand (
     number      bigint PRIMARY KEY,     -- their order; unique on the server, as an id of a job
     database    oid NOT NULL,           -- the database that has the job
     job_id      bigint NOT NULL,
-    verb        text NOT NULL,          -- PAUSE, RESUME, CANCEL or RETRY
+    -- PAUSE, RESUME, CANCEL, RETRY; or a function: RUN_NOW, ALTER, CLOSE, DELETE
+    verb        text NOT NULL,
     many        boolean NOT NULL,       -- of a statement on many jobs, which leaves jobs out
+    all_jobs    boolean NOT NULL DEFAULT false, -- of a statement on all jobs
     reason      text,
+    change      text,                   -- of ALTER: what changes, as JSON
     -- who asks: the current user and the session user
     actor       kwjobs.role NOT NULL,
     actor_session kwjobs.role NOT NULL,
@@ -339,6 +342,14 @@ CREATE INDEX errand_due ON kwjobs.errand (due, number) WHERE due <> 'infinity';
 CREATE INDEX errand_database ON kwjobs.errand (database, number) WHERE due <> 'infinity';
 CREATE INDEX errand_silent ON kwjobs.errand (database) WHERE silent IS NOT NULL;
 CREATE INDEX errand_job ON kwjobs.errand (job_id, number);
+
+-- Errands of this database that somebody does not want any more. The coordinator deletes the row when it
+-- has withdrawn the errand, or when that has taken effect before. Each row is of its own, so that nobody
+-- who withdraws an errand keeps the errand's row locked for the coordinator.
+CREATE TABLE kwjobs.errand_withdrawn (
+    number      bigint NOT NULL,        -- of the errand
+    actor       kwjobs.role NOT NULL    -- who withdraws it
+);
 
 -- Errands of other databases that have taken effect here. Each row is there until the other
 -- database has deleted its own.
@@ -432,6 +443,7 @@ ALTER TABLE kwjobs.queue ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.left_line ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.untold ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.errand ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.errand_withdrawn ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.errand_done ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.history ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.hold ENABLE ROW LEVEL SECURITY;
@@ -450,7 +462,8 @@ COMMENT ON TABLE kwjobs.untold IS 'which jobs have ended without all that depend
 COMMENT ON TABLE kwjobs.hold IS 'which jobs are not to start; read it through kwjobs.holds';
 COMMENT ON TABLE kwjobs.left_line IS 'which lines of serial keys are to be looked at, because a job has left them';
 COMMENT ON TABLE kwjobs.queue IS 'how many jobs of a queue may run at the same time; read it through kwjobs.queues';
-COMMENT ON TABLE kwjobs.errand IS 'control statements for jobs of other databases, on their way there; read it through kwjobs.errands';
+COMMENT ON TABLE kwjobs.errand IS 'statements that change jobs of other databases, on their way there; read it through kwjobs.errands';
+COMMENT ON TABLE kwjobs.errand_withdrawn IS 'which errands are to be withdrawn';
 COMMENT ON TABLE kwjobs.errand_done IS 'which errands of other databases have taken effect here';
 COMMENT ON TABLE kwjobs.collected IS 'of which tables the collector has collected statistics';
 COMMENT ON TABLE kwjobs.home IS 'the database that the jobs belong to';
@@ -1099,6 +1112,12 @@ AS 'MODULE_PATHNAME', 'kwjobs_found_elsewhere';
 COMMENT ON FUNCTION kwjobs.found_elsewhere() IS
 'the jobs of other databases that statements of this transaction are about, if kwjobs.scope is server';
 
+CREATE FUNCTION kwjobs.all_elsewhere(verb text, job_type text, OUT job_id bigint, OUT database oid)
+RETURNS SETOF record LANGUAGE c PARALLEL RESTRICTED ROWS 10
+AS 'MODULE_PATHNAME', 'kwjobs_all_elsewhere';
+COMMENT ON FUNCTION kwjobs.all_elsewhere(text, text) IS
+'the jobs of other databases that PAUSE ALL JOBS and its like control, for members of the admin role if kwjobs.scope is server';
+
 CREATE VIEW kwjobs.job_control WITH (security_barrier) AS
 -- The table stands in WITH, so that SELECT FOR UPDATE of the view does not lock its rows. The
 -- coordinator skips locked rows, and the end of such a lock would not wake it.
@@ -1122,18 +1141,18 @@ SELECT e.number, coalesce(d.datname::text, e.database::text) AS database, e.job_
        kwjobs.readable(e.reason) AS reason, kwjobs.role_name(e.actor, NULL) AS actor, e.made,
        e.tries, e.due = 'infinity' AS refused, e.error, e.error_code, e.error_hint
   FROM errand AS e LEFT JOIN pg_catalog.pg_database AS d ON d.oid = e.database
- WHERE (SELECT kwjobs.may_show_all());
+ WHERE kwjobs.is_visible(e.actor) OR pg_catalog.pg_has_role(e.actor::oid, 'USAGE');
 COMMENT ON VIEW kwjobs.errands IS
-'control statements of this database for jobs of others that have not taken effect, and the last ones that were refused';
-COMMENT ON COLUMN kwjobs.errands.number IS 'their order';
+'statements of this database that change jobs of others and have not taken effect, and the last ones that were refused: for members of the admin role, and for who has asked';
+COMMENT ON COLUMN kwjobs.errands.number IS 'their order, and what kwjobs.withdraw_errand() takes';
 COMMENT ON COLUMN kwjobs.errands.database IS 'the database that has the job';
 COMMENT ON COLUMN kwjobs.errands.job_id IS 'the job';
-COMMENT ON COLUMN kwjobs.errands.verb IS 'what was asked of it: PAUSE, RESUME, CANCEL or RETRY';
+COMMENT ON COLUMN kwjobs.errands.verb IS 'what was asked of it: PAUSE, RESUME, CANCEL, RETRY, or by a function RUN_NOW, ALTER, CLOSE or DELETE';
 COMMENT ON COLUMN kwjobs.errands.reason IS 'the reason that was given';
 COMMENT ON COLUMN kwjobs.errands.actor IS 'who asked for it';
 COMMENT ON COLUMN kwjobs.errands.made IS 'when';
 COMMENT ON COLUMN kwjobs.errands.tries IS 'how often it was sent in vain';
-COMMENT ON COLUMN kwjobs.errands.refused IS 'whether the other database has refused it, so that it will not take effect';
+COMMENT ON COLUMN kwjobs.errands.refused IS 'whether the other database has refused it, or it was withdrawn, so that it will not take effect';
 COMMENT ON COLUMN kwjobs.errands.error IS 'why it has not taken effect';
 COMMENT ON COLUMN kwjobs.errands.error_code IS 'SQLSTATE of the error, if it was refused';
 COMMENT ON COLUMN kwjobs.errands.error_hint IS 'hint of the error';
@@ -1157,10 +1176,13 @@ BEGIN ATOMIC
                            WHEN 'pause' THEN '{pending,running,reverting}'::text[]
                            WHEN 'resume' THEN '{paused,pause-requested}'
                            ELSE '{pending,running,paused,pause-requested}' END)
-     ORDER BY j.job_id;
+    UNION ALL
+    SELECT e.job_id FROM kwjobs.all_elsewhere(kwjobs_all_jobs.verb, kwjobs_all_jobs.job_type) AS e
+     WHERE (SELECT pg_catalog.kwjobs_may_control(kwjobs_all_jobs.verb))
+     ORDER BY job_id;
 END;
 COMMENT ON FUNCTION pg_catalog.kwjobs_all_jobs(text, text) IS
-'the jobs, of this type or of all types, that there are to pause, resume or cancel: what PAUSE ALL JOBS reads';
+'the jobs, of this type or of all types, that there are to pause, resume or cancel, of all databases if kwjobs.scope is server: what PAUSE ALL JOBS reads';
 
 CREATE FUNCTION kwjobs.pause(job_id bigint, reason text DEFAULT NULL)
 RETURNS void LANGUAGE c
@@ -1203,6 +1225,12 @@ RETURNS void LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_close';
 COMMENT ON FUNCTION kwjobs.close(bigint, text) IS
 'says that the changes of a revert-failed job were undone by hand: it becomes failed, with its first error, also for one''s own jobs';
+
+CREATE FUNCTION kwjobs.withdraw_errand(number bigint)
+RETURNS void LANGUAGE c STRICT
+AS 'MODULE_PATHNAME', 'kwjobs_withdraw_errand';
+COMMENT ON FUNCTION kwjobs.withdraw_errand(bigint) IS
+'withdraws a statement about a job of another database that has not taken effect yet; for who has asked for it, and for members of the admin role';
 
 CREATE FUNCTION kwjobs.set_queue(name text, max_running integer)
 RETURNS void LANGUAGE c
@@ -1466,6 +1494,27 @@ AS 'MODULE_PATHNAME', 'kwjobs_import_and_wait';
 COMMENT ON PROCEDURE kwjobs.import_and_wait(regclass, text[], text[], jsonb, bigint, text,
     double precision, bigint, text, text, text) IS
 'creates an IMPORT job, waits for it and returns its result: IMPORT without detached';
+
+CREATE FUNCTION kwjobs.import_table(
+    definition text DEFAULT NULL, files text[] DEFAULT NULL, options jsonb DEFAULT '{}',
+    definition_file text DEFAULT NULL)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_import_table';
+COMMENT ON FUNCTION kwjobs.import_table(text, text[], jsonb, text) IS
+'creates an IMPORT job that creates its table, and returns its job_id at once: IMPORT TABLE ... WITH detached';
+
+CREATE PROCEDURE kwjobs.import_table_and_wait(
+    definition text DEFAULT NULL, files text[] DEFAULT NULL, options jsonb DEFAULT '{}',
+    definition_file text DEFAULT NULL,
+    INOUT job_id bigint DEFAULT NULL, INOUT status text DEFAULT NULL,
+    INOUT fraction_completed double precision DEFAULT NULL, INOUT rows bigint DEFAULT NULL,
+    INOUT abandon_rows text DEFAULT NULL, INOUT reject_rows text DEFAULT NULL,
+    INOUT note text DEFAULT NULL)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_import_table_and_wait';
+COMMENT ON PROCEDURE kwjobs.import_table_and_wait(text, text[], jsonb, text, bigint, text,
+    double precision, bigint, text, text, text) IS
+'creates an IMPORT job that creates its table, waits for it and returns its result: IMPORT TABLE';
 
 -- ---------------------------------------------------------------------------
 -- EXPORT
@@ -1877,6 +1926,22 @@ AS 'MODULE_PATHNAME', 'kwjobs_import_and_wait';
 COMMENT ON PROCEDURE pg_catalog.kwjobs_import_and_wait(regclass, text[], text[], jsonb) IS
 'what IMPORT calls; by hand, use kwjobs.import_and_wait';
 
+CREATE FUNCTION pg_catalog.kwjobs_import_table(
+    definition text, files text[], options jsonb, definition_file text)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_import_table';
+COMMENT ON FUNCTION pg_catalog.kwjobs_import_table(text, text[], jsonb, text) IS
+'what IMPORT TABLE ... WITH detached calls; in a query, use kwjobs.import_table';
+
+CREATE PROCEDURE pg_catalog.kwjobs_import_table_and_wait(
+    definition text, files text[], options jsonb, definition_file text,
+    OUT job_id bigint, OUT status text, OUT fraction_completed double precision,
+    OUT rows bigint, OUT abandon_rows text, OUT reject_rows text, OUT note text)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_import_table_and_wait';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_import_table_and_wait(text, text[], jsonb, text) IS
+'what IMPORT TABLE calls; by hand, use kwjobs.import_table_and_wait';
+
 CREATE FUNCTION pg_catalog.kwjobs_export(
     directory text, target regclass, query text, database text, options jsonb)
 RETURNS bigint LANGUAGE c
@@ -2010,7 +2075,8 @@ GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_cont
     pg_catalog.kwjobs_control_jobs, pg_catalog.kwjobs_control_all, pg_catalog.kwjobs_job_type, pg_catalog.kwjobs_all_jobs,
     pg_catalog.kwjobs_show_jobs, pg_catalog.kwjobs_server_jobs,
     pg_catalog.kwjobs_when_complete, pg_catalog.kwjobs_import,
-    pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_export, pg_catalog.kwjobs_export_and_wait,
+    pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_import_table,
+    pg_catalog.kwjobs_import_table_and_wait, pg_catalog.kwjobs_export, pg_catalog.kwjobs_export_and_wait,
     pg_catalog.kwjobs_backup, pg_catalog.kwjobs_backup_and_wait,
     pg_catalog.kwjobs_restore, pg_catalog.kwjobs_restore_and_wait,
     pg_catalog.kwjobs_show_backup, pg_catalog.kwjobs_create_statistics,

@@ -351,19 +351,24 @@ typedef struct config_enum KwjLogLevelSetting;
 #define kwj_current_timeline()	ThisTimeLineID
 #endif
 
-/* Set the value of a constant in the raw parse tree, which has another layout since 15. */
+/* Set and read the value of a constant in the raw parse tree, which has another layout since 15. */
 #if PG_VERSION_NUM >= 150000
 #define kwj_set_string_constant(constant, string) \
 	((constant)->val.sval.type = T_String, (constant)->val.sval.sval = (string))
 #define kwj_set_integer_constant(constant, integer) \
 	((constant)->val.ival.type = T_Integer, (constant)->val.ival.ival = (integer))
 #define kwj_set_null_constant(constant)	((constant)->isnull = true)
+#define kwj_is_string_constant(constant) \
+	(!(constant)->isnull && IsA(&(constant)->val, String))
+#define kwj_string_of_constant(constant)	((constant)->val.sval.sval)
 #else
 #define kwj_set_string_constant(constant, string) \
 	((constant)->val.type = T_String, (constant)->val.val.str = (string))
 #define kwj_set_integer_constant(constant, integer) \
 	((constant)->val.type = T_Integer, (constant)->val.val.ival = (integer))
 #define kwj_set_null_constant(constant)	((constant)->val.type = T_Null)
+#define kwj_is_string_constant(constant)	((constant)->val.type == T_String)
+#define kwj_string_of_constant(constant)	((constant)->val.val.str)
 #endif
 
 /* The table that a MERGE changes; NULL for other statements. There is no MERGE before 15. */

@@ -72,13 +72,10 @@ $node->safe_psql('two', "UPDATE kwjobs.job SET job_type = 'SQL' WHERE job_id = $
 is(list('postgres', "SELECT j.database || ' ' || j.rows || ' ' || (j.started <= j.finished) FROM pg_catalog.kwjobs_server_jobs(false, ARRAY[$one]) AS j"),
 	'one 1 true', 'other columns come, too');
 
-# Other functions know the jobs of their own database only. t/135 has those that control jobs.
-for my $statement ("SELECT kwjobs.run_now($one)", "SELECT kwjobs.why($one)")
-{
-	($out, $err) = list('postgres', $statement);
-	like($err, qr/ERROR:  job with ID $one is a job of database "one"\nHINT:  Connect to database "one" and type the statement there\./,
-		"$statement names the database to connect to");
-}
+# A job waits for jobs of its own database only. t/135 and t/149 have the functions that reach others.
+($out, $err) = list('postgres', "SELECT kwjobs.submit('SELECT 1', depends_on => $one)");
+like($err, qr/ERROR:  job with ID $one is a job of database "one"\nHINT:  Connect to database "one" and type the statement there\./,
+	'a job that is to wait for one of another database: the error names that database');
 ($out, $err) = list('postgres', 'PAUSE JOB 4711');
 like($err, qr/ERROR:  job with ID 4711 does not exist\nHINT:  SHOW JOBS lists/, '... unless no database has the job');
 ($out, $err) = list('postgres', "SET kwjobs.scope = database; PAUSE JOB $one");

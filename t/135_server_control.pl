@@ -126,7 +126,6 @@ for my $case (
 	[ "PAUSE JOBS (VALUES ($jobs[1]), (4711))", qr/ERROR:  job with ID 4711 does not exist\n/ ],
 	[ "BEGIN READ ONLY;\nPAUSE JOB $jobs[1]", qr/ERROR:  cannot execute PAUSE JOB in a read-only transaction\n/ ],
 	[ "SET kwjobs.scope = database;\nPAUSE JOB $jobs[1]", qr/ERROR:  job with ID $jobs[1] does not exist\n/ ],
-	[ "SELECT kwjobs.run_now($jobs[1])", qr/ERROR:  job with ID $jobs[1] is a job of database "one"\n/ ],
   )
 {
 	($out, $err) = run('postgres', "$case->[0];");

@@ -604,7 +604,7 @@ EOF
 		if ($why eq '')
 		{
 			at_gate($job, 400);
-			is(parts_of($job), '2', 'what does not depend on the order: two workers');
+			cmp_ok(parts_of($job), '>=', 2, 'what does not depend on the order: several workers');
 		}
 		else
 		{

@@ -27,6 +27,7 @@
 #include "job/test_gate.h"
 #include "lifecycle/admin.h"
 #include "lifecycle/control.h"
+#include "lifecycle/deeds.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "process/process.h"
@@ -147,10 +148,9 @@ static void
 check_one(void *arg)
 {
 	Checking   *checking = arg;
-	KwjLeftOut	left_out = kwj_control_would(checking->errand->verb, checking->errand->many,
-											 &checking->checked->job, kwj_type_allows);
+	int			left_out = kwj_deed_would(checking->errand, &checking->checked->job, kwj_type_allows);
 
-	checking->result->outcome = left_out == KWJ_NOT_LEFT_OUT ? KWJ_ERRAND_DONE : KWJ_ERRAND_LEFT_OUT;
+	checking->result->outcome = left_out == 0 ? KWJ_ERRAND_DONE : KWJ_ERRAND_LEFT_OUT;
 	checking->result->left_out = left_out;
 }
 
@@ -165,10 +165,10 @@ check(const KwjErrand *errand, List **jobs, KwjErrandResult *result)
 	if (errand->number != 0 && kwj_store_errand_was_done(errand->number))
 		return;
 	result->outcome = KWJ_ERRAND_NO_JOB;
-	if (!checking.checked->found)
+	if (!checking.checked->found || checking.checked->job.is_deleted)
 		return;
 	result->outcome = KWJ_ERRAND_DONE;
-	if (errand->verb == KWJ_VERB_COUNT)
+	if (errand->deed == KWJ_DEED_LOOK)
 		return;
 	edata = kwj_isolate_within_quietly(check_one, &checking);
 	if (edata != NULL)
@@ -195,18 +195,32 @@ check_all(Answer *answer, const KwjQuestion *question)
 
 /* ---- answers ---- */
 
-/* Reads the jobs that the question asks for, or how they stand. */
+/* Reads the jobs that the question asks for, how they stand, or what else it asks for. */
 static void
 read_jobs(Answer *answer, const KwjQuestion *question)
 {
 	int			n_ids = Min(question->n_ids, KWJ_ASKED_IDS);
 
-	if (question->kind == KWJ_ASK_OUTCOME)
-		kwj_store_list_outcomes(question->role, question->ids, n_ids, &answer->listing);
-	else
-		kwj_store_list_jobs(question->role, question->automatic,
-							Min(question->window, kwj_show_window), question->ids, n_ids,
-							KWJ_ANSWER_ROWS, &answer->listing);
+	switch (question->kind)
+	{
+		case KWJ_ASK_OUTCOME:
+			kwj_store_list_outcomes(question->role, question->ids, n_ids, &answer->listing);
+			break;
+		case KWJ_ASK_ALL:
+			kwj_store_list_all(question->role, question->verb, question->job_type, KWJ_ASKED_ALL,
+							   &answer->listing);
+			break;
+		case KWJ_ASK_MESSAGES:
+			kwj_store_list_messages(question->role, question->ids[0], KWJ_ASKED_ALL, &answer->listing);
+			break;
+		case KWJ_ASK_WHY:
+			kwj_store_list_why(question->role, question->ids[0], &answer->listing);
+			break;
+		default:
+			kwj_store_list_jobs(question->role, question->automatic,
+								Min(question->window, kwj_show_window), question->ids, n_ids,
+								KWJ_ANSWER_ROWS, &answer->listing);
+	}
 	answer->head.kind = KWJ_ANSWER_JOBS;
 }
 

@@ -25,7 +25,7 @@
 #include "job/role.h"
 #include "job/test_gate.h"
 #include "lifecycle/admin.h"
-#include "lifecycle/control.h"
+#include "lifecycle/deeds.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "process/process.h"
@@ -79,11 +79,7 @@ control_as(KwjErrand *errand)
 	GetUserIdAndSecContext(&user, &security);
 	SetUserIdAndSecContext(errand->role, security | SECURITY_LOCAL_USERID_CHANGE);
 	kwj_store_act_for(errand->session);
-	if (errand->many)
-		(void) kwj_control_many(KWJ_BY_STATEMENT, errand->verb, &errand->job_id, 1, false,
-								errand->reason, kwj_type_allows);
-	else
-		kwj_control(KWJ_BY_STATEMENT, errand->verb, errand->job_id, errand->reason, kwj_type_allows);
+	kwj_deed_do(errand, kwj_type_allows);
 	kwj_store_act_for(InvalidOid);
 	SetUserIdAndSecContext(user, security);
 }
@@ -97,6 +93,8 @@ carry_out(const Doing *doing)
 	check_right(errand->role);
 	if (errand->reason != NULL)
 		errand->reason = kwj_text_from_encoding(errand->reason, doing->mail->encoding);
+	if (errand->change != NULL)
+		errand->change = kwj_text_from_encoding(errand->change, doing->mail->encoding);
 	control_as(errand);
 	kwj_store_errand_done(errand->number, doing->mail->source, doing->mail->oldest);
 }
@@ -163,8 +161,8 @@ do_one(const KwjMailHead *mail, KwjErrand *errand, KwjErrandResult *result)
 		result->outcome = KWJ_ERRAND_LOCKED;
 	else
 		ereport(LOG,
-				(errmsg("%s JOB " INT64_FORMAT ", which a session of another database has asked for, failed: %s",
-						kwj_verb_name(errand->verb), errand->job_id, edata->message)));
+				(errmsg("%s, which a session of another database has asked for, failed: %s",
+						kwj_deed_text(errand->deed, errand->job_id), edata->message)));
 }
 
 /* Returns whether an earlier errand of the mail about this job is LOCKED, so that this one waits. */

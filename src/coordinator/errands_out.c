@@ -176,6 +176,72 @@ look_at_mail(const KwjMailInfo *info, TimestampTz *again)
 		end_mail(info, "the coordinator of the other database did not take it in time", false);
 }
 
+/* ---- errands that are withdrawn ---- */
+
+/* What of this database's errands is to be withdrawn, and what was. */
+typedef struct Withdrawing
+{
+	Oid			target;			/* of the mail that is on its way; InvalidOid: there is none */
+	KwjWithdrawn found;
+	MemoryContext context;		/* has the numbers */
+	int64	   *numbers;
+	int			n;
+} Withdrawing;
+
+/* A step of kwj_isolate(). */
+static void
+look_for_withdrawn(void *arg)
+{
+	Withdrawing *withdrawing = arg;
+
+	withdrawing->found = kwj_store_look_for_withdrawn(withdrawing->target);
+}
+
+/* A step of kwj_isolate(): withdraws them, but for those that may be in the mail. */
+static void
+refuse_withdrawn(void *arg)
+{
+	Withdrawing *withdrawing = arg;
+	MemoryContext old = MemoryContextSwitchTo(withdrawing->context);
+
+	withdrawing->numbers = kwj_store_withdraw_errands(withdrawing->target, &withdrawing->n);
+	MemoryContextSwitchTo(old);
+}
+
+static Oid
+target_of(const KwjMailInfo *info)
+{
+	return info->state == KWJ_MAIL_NONE ? InvalidOid : info->target;
+}
+
+/*
+ * Takes the mail back if an errand in it may be one that is withdrawn, unless the target is at work on
+ * it: then the errand may take effect. The other errands of the mail are sent again. Returns whether
+ * there is anything to withdraw.
+ */
+static bool
+look_at_withdrawn(KwjMailInfo *info)
+{
+	Withdrawing withdrawing = {target_of(info)};
+
+	if (kwj_isolate(look_for_withdrawn, &withdrawing) != NULL || !withdrawing.found.any)
+		return false;
+	if (withdrawing.found.of_target && kwj_mail_take_back())
+		info->state = KWJ_MAIL_NONE;
+	return true;
+}
+
+/* Withdraws what is to be, but for what may be in the mail, and wakes the sessions that wait for it. */
+static void
+withdraw(const KwjMailInfo *info)
+{
+	Withdrawing withdrawing = {.target = target_of(info), .context = CurrentMemoryContext};
+
+	if (kwj_isolate(refuse_withdrawn, &withdrawing) == NULL)
+		for (int i = 0; i < withdrawing.n; i++)
+			kwj_wake_waiters(withdrawing.numbers[i]);
+}
+
 /* ---- sending ---- */
 
 /*
@@ -207,6 +273,7 @@ kwj_errands_send(bool any)
 	MemoryContext context;
 	MemoryContext caller;
 	TimestampTz again = DT_NOEND;
+	bool		withdraws;
 	KwjMailInfo info;
 
 	/* Mostly there are none. */
@@ -215,7 +282,12 @@ kwj_errands_send(bool any)
 	context = AllocSetContextCreate(CurrentMemoryContext, "kwjobs errands", ALLOCSET_DEFAULT_SIZES);
 	caller = MemoryContextSwitchTo(context);
 	info = kwj_mail_look();
-	if (info.state == KWJ_MAIL_NONE || look_at_mail(&info, &again))
+	withdraws = look_at_withdrawn(&info);
+	if (info.state != KWJ_MAIL_NONE && look_at_mail(&info, &again))
+		info.state = KWJ_MAIL_NONE;
+	if (withdraws)
+		withdraw(&info);
+	if (info.state == KWJ_MAIL_NONE)
 	{
 		if (kwj_isolate(send_some, &info.target) != NULL)
 			next_due = in_ms(AGAIN_MS);

@@ -8,7 +8,7 @@
 
 #include "datatype/timestamp.h"
 #include "fmgr.h"
-#include "lifecycle/control.h"
+#include "lifecycle/alter.h"
 #include "lifecycle/options.h"
 #include "lifecycle/submit.h"
 #include "utils/timestamp.h"

@@ -14,6 +14,7 @@
 #include "fmgr.h"
 #include "function/args.h"
 #include "job/ids.h"
+#include "lifecycle/alter.h"
 #include "lifecycle/control.h"
 #include "type/type.h"
 #include "utils/array.h"

@@ -12,10 +12,13 @@
 #include "job/json.h"
 #include "lifecycle/elsewhere.h"
 #include "lifecycle/errands.h"
+#include "lifecycle/withdraw.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(kwjobs_elsewhere);
+PG_FUNCTION_INFO_V1(kwjobs_all_elsewhere);
 PG_FUNCTION_INFO_V1(kwjobs_found_elsewhere);
+PG_FUNCTION_INFO_V1(kwjobs_withdraw_errand);
 
 typedef struct Rows
 {
@@ -24,10 +27,10 @@ typedef struct Rows
 } Rows;
 
 static void
-put_job(const char *database, const char *job, void *arg)
+put_job(Oid database, const char *name, const char *job, void *arg)
 {
 	Rows	   *rows = arg;
-	Datum		values[2] = {CStringGetTextDatum(database), JsonbPGetDatum(kwj_json_parse(job))};
+	Datum		values[2] = {CStringGetTextDatum(name), JsonbPGetDatum(kwj_json_parse(job))};
 	bool		nulls[2] = {false, false};
 
 	tuplestore_putvalues(rows->store, rows->desc, values, nulls);
@@ -60,6 +63,29 @@ put_found(const KwjFoundJob *job, void *arg)
 }
 
 /*
+ * The jobs of other databases that PAUSE ALL JOBS and its like control, besides those of this one. The
+ * arguments are the verb and the type of the jobs, which is NULL for all types.
+ */
+Datum
+kwjobs_all_elsewhere(PG_FUNCTION_ARGS)
+{
+	char	   *name = kwj_arg_text(fcinfo, 0);
+	char	   *type = kwj_arg_text(fcinfo, 1);
+	Rows		rows;
+	KwjVerb		verb;
+	KwjFoundJob *jobs;
+	int			n;
+
+	rows.store = kwj_materialize(fcinfo, &rows.desc);
+	if (name == NULL || !kwj_verb_from_name(name, &verb))
+		return (Datum) 0;
+	jobs = kwj_errands_find_all(verb, type, &n);
+	for (int i = 0; i < n; i++)
+		put_found(&jobs[i], &rows);
+	return (Datum) 0;
+}
+
+/*
  * kwjobs.job_control has these jobs, too, so that PAUSE JOB and its like find and count them. They
  * have been found before, by kwjobs_job_id() or kwjobs_job_ids() in the same statement.
  */
@@ -71,4 +97,11 @@ kwjobs_found_elsewhere(PG_FUNCTION_ARGS)
 	rows.store = kwj_materialize(fcinfo, &rows.desc);
 	kwj_errands_found(put_found, &rows);
 	return (Datum) 0;
+}
+
+Datum
+kwjobs_withdraw_errand(PG_FUNCTION_ARGS)
+{
+	kwj_withdraw_errand(PG_GETARG_INT64(0));
+	PG_RETURN_VOID();
 }

@@ -11,6 +11,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "function/args.h"
 #include "function/outcome.h"
 #include "lifecycle/control.h"
 #include "lifecycle/submit.h"
@@ -20,12 +21,27 @@
 
 PG_FUNCTION_INFO_V1(kwjobs_import);
 PG_FUNCTION_INFO_V1(kwjobs_import_and_wait);
+PG_FUNCTION_INFO_V1(kwjobs_import_table);
+PG_FUNCTION_INFO_V1(kwjobs_import_table_and_wait);
 
-/* Creates the job. Both functions have the same arguments: target, files, columns, options. */
+/* Creates a job from the arguments of an SQL function, and returns its id. */
+typedef int64 (*Submit) (FunctionCallInfo fcinfo);
+
 static int64
-submit(FunctionCallInfo fcinfo)
+submit_new(const KwjNewImport *new)
 {
 	KwjNewJob	job;
+
+	kwj_new_job(&job, kwj_type_import.name);
+	kwj_import_validate(new, &job);
+	return kwj_submit(&job);
+}
+
+/* The arguments are target, files, columns, options. */
+static int64
+submit_into(FunctionCallInfo fcinfo)
+{
+	KwjNewImport new = {0};
 
 	kwj_check_primary("IMPORT");
 	if (PG_ARGISNULL(0))
@@ -33,24 +49,42 @@ submit(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the table to import into must not be null"),
 				 errhint("Type IMPORT INTO table CSV DATA ('/absolute/path.csv').")));
-	kwj_new_job(&job, kwj_type_import.name);
-	kwj_import_validate(PG_GETARG_OID(0),
-						PG_ARGISNULL(1) ? NULL : PG_GETARG_ARRAYTYPE_P(1),
-						PG_ARGISNULL(2) ? NULL : PG_GETARG_ARRAYTYPE_P(2),
-						PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3),
-						&job);
-	return kwj_submit(&job);
+	new.target = PG_GETARG_OID(0);
+	new.files = PG_ARGISNULL(1) ? NULL : PG_GETARG_ARRAYTYPE_P(1);
+	new.columns = PG_ARGISNULL(2) ? NULL : PG_GETARG_ARRAYTYPE_P(2);
+	new.options = PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3);
+	return submit_new(&new);
+}
+
+/* The arguments are definition, files, options, definition_file. */
+static int64
+submit_table(FunctionCallInfo fcinfo)
+{
+	KwjNewImport new = {0};
+
+	kwj_check_primary("IMPORT");
+	new.definition = kwj_arg_text(fcinfo, 0);
+	new.files = PG_ARGISNULL(1) ? NULL : PG_GETARG_ARRAYTYPE_P(1);
+	new.options = PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2);
+	new.definition_file = kwj_arg_text(fcinfo, 3);
+	return submit_new(&new);
 }
 
 Datum
 kwjobs_import(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT64(submit(fcinfo));
+	PG_RETURN_INT64(submit_into(fcinfo));
 }
 
-/* This is a procedure, so that it can commit the new job before it waits. */
 Datum
-kwjobs_import_and_wait(PG_FUNCTION_ARGS)
+kwjobs_import_table(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(submit_table(fcinfo));
+}
+
+/* Procedures do this, so that it can commit the new job before it waits. */
+static Datum
+submit_and_wait(FunctionCallInfo fcinfo, Submit submit)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	TupleDesc	desc;
@@ -71,4 +105,16 @@ kwjobs_import_and_wait(PG_FUNCTION_ARGS)
 	values[5] = CStringGetTextDatum("0");
 	values[6] = CStringGetTextDatum("None");
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
+}
+
+Datum
+kwjobs_import_and_wait(PG_FUNCTION_ARGS)
+{
+	return submit_and_wait(fcinfo, submit_into);
+}
+
+Datum
+kwjobs_import_table_and_wait(PG_FUNCTION_ARGS)
+{
+	return submit_and_wait(fcinfo, submit_table);
 }

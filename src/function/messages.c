@@ -5,16 +5,19 @@
  * Process: sessions. Locks: AccessShareLock on tables of kwjobs.
  *
  * An attempt that runs has its last messages in shared memory, one that has ended has them in its
- * row. Shared memory is read first: if the attempt ends in between, its row has them.
+ * row. Shared memory is read first: if the attempt ends in between, its row has them. The messages of
+ * a job of another database come from the coordinator there (lifecycle/elsewhere.h).
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "function/rows.h"
+#include "job/json.h"
 #include "job/messages.h"
 #include "job/transcript.h"
 #include "lifecycle/control.h"
+#include "lifecycle/elsewhere.h"
 #include "shared/live.h"
 #include "store/messages.h"
 #include "utils/array.h"
@@ -130,11 +133,30 @@ put_live(Rows *result, int32 attempt, const List *workers)
 		put_line(result, attempt, ((Live *) lfirst(lc))->time, ((Live *) lfirst(lc))->text);
 }
 
+/* Puts a message of a job of another database: a JSON object, which is data. */
+static void
+put_from_elsewhere(Oid database, const char *name, const char *message, void *arg)
+{
+	Rows	   *result = arg;
+	Jsonb	   *json = kwj_json_parse(message);
+	char	   *severity = kwj_json_text_or_null(json, "severity");
+	char	   *text = kwj_json_text_or_null(json, "message");
+	TimestampTz at = kwj_json_int64_or(json, "at", 0);
+	int64		attempt = kwj_json_int64_or(json, "attempt", 0);
+	Datum		values[4] = {Int32GetDatum((int32) Min(Max(attempt, 0), PG_INT32_MAX)), TimestampTzGetDatum(at)};
+	bool		nulls[4] = {false, at == 0 || !IS_VALID_TIMESTAMP(at), severity == NULL, text == NULL};
+
+	values[2] = severity ? CStringGetTextDatum(severity) : (Datum) 0;
+	values[3] = text ? CStringGetTextDatum(text) : (Datum) 0;
+	tuplestore_putvalues(result->store, result->desc, values, nulls);
+}
+
 Datum
 kwjobs_messages(PG_FUNCTION_ARGS)
 {
 	Rows		result;
 	int64		job_id;
+	Oid			database;
 	List	   *live;
 	KwjAttemptMessages *attempts;
 	int			n;
@@ -143,6 +165,13 @@ kwjobs_messages(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		return (Datum) 0;
 	job_id = PG_GETARG_INT64(0);
+	database = kwj_database_to_ask(job_id);
+	if (OidIsValid(database))
+	{
+		if (!kwj_read_elsewhere(KWJ_ASK_MESSAGES, job_id, database, put_from_elsewhere, &result))
+			kwj_no_such_job(job_id);
+		return (Datum) 0;
+	}
 	kwj_check_visible(KWJ_BY_FUNCTION, job_id);
 	live = kwj_shared_messages(job_id);
 	attempts = kwj_store_messages(job_id, &n);

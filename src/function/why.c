@@ -16,6 +16,7 @@
 #include "job/clip.h"
 #include "lib/stringinfo.h"
 #include "lifecycle/control.h"
+#include "lifecycle/elsewhere.h"
 #include "miscadmin.h"
 #include "shared/aside.h"
 #include "shared/live.h"
@@ -219,15 +220,36 @@ say_standing(StringInfo into, int64 job_id, const KwjStanding *job)
 		say_pending(into, job_id, job);
 }
 
+/* Takes what another database says of its job. arg: a StringInfo of a longer-lived context. */
+static void
+take_why(Oid database, const char *name, const char *why, void *arg)
+{
+	appendStringInfo(arg, "This is a job of database \"%s\".\n%s", name, why);
+}
+
+/* Says what the other database says of its job. */
+static void
+say_elsewhere(StringInfo into, int64 job_id, Oid database)
+{
+	if (!kwj_read_elsewhere(KWJ_ASK_WHY, job_id, database, take_why, into) || into->len == 0)
+		kwj_no_such_job(job_id);
+}
+
 Datum
 kwjobs_why(PG_FUNCTION_ARGS)
 {
 	int64		job_id = PG_GETARG_INT64(0);
+	Oid			database = kwj_database_to_ask(job_id);
 	StringInfoData text;
 	KwjStanding job;
 
-	kwj_check_visible_before_lock(KWJ_BY_FUNCTION, job_id);
 	initStringInfo(&text);
+	if (OidIsValid(database))
+	{
+		say_elsewhere(&text, job_id, database);
+		PG_RETURN_TEXT_P(cstring_to_text_with_len(text.data, text.len));
+	}
+	kwj_check_visible_before_lock(KWJ_BY_FUNCTION, job_id);
 	/* in this order, see kwj_shared_find_session_job() */
 	if (kwj_store_standing(job_id, &job))
 		say_standing(&text, job_id, &job);

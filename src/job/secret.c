@@ -154,21 +154,54 @@ is_bearer_token(const char *text)
 	return begins_with(text, "bearer ") && isalnum((unsigned char) text[strlen("bearer ")]);
 }
 
-/* Returns whether the text begins with a word for a secret that gets a value. */
-static bool
-is_word_with_a_value(const char *text)
+/*
+ * Returns the words for a secret that begin with this letter, in upper or lower case; NULL if there
+ * are none. The session asks for each character of a text, and most characters have none.
+ */
+static const char *const *
+words_of_letter(char c)
 {
-	static const char *const words[] = {
-		"password", "passwd", "passphrase", "pwd", "secret", "token", "credential", "credentials",
-		"apikey", "api_key", "accesskey", "access_key", "accountkey", "account_key", "privatekey",
-		"private_key"
+	static const char *const a[] = {
+		"apikey", "api_key", "accesskey", "access_key", "accountkey", "account_key", NULL
 	};
+	static const char *const ce[] = {"credential", "credentials", NULL};
+	static const char *const p[] = {
+		"password", "passwd", "passphrase", "pwd", "privatekey", "private_key", NULL
+	};
+	static const char *const s[] = {"secret", NULL};
+	static const char *const t[] = {"token", NULL};
 
-	for (int i = 0; i < lengthof(words); i++)
-		/* The first letter mostly differs, and each word is looked for at each place of a text. */
-		if ((*text | 0x20) == words[i][0] && begins_with(text, words[i]) &&
-			(is_given_a_value(text + strlen(words[i])) ||
-			 is_declared_with_a_value(text + strlen(words[i]))))
+	switch (c)
+	{
+		case 'a':
+		case 'A':
+			return a;
+		case 'c':
+		case 'C':
+			return ce;
+		case 'p':
+		case 'P':
+			return p;
+		case 's':
+		case 'S':
+			return s;
+		case 't':
+		case 'T':
+			return t;
+		default:
+			return NULL;
+	}
+}
+
+/* Returns whether the text begins with one of these words, and gives a value to it. */
+static bool
+is_word_with_a_value(const char *text, const char *const *words)
+{
+	for (; *words != NULL; words++)
+		/* Looking at the second letter first saves the calls that compare the others. */
+		if ((text[1] | 0x20) == ((*words)[1] | 0x20) && begins_with(text, *words) &&
+			(is_given_a_value(text + strlen(*words)) ||
+			 is_declared_with_a_value(text + strlen(*words))))
 			return true;
 	return false;
 }
@@ -196,11 +229,13 @@ kwj_seems_secret(const char *text)
 {
 	for (; *text != '\0'; text++)
 	{
-		if (text[0] == '/' && text[1] == '/' && is_password_in_uri(text + 2))
+		const char *const *words = words_of_letter(*text);
+
+		if (words != NULL && is_word_with_a_value(text, words))
 			return true;
-		/* Each word that is looked for begins with one of these letters. */
-		if (strchr("pPsStTcCaAbB", *text) != NULL &&
-			(is_word_with_a_value(text) || is_bearer_token(text)))
+		if (*text == '/' && text[1] == '/' && is_password_in_uri(text + 2))
+			return true;
+		if ((*text == 'b' || *text == 'B') && is_bearer_token(text))
 			return true;
 	}
 	return false;

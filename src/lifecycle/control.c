@@ -46,9 +46,8 @@ grant_statements(void)
 					quote_identifier(GetUserNameFromId(GetUserId(), false)));
 }
 
-/* Returns whether the current user may run job statements at all. */
-static bool
-may_run_statements(void)
+bool
+kwj_is_statement_user(void)
 {
 	return kwj_job_visibility == KWJ_VISIBLE_TO_OWNER || kwj_is_admin();
 }
@@ -60,7 +59,7 @@ may_run_statements(void)
 void
 kwj_check_may(const char *what)
 {
-	if (!may_run_statements())
+	if (!kwj_is_statement_user())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("only users with the admin role are allowed to %s JOBS", what),
@@ -116,7 +115,7 @@ report_no_job(int64 job_id)
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("job with ID " INT64_FORMAT " does not exist", job_id),
-			 !may_run_statements() ?
+			 !kwj_is_statement_user() ?
 			 errhint("SELECT * FROM kwjobs.my_jobs lists your own jobs.") :
 			 errhint("SHOW JOBS lists the jobs of this database, SELECT * FROM kwdb_internal.jobs older ones too.")));
 	pg_unreachable();
@@ -135,15 +134,15 @@ kwj_no_such_job(int64 job_id)
 const char *
 kwj_to_type(const char *statement, const char *function, int64 job_id)
 {
-	if (may_run_statements())
+	if (kwj_is_statement_user())
 		return psprintf("%s " INT64_FORMAT, statement, job_id);
 	return psprintf("SELECT %s(" INT64_FORMAT ")", function, job_id);
 }
 
-static const char *
-to_see(int64 job_id)
+const char *
+kwj_to_see(int64 job_id)
 {
-	if (may_run_statements())
+	if (kwj_is_statement_user())
 		return psprintf("SHOW JOB " INT64_FORMAT, job_id);
 	return psprintf("SELECT * FROM kwjobs.my_jobs WHERE job_id = " INT64_FORMAT, job_id);
 }
@@ -160,7 +159,7 @@ refuse_type(KwjVerb verb, const KwjJob *job)
 			 errdetail("Job " INT64_FORMAT " was a statement of a session.", job->job_id) :
 			 errdetail("Job " INT64_FORMAT " is of type %s.", job->job_id, job->job_type),
 			 kwj_status_is_terminal(job->status) ?
-			 errhint("To see the job, type %s.", to_see(job->job_id)) :
+			 errhint("To see the job, type %s.", kwj_to_see(job->job_id)) :
 			 verb == KWJ_CANCEL ?
 			 errhint("Wait for it: %s.",
 					 kwj_to_type("SHOW JOB WHEN COMPLETE", "kwjobs.wait", job->job_id)) :
@@ -218,7 +217,7 @@ refuse_status(KwjVerb verb, const KwjJob *job)
 			 verb == KWJ_RESUME ?
 			 errmsg("job with status %s cannot be resumed", status) :
 			 errmsg("job with status %s cannot be requested to be canceled", status),
-			 errhint("To see the job, type %s.", to_see(job->job_id))));
+			 errhint("To see the job, type %s.", kwj_to_see(job->job_id))));
 }
 
 void
@@ -308,13 +307,9 @@ log_request(int64 job_id, const char *job_type, const char *said, const char *re
 	kwj_control_log(psprintf("job " INT64_FORMAT " (%s) %s", job_id, job_type, said), reason);
 }
 
-/*
- * Notes what is asked of a job, whose row is locked: as an event, and for the log. said: how the
- * log says it.
- */
-static void
-note(const KwjJob *job, const char *event, const char *said, KwjStatus status, const char *reason,
-	 Jsonb *detail)
+void
+kwj_control_note(const KwjJob *job, const char *event, const char *said, KwjStatus status,
+				 const char *reason, Jsonb *detail)
 {
 	KwjEvent	what = {
 		.job_id = job->job_id,
@@ -406,7 +401,7 @@ control_locked(KwjVerb verb, const KwjJob *job, const char *reason, KwjTypeAllow
 			if (verb == KWJ_PAUSE && kwj_store_is_paused_by_hold(job->job_id))
 			{
 				kwj_store_request(job->job_id, job->status, reason, false);
-				note(job, words[verb].event, words[verb].said, job->status, reason, NULL);
+				kwj_control_note(job, words[verb].event, words[verb].said, job->status, reason, NULL);
 			}
 			break;
 		case KWJ_REFUSE:
@@ -419,7 +414,7 @@ control_locked(KwjVerb verb, const KwjJob *job, const char *reason, KwjTypeAllow
 			else
 				kwj_store_request(job->job_id, next, reason,
 								  job->status == KWJ_PAUSE_REQUESTED || job->active_attempt != 0);
-			note(job, words[verb].event, words[verb].said, next, reason, NULL);
+			kwj_control_note(job, words[verb].event, words[verb].said, next, reason, NULL);
 			break;
 	}
 }
@@ -464,7 +459,7 @@ refuse_to_pause(KwjVerb verb, const KwjSessionJob *job)
 			 job->state == KWJ_SESSION_RUNNING ?
 			 errhint("To stop it, type %s.",
 					 kwj_to_type("CANCEL JOB", "kwjobs.cancel", job->job_id)) :
-			 errhint("To see the job, type %s.", to_see(job->job_id))));
+			 errhint("To see the job, type %s.", kwj_to_see(job->job_id))));
 }
 
 /*
@@ -544,14 +539,8 @@ is_here(int64 job_id)
 	return here;
 }
 
-/*
- * Moves the ids of jobs of other databases to the end of job_ids, in their order; *databases becomes
- * where they are. Returns how many there are before them: those of this database, and those that no
- * database has. Asks the other databases, if this session may, and so has to be called before it
- * locks anything.
- */
-static int
-part_elsewhere(int64 *job_ids, int n, Oid **databases)
+int
+kwj_part_elsewhere(int64 *job_ids, int n, Oid **databases)
 {
 	int64	   *missing;
 	Oid		   *found;
@@ -593,7 +582,7 @@ kwj_check_controllable(KwjBy by, const int64 *job_ids, int n)
 	int			n_here;
 
 	memcpy(ids, job_ids, sizeof(int64) * n);
-	n_here = part_elsewhere(ids, n, &databases);
+	n_here = kwj_part_elsewhere(ids, n, &databases);
 	for (int i = 0; i < n_here; i++)
 	{
 		Oid			owner;
@@ -607,31 +596,43 @@ kwj_check_controllable(KwjBy by, const int64 *job_ids, int n)
 	pfree(ids);
 }
 
-/* Controls a job of another database. Returns false if no other database has the job. */
-static bool
-control_elsewhere(KwjVerb verb, int64 job_id, const char *reason)
+bool
+kwj_control_elsewhere(const KwjErrand *what, int64 job_id)
 {
 	KwjChecked	result = {KWJ_ERRAND_NOT_DONE};
 	Oid		   *databases;
-	bool		elsewhere = part_elsewhere(&job_id, 1, &databases) == 0;
+	bool		elsewhere = kwj_part_elsewhere(&job_id, 1, &databases) == 0;
 
 	if (!elsewhere)
 		return false;
-	kwj_errands_control(verb, false, reason, &job_id, databases, 1, &result);
+	kwj_errands_control(what, &job_id, databases, 1, &result);
 	if (result.outcome == KWJ_ERRAND_NO_JOB)
 		report_no_job(job_id);
 	return true;
 }
 
+Oid
+kwj_database_to_ask(int64 job_id)
+{
+	Oid			owner;
+	Oid			database;
+
+	if (!kwj_may_ask() || kwj_find_owner(job_id, &owner))
+		return InvalidOid;
+	kwj_errands_find(&job_id, 1, &database);
+	return database;
+}
+
 void
 kwj_control(KwjBy by, KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows)
 {
+	KwjErrand	errand = {.deed = (KwjDeed) verb, .reason = unconstify(char *, reason)};
 	KwjSessionJob *of_session;
 	KwjJob		job;
 
 	check_statement(by, verb, "JOB");
 	kwj_check_reason(reason);
-	if (control_elsewhere(verb, job_id, reason))
+	if (kwj_control_elsewhere(&errand, job_id))
 		return;
 	kwj_check_visible_before_lock(by, job_id);
 	of_session = palloc(sizeof(KwjSessionJob));
@@ -640,90 +641,6 @@ kwj_control(KwjBy by, KwjVerb verb, int64 job_id, const char *reason, KwjTypeAll
 	else
 		control_of_session(verb, of_session, reason, allows);
 	pfree(of_session);
-}
-
-/*
- * Locks the row of a job that the user may control, for a function that has no statement as its
- * twin. `what` is the name of the function, such as "kwjobs.run_now()".
- */
-static void
-lock_for_function(int64 job_id, const char *what, KwjJob *job)
-{
-	kwj_check_writable(what);
-	kwj_check_visible_before_lock(KWJ_BY_FUNCTION, job_id);
-	if (!kwj_store_lock(job_id, KWJ_WAIT, job) || !kwj_is_visible_by(KWJ_BY_FUNCTION, job->owner))
-		kwj_no_such_job(job_id);
-}
-
-void
-kwj_run_now(int64 job_id)
-{
-	KwjJob		job;
-
-	lock_for_function(job_id, "kwjobs.run_now()", &job);
-	if (job.status != KWJ_PENDING || job.active_attempt != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("job with status %s cannot be run now", kwj_status_name(job.status)),
-				 errhint("Only a pending job waits for its time. To see the job, type %s.",
-						 to_see(job_id))));
-	if (!kwj_store_run_now(job_id))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("job " INT64_FORMAT " waits for other jobs", job_id),
-				 errhint("SELECT running_status, waits_for FROM %s WHERE job_id = " INT64_FORMAT " names them.",
-						 may_run_statements() ? "kwdb_internal.jobs" : "kwjobs.my_jobs", job_id)));
-	note(&job, "run_now", "told to run now", job.status, NULL, NULL);
-}
-
-/* How the log tells what has changed. NULL: what was asked for is what the job had already. */
-static const char *
-said_of_changes(Jsonb *changes)
-{
-	if (changes == NULL)
-		return "altered (no change)";
-	return psprintf("altered %s",
-					kwj_clip_text(JsonbToCString(NULL, &changes->root, VARSIZE(changes))));
-}
-
-void
-kwj_alter(int64 job_id, const KwjChange *change)
-{
-	KwjJob		job;
-	Jsonb	   *changes;
-
-	lock_for_function(job_id, "kwjobs.alter()", &job);
-	if (job.active_attempt != 0 || (job.status != KWJ_PENDING && job.status != KWJ_PAUSED))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("job with status %s cannot be altered", kwj_status_name(job.status)),
-				 kwj_status_is_terminal(job.status) ?
-				 errhint("It is over. To see the job, type %s.", to_see(job_id)) :
-				 job.status == KWJ_PAUSED ?
-				 errhint("It stands still in the middle of its work. Cancel it, and create it again.") :
-				 errhint("Only a job that waits can be: type %s first.",
-						 kwj_to_type("PAUSE JOB", "kwjobs.pause", job_id))));
-	changes = kwj_store_alter(job_id, change);
-	note(&job, "alter", said_of_changes(changes), job.status, NULL, changes);
-}
-
-void
-kwj_close(int64 job_id, const char *reason)
-{
-	KwjJob		job;
-
-	kwj_check_reason(reason);
-	lock_for_function(job_id, "kwjobs.close()", &job);
-	if (job.status != KWJ_REVERT_FAILED)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("job with status %s cannot be closed", kwj_status_name(job.status)),
-				 errhint("Only a job whose revert has failed has to be. To see the job, type %s.",
-						 to_see(job_id))));
-	kwj_store_event_of_end(job_id);
-	/* it comes before the end of the job, of which the row will tell */
-	note(&job, "close", "closed", KWJ_FAILED, reason, NULL);
-	kwj_store_close(job_id, reason);
 }
 
 /* Returns whether and why a statement on many jobs leaves out this job, which has a row. */
@@ -802,13 +719,9 @@ static const char *const reasons[KWJ_LEFT_OUT_COUNT] = {
 	[KWJ_LEFT_COMMITTING] = "waiting for the end of a transaction",
 };
 
-/*
- * Controls jobs of other databases, for a statement on many jobs. Counts those that are left out, and
- * moves the ids of the others to the front. Returns how many these are.
- */
-static int
-control_many_elsewhere(KwjVerb verb, int64 *job_ids, const Oid *databases, int n,
-					   const char *reason, int *counts)
+int
+kwj_control_many_elsewhere(const KwjErrand *what, int64 *job_ids, const Oid *databases, int n,
+						   int *counts, int n_counts, int gone)
 {
 	KwjChecked *results;
 	int			n_controlled = 0;
@@ -816,16 +729,16 @@ control_many_elsewhere(KwjVerb verb, int64 *job_ids, const Oid *databases, int n
 	if (n == 0)
 		return 0;
 	results = palloc0(sizeof(KwjChecked) * n);
-	kwj_errands_control(verb, true, reason, job_ids, databases, n, results);
+	kwj_errands_control(what, job_ids, databases, n, results);
 	for (int i = 0; i < n; i++)
 	{
 		if (results[i].outcome == KWJ_ERRAND_DONE)
 			job_ids[n_controlled++] = job_ids[i];
 		else if (results[i].outcome == KWJ_ERRAND_LEFT_OUT &&
-				 results[i].left_out > 0 && results[i].left_out < KWJ_LEFT_OUT_COUNT)
+				 results[i].left_out > 0 && results[i].left_out < n_counts)
 			counts[results[i].left_out]++;
 		else
-			counts[KWJ_LEFT_OVER]++;
+			counts[gone]++;
 	}
 	pfree(results);
 	return n_controlled;
@@ -835,6 +748,12 @@ int
 kwj_control_many(KwjBy by, KwjVerb verb, int64 *job_ids, int n, bool all, const char *reason,
 				 KwjTypeAllows allows)
 {
+	KwjErrand	errand = {
+		.deed = (KwjDeed) verb,
+		.many = true,
+		.all = all,
+		.reason = unconstify(char *, reason),
+	};
 	int			counts[KWJ_LEFT_OUT_COUNT] = {0};
 	int			n_controlled = 0;
 	int			n_here;
@@ -844,9 +763,10 @@ kwj_control_many(KwjBy by, KwjVerb verb, int64 *job_ids, int n, bool all, const 
 	check_statement(by, verb, "JOBS");
 	kwj_check_reason(reason);
 	n = kwj_sort_ids(job_ids, n);
-	n_here = part_elsewhere(job_ids, n, &databases);
+	n_here = kwj_part_elsewhere(job_ids, n, &databases);
 	/* First, because it may fail, and before any row is locked. */
-	n_there = control_many_elsewhere(verb, job_ids + n_here, databases, n - n_here, reason, counts);
+	n_there = kwj_control_many_elsewhere(&errand, job_ids + n_here, databases, n - n_here,
+										 counts, KWJ_LEFT_OUT_COUNT, KWJ_LEFT_OVER);
 	for (int i = 0; i < n_here; i++)
 	{
 		int64		job_id = job_ids[i];
@@ -880,14 +800,16 @@ kwj_control_look(int64 job_id, KwjControlledJob *state)
 }
 
 KwjLeftOut
-kwj_control_would(KwjVerb verb, bool many, KwjControlledJob *state, KwjTypeAllows allows)
+kwj_control_would(const KwjErrand *errand, KwjControlledJob *state, KwjTypeAllows allows)
 {
+	KwjVerb		verb = (KwjVerb) errand->deed;
 	KwjLeftOut	left_out = KWJ_NOT_LEFT_OUT;
 	KwjStatus	next;
 
-	if (many)
-		left_out = state->has_row ? left_out_of_row(verb, &state->row, false, allows) :
-			left_out_of_session(verb, &state->of_session, false);
+	Assert(kwj_is_verb(errand->deed));
+	if (errand->many)
+		left_out = state->has_row ? left_out_of_row(verb, &state->row, errand->all, allows) :
+			left_out_of_session(verb, &state->of_session, errand->all);
 	if (left_out != KWJ_NOT_LEFT_OUT)
 		return left_out;
 	if (!state->has_row)

@@ -16,9 +16,11 @@
 #define KWJ_LIFECYCLE_CONTROL_H
 
 #include "compat.h"
+#include "job/errand.h"
 #include "job/status.h"
 #include "shared/session_jobs.h"
-#include "store/again.h"
+#include "store/jobs.h"
+#include "utils/jsonb.h"
 
 /* Whether a statement or a function names the job: the table above says what that decides. */
 typedef enum KwjBy
@@ -59,10 +61,48 @@ extern int	kwj_control_many(KwjBy by, KwjVerb verb, int64 *job_ids, int n, bool 
  */
 extern void kwj_check_controllable(KwjBy by, const int64 *job_ids, int n);
 
+/*
+ * Moves the ids of jobs of other databases to the end of job_ids, in their order; *databases becomes
+ * where they are. Returns how many there are before them: those of this database, and those that no
+ * database has. Asks the other databases, if this session may, and so has to be called before it
+ * locks anything. Errors: those of kwj_errands_find().
+ */
+extern int	kwj_part_elsewhere(int64 *job_ids, int n, Oid **databases);
+
+/*
+ * Notes an errand if another database has the job, which this one does not have. what: the deed, and
+ * its reason or change. Returns false if no other database has the job. Errors: as kwj_control.
+ */
+extern bool kwj_control_elsewhere(const KwjErrand *what, int64 job_id);
+
+/*
+ * The same for jobs of which kwj_part_elsewhere() has said where they are, for a statement on many
+ * jobs. Counts those that are left out, by results[i].left_out, if that is below n_counts, and those
+ * that are not there any more as `gone`. Moves the ids of the others to the front. Returns how many
+ * these are.
+ */
+extern int	kwj_control_many_elsewhere(const KwjErrand *what, int64 *job_ids, const Oid *databases, int n,
+									   int *counts, int n_counts, int gone);
+
+/*
+ * Returns the other database that has this job, which a function only reads; InvalidOid if this
+ * database has it, if none has it, or if this session may not ask. Errors: those of
+ * kwj_errands_find().
+ */
+extern Oid	kwj_database_to_ask(int64 job_id);
+
+/*
+ * Notes what is asked of a job, whose row is locked: as an event, and for the log. said: how the log
+ * says it. status: what the job has then.
+ */
+extern void kwj_control_note(const KwjJob *job, const char *event, const char *said, KwjStatus status,
+							 const char *reason, Jsonb *detail);
+
 /* A job as control statements see it, without a lock. */
 typedef struct KwjControlledJob
 {
 	bool		has_row;
+	bool		is_deleted;		/* by an errand that was checked before */
 	KwjJob		row;			/* if has_row; else: */
 	KwjSessionJob of_session;
 } KwjControlledJob;
@@ -71,32 +111,12 @@ typedef struct KwjControlledJob
 extern bool kwj_control_look(int64 job_id, KwjControlledJob *job);
 
 /*
- * Does what kwj_control would do for a member of the admin role (kwj_control_many, if many is true),
- * only to *job, which gets its new status. Returns whether and why a statement on many jobs leaves
- * the job out. Errors: those of kwj_control.
+ * Does what kwj_control would do for a member of the admin role (kwj_control_many, if the errand is
+ * one of many), only to *job, which gets its new status. The deed must be a verb. Returns whether
+ * and why a statement on many jobs leaves the job out. Errors: those of kwj_control.
  */
-extern KwjLeftOut kwj_control_would(KwjVerb verb, bool many, KwjControlledJob *job,
+extern KwjLeftOut kwj_control_would(const KwjErrand *errand, KwjControlledJob *job,
 									KwjTypeAllows allows);
-
-/*
- * Lets a pending job start now, whatever its run_at. Errors: 42704 and 25006 as kwj_control; 55000
- * if the job is not pending, or waits for other jobs.
- */
-extern void kwj_run_now(int64 job_id);
-
-/*
- * Changes a job that does not run: it must be paused, or pending without an active attempt. A new
- * priority or run_at gives a pending job another place in the order. Errors: 42704 and 25006 as
- * kwj_control; 55000 if the job runs or is over.
- */
-extern void kwj_alter(int64 job_id, const KwjChange *change);
-
-/*
- * Makes a revert-failed job failed, with the error that it had failed with, because the user has
- * undone its changes by hand. reason may be NULL. Errors: 42704, 25006 and 54000 as kwj_control;
- * 55000 if the job is not revert-failed.
- */
-extern void kwj_close(int64 job_id, const char *reason);
 
 /* Errors: 42704 unless there is such a job and the current user may see it. */
 extern void kwj_check_visible(KwjBy by, int64 job_id);
@@ -113,6 +133,9 @@ extern void kwj_check_visible_before_lock(KwjBy by, int64 job_id);
  * statement, such as "SHOW" or "PAUSE".
  */
 extern void kwj_check_may(const char *what);
+
+/* Returns whether the current user may run job statements at all. */
+extern bool kwj_is_statement_user(void);
 
 /* Errors: 42501 unless the current user is a member of the admin role, or a superuser. */
 extern void kwj_check_admin(const char *statement);
@@ -137,6 +160,9 @@ extern bool kwj_find_owner(int64 job_id, Oid *owner);
  * job statements, a call of the function that does the same for the user's own jobs.
  */
 extern const char *kwj_to_type(const char *statement, const char *function, int64 job_id);
+
+/* Returns what a hint tells the current user to type to see the job, palloc'd. */
+extern const char *kwj_to_see(int64 job_id);
 
 /*
  * Returns a sentence, palloc'd, that tells the current user what to type so that a revert-failed

@@ -41,6 +41,7 @@ typedef struct Round
 	shm_mq_handle **queues;		/* NULL: this database has answered, or cannot any more */
 	int			left;			/* number of databases of which an answer can still come */
 	MemoryContext answer;		/* for one answer; it is reset after each */
+	KwjQuestionKind kind;
 	const KwjTake *take;
 } Round;
 
@@ -94,6 +95,25 @@ take_text(const char **data, Size *left, int encoding)
 	return kwj_text_from_encoding(text, encoding);
 }
 
+/* The database has more rows than it has sent, n. */
+static void
+report_more(KwjQuestionKind kind, const char *database, int n)
+{
+	if (kind == KWJ_ASK_ALL)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("database \"%s\" has more than %d such jobs", database, n),
+				 errhint("Connect to that database and type the statement there, or name the jobs of a type.")));
+	else if (kind == KWJ_ASK_MESSAGES)
+		ereport(WARNING,
+				(errmsg("only the first %d messages are shown", n),
+				 errhint("For the others, connect to database \"%s\".", database)));
+	else
+		ereport(WARNING,
+				(errmsg("only the first %d jobs of database \"%s\" are shown", n, database),
+				 errhint("For the others, connect to that database and type SHOW JOBS, or set kwjobs.show_window to a shorter time.")));
+}
+
 static void
 take_jobs(const Round *round, Oid dboid, const KwjAnswer *head, const char *data, Size left)
 {
@@ -108,12 +128,10 @@ take_jobs(const Round *round, Oid dboid, const KwjAnswer *head, const char *data
 
 		if (json == NULL)
 			elog(ERROR, "broken answer of database \"%s\"", database);
-		round->take->job(database, json, round->take->arg);
+		round->take->job(dboid, database, json, round->take->arg);
 	}
 	if (head->more)
-		ereport(WARNING,
-				(errmsg("only the first %d jobs of database \"%s\" are shown", head->n_rows, database),
-				 errhint("For the others, connect to that database and type SHOW JOBS, or set kwjobs.show_window to a shorter time.")));
+		report_more(round->kind, database, head->n_rows);
 }
 
 /* Takes the results of a check, and converts their texts, whose lengths are bounded. */
@@ -328,6 +346,7 @@ kwj_ask_databases(const KwjQuestion *question, const StringInfoData *errands, co
 			.databases = databases + first,
 			.n = Min(KWJ_ASKED, n - first),
 			.answer = answer,
+			.kind = question->kind,
 			.take = take,
 		};
 
@@ -391,11 +410,11 @@ typedef struct Found
 } Found;
 
 static void
-note_database(const char *database, const char *job, void *arg)
+note_database(Oid database, const char *name, const char *job, void *arg)
 {
 	Found	   *found = arg;
 
-	found->database = MemoryContextStrdup(found->context, database);
+	found->database = MemoryContextStrdup(found->context, name);
 }
 
 const char *
@@ -457,7 +476,7 @@ result_of(Jsonb *job)
 }
 
 static void
-note_outcome(const char *database, const char *text, void *arg)
+note_outcome(Oid database, const char *name, const char *text, void *arg)
 {
 	Outcome    *found = arg;
 	KwjOutcome *outcome = found->outcome;
@@ -502,4 +521,28 @@ kwj_outcome_elsewhere(int64 job_id, Oid database, KwjOutcome *outcome)
 	kwj_ask_databases(question, NULL, &database, 1, &take);
 	pfree(question);
 	return found.found ? KWJ_SEEN : left_out > 0 ? KWJ_SEEN_SILENT : KWJ_SEEN_GONE;
+}
+
+bool
+kwj_read_elsewhere(KwjQuestionKind kind, int64 job_id, Oid database, KwjTakeJob take_row, void *arg)
+{
+	KwjQuestion *question = palloc0(sizeof(KwjQuestion));
+	int			left_out = 0;
+	KwjTake		take = {.job = take_row, .arg = arg, .left_out = &left_out, .is_wait = true};
+
+	AcceptInvalidationMessages();
+	if (get_database_name(database) == NULL)
+		return false;
+	question->kind = kind;
+	question->role = GetUserId();
+	question->n_ids = 1;
+	question->ids[0] = job_id;
+	kwj_ask_databases(question, NULL, &database, 1, &take);
+	pfree(question);
+	if (left_out > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("database \"%s\" has not told of its job " INT64_FORMAT, kwj_database_name(database), job_id),
+				 errhint("Try again, or connect to that database and call the function there.")));
+	return true;
 }

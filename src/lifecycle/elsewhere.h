@@ -11,10 +11,11 @@
 #include "store/jobs.h"
 
 /*
- * Called for each job of another database. database: its name. job: the job's row of
- * kwdb_internal.jobs there, as a JSON object. The current memory context is reset afterwards.
+ * Called for each row of the answer of a database. name: of the database. job: the job's row of
+ * kwdb_internal.jobs there, as a JSON object, or what else was asked for (store/listing.h). The
+ * current memory context is reset afterwards.
  */
-typedef void (*KwjTakeJob) (const char *database, const char *job, void *arg);
+typedef void (*KwjTakeJob) (Oid database, const char *name, const char *job, void *arg);
 
 /* Called for the i-th result of a check by another database. */
 typedef void (*KwjTakeResult) (Oid database, int i, const KwjErrandResult *result, void *arg);
@@ -70,6 +71,14 @@ typedef enum KwjSeenElsewhere
  * error.
  */
 extern KwjSeenElsewhere kwj_outcome_elsewhere(int64 job_id, Oid database, KwjOutcome *outcome);
+
+/*
+ * Asks the other database for what it has of its job: the messages or the reasons that `kind` stands
+ * for. Calls take for each row. Returns false if the job is not there any more. Errors: those of
+ * kwj_ask_databases(); 55000 if the database does not answer, refuses to, or met an error.
+ */
+extern bool kwj_read_elsewhere(KwjQuestionKind kind, int64 job_id, Oid database, KwjTakeJob take,
+							   void *arg);
 
 /*
  * Returns the name of the other database that has this job; NULL if no database has answered that it

@@ -1,6 +1,6 @@
 /*
  * src/lifecycle/errands.c
- *	  Control statements for jobs of other databases, in the session that runs them.
+ *	  Statements that change jobs of other databases, in the session that runs them.
  *
  * Process: sessions, and workers whose statement controls a job. Callers: control.c; elsewhere.c,
  * before it asks for jobs. doc/developers/server_list.md has the whole way of an errand:
@@ -27,6 +27,7 @@
 #include "storage/condition_variable.h"
 #include "store/errands.h"
 #include "store/events.h"
+#include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
@@ -148,7 +149,7 @@ search(const int64 *job_ids, int n, const Oid *others, int n_others, Oid *databa
 
 		databases[i] = InvalidOid;
 		errand->job_id = job_ids[i];
-		errand->verb = KWJ_VERB_COUNT;
+		errand->deed = KWJ_DEED_LOOK;
 		errands = lappend(errands, errand);
 	}
 	ask_for_check(errands, others, n_others, &take);
@@ -187,6 +188,60 @@ kwj_errands_find(const int64 *job_ids, int n, Oid *databases)
 		search(unknown + first, Min(KWJ_ASKED_IDS, n_unknown - first), others, n_others, answers + first);
 	for (int i = 0; i < n_unknown; i++)
 		databases[places[i]] = answers[i];
+}
+
+/* ---- all jobs ---- */
+
+/* What a statement on all jobs finds. */
+typedef struct All
+{
+	KwjFoundJob *jobs;
+	int			n;
+	int			room;
+} All;
+
+/* Called for each job. text: its id. */
+static void
+note_job_of_all(Oid database, const char *name, const char *text, void *arg)
+{
+	All		   *all = arg;
+	int64		job_id = pg_strtoint64(text);
+	Oid			before = remembered(job_id);
+
+	if (OidIsValid(before) && before != database)
+		refuse_copies(job_id, before, database);
+	remember(job_id, database);
+	if (all->n == all->room)
+	{
+		all->room *= 2;
+		all->jobs = repalloc(all->jobs, sizeof(KwjFoundJob) * all->room);
+	}
+	all->jobs[all->n++] = (KwjFoundJob) {job_id, database};
+}
+
+KwjFoundJob *
+kwj_errands_find_all(KwjVerb verb, const char *job_type, int *n)
+{
+	All			all = {.room = 64};
+	KwjTake		take = {.job = note_job_of_all, .arg = &all};
+	KwjQuestion *question;
+	Oid		   *databases;
+	int			n_databases;
+
+	*n = 0;
+	if (!kwj_may_ask())
+		return NULL;
+	kwj_errands_wait();
+	question = palloc0(sizeof(KwjQuestion));
+	question->kind = KWJ_ASK_ALL;
+	question->role = GetUserId();
+	question->verb = verb;
+	strlcpy(question->job_type, job_type ? job_type : "", sizeof(question->job_type));
+	all.jobs = palloc(sizeof(KwjFoundJob) * all.room);
+	databases = kwj_other_databases(&n_databases);
+	kwj_ask_databases(question, NULL, databases, n_databases, &take);
+	*n = all.n;
+	return all.jobs;
 }
 
 /* ---- control ---- */
@@ -338,8 +393,8 @@ note_mine(int64 number)
 }
 
 void
-kwj_errands_control(KwjVerb verb, bool many, const char *reason, const int64 *job_ids,
-					const Oid *databases, int n, KwjChecked *results)
+kwj_errands_control(const KwjErrand *what, const int64 *job_ids, const Oid *databases, int n,
+					KwjChecked *results)
 {
 	KwjActor	actor = kwj_store_actor();
 	List	   *errands = NIL;
@@ -349,8 +404,9 @@ kwj_errands_control(KwjVerb verb, bool many, const char *reason, const int64 *jo
 		KwjErrand  *errand = palloc0(sizeof(KwjErrand));
 
 		errand->job_id = job_ids[i];
-		errand->verb = verb;
-		errand->many = many;
+		errand->deed = what->deed;
+		errand->many = what->many;
+		errand->all = what->all;
 		errand->role = actor.role;
 		errand->session = actor.session;
 		errands = lappend(errands, errand);
@@ -362,7 +418,8 @@ kwj_errands_control(KwjVerb verb, bool many, const char *reason, const int64 *jo
 
 		if (results[i].outcome != KWJ_ERRAND_DONE)
 			continue;
-		errand->reason = unconstify(char *, reason);
+		errand->reason = what->reason;
+		errand->change = what->change;
 		kwj_store_errand(databases[i], errand);
 		note_mine(errand->number);
 	}
@@ -373,8 +430,8 @@ warn(const KwjErrandLeft *errand)
 {
 	ereport(WARNING,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("%s JOB " INT64_FORMAT " has had no effect in database \"%s\": %s",
-					kwj_verb_name(errand->verb), errand->job_id, kwj_database_name(errand->database),
+			 errmsg("%s has had no effect in database \"%s\": %s",
+					kwj_deed_text(errand->deed, errand->job_id), kwj_database_name(errand->database),
 					errand->error ? errand->error : ""),
 			 errand->hint ? errhint("%s", errand->hint) : 0));
 }

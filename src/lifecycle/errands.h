@@ -1,6 +1,6 @@
 /*
  * src/lifecycle/errands.h
- *	  Control statements for jobs of other databases, in the session that runs them.
+ *	  Statements that change jobs of other databases, in the session that runs them.
  */
 #ifndef KWJ_LIFECYCLE_ERRANDS_H
 #define KWJ_LIFECYCLE_ERRANDS_H
@@ -33,19 +33,31 @@ extern void kwj_errands_found(void (*take) (const KwjFoundJob *job, void *arg), 
 typedef struct KwjChecked
 {
 	KwjErrandOutcome outcome;
-	int			left_out;		/* KwjLeftOut, of KWJ_ERRAND_LEFT_OUT */
+	int			left_out;		/* why, of KWJ_ERRAND_LEFT_OUT (kwj_deed_would) */
 } KwjChecked;
 
 /*
  * Has the other databases check whether these jobs of theirs may be controlled, and what other
  * errands on their way to these jobs make of them. Then notes an errand for each job that is not
- * left out, in the current transaction. results[i].outcome becomes KWJ_ERRAND_DONE for these;
- * KWJ_ERRAND_LEFT_OUT, if many is true; or KWJ_ERRAND_NO_JOB. Takes no lock of a row.
+ * left out, in the current transaction: what says the deed, its reason or change, and whether the
+ * statement is on many jobs. results[i].outcome becomes KWJ_ERRAND_DONE for these;
+ * KWJ_ERRAND_LEFT_OUT, if what->many is true; or KWJ_ERRAND_NO_JOB. Takes no lock of a row.
  *
  * Errors: those with which the other database refuses; 55000 if it does not answer.
  */
-extern void kwj_errands_control(KwjVerb verb, bool many, const char *reason, const int64 *job_ids,
-								const Oid *databases, int n, KwjChecked *results);
+extern void kwj_errands_control(const KwjErrand *what, const int64 *job_ids, const Oid *databases, int n,
+								KwjChecked *results);
+
+/*
+ * Returns the jobs of other databases that a statement on all jobs controls: those of this type, or
+ * of all if it is NULL, with a status that the verb can change. They are palloc'd, *n of them. The
+ * transaction remembers where they are. Returns none unless kwj_may_ask(). WARNINGs name the databases
+ * that have not answered.
+ *
+ * Errors: 54000 if a database has more than KWJ_ASKED_ALL of them; 55000 if two databases have a job
+ * with the same id; those of kwj_ask_databases().
+ */
+extern KwjFoundJob *kwj_errands_find_all(KwjVerb verb, const char *job_type, int *n);
 
 /*
  * Waits until the errands that this session has committed have taken effect, for at most a second,

@@ -52,6 +52,12 @@ static const char *const names[] = {
 
 StaticAssertDecl(lengthof(names) == KWJ_OPTION_COUNT, "each option has a name");
 
+const char *
+kwj_option_name(KwjOption option)
+{
+	return names[option];
+}
+
 bool
 kwj_option_from_name(const char *name, KwjOption *option)
 {

@@ -9,6 +9,9 @@
 #include "store/jobs.h"
 #include "utils/array.h"
 
+/* Returns the name of the option. */
+extern const char *kwj_option_name(KwjOption option);
+
 /* Gets the option with this name. Returns false if there is none. */
 extern bool kwj_option_from_name(const char *name, KwjOption *option);
 

@@ -10,6 +10,7 @@
 #define KWJ_SHARED_ASK_H
 
 #include "kwjobs.h"
+#include "job/status.h"
 #include "lib/stringinfo.h"
 #include "storage/dsm.h"
 #include "storage/shm_mq.h"
@@ -20,6 +21,8 @@
 #define KWJ_ASKED_IDS		1000
 /* An answer has at most so many rows, and at most so many bytes. */
 #define KWJ_ANSWER_ROWS		1000
+/* Of KWJ_ASK_ALL and KWJ_ASK_MESSAGES, so many: ids and messages are short. */
+#define KWJ_ASKED_ALL		10000
 #define KWJ_ANSWER_BYTES	(16 * 1024 * 1024)
 
 typedef enum KwjQuestionKind
@@ -27,6 +30,9 @@ typedef enum KwjQuestionKind
 	KWJ_ASK_JOBS,				/* which jobs are there */
 	KWJ_ASK_OUTCOME,			/* how the jobs with these ids stand (store/listing.h) */
 	KWJ_ASK_CHECK,				/* could these errands be done now (job/errand.h) */
+	KWJ_ASK_ALL,				/* the ids of the jobs that PAUSE ALL JOBS and its like control */
+	KWJ_ASK_MESSAGES,			/* what kwjobs.messages() returns of this job */
+	KWJ_ASK_WHY,				/* what kwjobs.why() returns of this job */
 } KwjQuestionKind;
 
 /* The beginning of the segment; it does not change any more once it is announced. */
@@ -38,6 +44,8 @@ typedef struct KwjQuestion
 	Size		errands_at;		/* KWJ_ASK_CHECK: where in the segment the errands are, */
 	Size		errands_size;	/* as kwj_errand_put() packs them; */
 	int			n_errands;		/* at most KWJ_ASKED_IDS */
+	KwjVerb		verb;			/* KWJ_ASK_ALL: of the statement */
+	char		job_type[KWJ_JOB_TYPE_LEN]; /* KWJ_ASK_ALL: "" means of all types */
 	bool		automatic;		/* without ids: SHOW AUTOMATIC JOBS, not SHOW JOBS */
 	int			window;			/* without ids: how far to look back at finished jobs, seconds */
 	int			n_ids;			/* -1: the jobs of the window; else the jobs with these ids */

@@ -29,7 +29,7 @@ KwjDatabase *
 kwj_find_database(Oid dboid)
 {
 	Assert(kwj_holds_lock(LW_SHARED));
-	for (int i = 0; i < kwj_entries; i++)
+	for (int i = 0; i < kwj_shared->used_entries; i++)
 		if (kwj_databases[i].dboid == dboid)
 			return &kwj_databases[i];
 	return NULL;
@@ -42,13 +42,23 @@ kwj_lock_my_database(LWLockMode mode)
 	return kwj_find_database(MyDatabaseId);
 }
 
+/* Returns an entry that no database has, or NULL. */
+static KwjDatabase *
+find_free(void)
+{
+	for (int i = 0; i < kwj_shared->used_entries; i++)
+		if (!OidIsValid(kwj_databases[i].dboid))
+			return &kwj_databases[i];
+	return kwj_shared->used_entries < kwj_entries ? &kwj_databases[kwj_shared->used_entries++] : NULL;
+}
+
 KwjDatabase *
 kwj_make_database(Oid dboid)
 {
 	KwjDatabase *database = kwj_find_database(dboid);
 
 	Assert(kwj_holds_lock(LW_EXCLUSIVE));
-	if (database == NULL && (database = kwj_find_database(InvalidOid)) != NULL)
+	if (database == NULL && (database = find_free()) != NULL)
 	{
 		memset(database, 0, sizeof(*database));
 		database->dboid = dboid;

@@ -7,7 +7,7 @@
  * writes to it while it is TAKEN.
  *
  *   (none) --source: kwj_mail_send--> SENT --target: kwj_mail_take--> TAKEN
- *            SENT  --source: kwj_mail_end, when nobody takes it--> (none)
+ *            SENT  --source: kwj_mail_end, when nobody takes it; kwj_mail_take_back--> (none)
  *            TAKEN --target: kwj_mail_answer--> ANSWERED --source: kwj_mail_end--> (none)
  *            TAKEN --the target's coordinator exits--> SENT
  *
@@ -135,15 +135,17 @@ kwj_mail_send(Oid target, int64 oldest, const StringInfoData *errands, int n)
 	return sent;
 }
 
-bool
-kwj_mail_end(void)
+/* Ends the mail that this database has sent; only_sent: only if it is SENT. Returns whether it did. */
+static bool
+end_mail(bool only_sent)
 {
 	dsm_handle	segment = DSM_HANDLE_INVALID;
 	int			i;
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	i = find_mail_of(MyDatabaseId);
-	if (i >= 0 && kwj_shared->mails[i].state != KWJ_MAIL_TAKEN)
+	if (i >= 0 && kwj_shared->mails[i].state != KWJ_MAIL_TAKEN &&
+		(!only_sent || kwj_shared->mails[i].state == KWJ_MAIL_SENT))
 	{
 		segment = kwj_shared->mails[i].segment;
 		memset(&kwj_shared->mails[i], 0, sizeof(KwjMail));
@@ -154,6 +156,18 @@ kwj_mail_end(void)
 		return false;
 	dsm_unpin_segment(segment);
 	return true;
+}
+
+bool
+kwj_mail_end(void)
+{
+	return end_mail(false);
+}
+
+bool
+kwj_mail_take_back(void)
+{
+	return end_mail(true);
 }
 
 bool

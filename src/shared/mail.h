@@ -69,6 +69,12 @@ extern bool kwj_mail_send(Oid target, int64 oldest, const StringInfoData *errand
  */
 extern bool kwj_mail_end(void);
 
+/*
+ * The same, but only if no coordinator of the target has taken the mail, so that none of its errands
+ * takes effect by this mail.
+ */
+extern bool kwj_mail_take_back(void);
+
 /* ---- the target ---- */
 
 /*

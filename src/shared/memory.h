@@ -322,6 +322,7 @@ typedef struct KwjShared
 	int			max_sessions;	/* of private servers; the same */
 	int			n_sessions;		/* protected by lock; see served.h */
 	int			used_slots;		/* protected by lock; no slot from this one on is in use */
+	int			used_entries;	/* protected by lock; no entry from this one on was ever used */
 	uint32		launches;		/* protected by lock; number of coordinators started so far */
 	/* protected by lock; the postmaster had no slot for the last coordinator */
 	bool		no_slot;

@@ -31,6 +31,8 @@
 	"Type " verb " ALL JOBS or " verb " ALL type JOBS, perhaps WITH REASON = 'text'."
 #define USAGE_IMPORT \
 	"Type IMPORT INTO table [(column, ...)] CSV DATA ('file', ...) [WITH option = 'value', ...]."
+#define USAGE_IMPORT_TABLE \
+	"Type IMPORT TABLE table (column type, ...) CSV DATA ('file', ...) [WITH option = 'value', ...] or IMPORT TABLE CREATE USING 'file' [CSV DATA ('file', ...)] [WITH ...]."
 #define USAGE_EXPORT \
 	"Type EXPORT INTO CSV 'directory' FROM {TABLE table | query | DATABASE database} [WITH option = 'value', ...]."
 #define USAGE_RECURRING "RECURRING 'cron expression' [WITH SCHEDULE OPTIONS option = 'value', ...]."
@@ -67,6 +69,7 @@ static const KwjForm forms[] = {
 	{{"cancel", "all"}, false, "CANCEL ALL JOBS", USAGE_CONTROL_ALL("CANCEL"), kwj_build_control_all,
 	NULL, NULL, kwj_is_all_jobs},
 	{{"import", "into"}, false, "IMPORT", USAGE_IMPORT, kwj_build_import},
+	{{"import", "table"}, false, "IMPORT TABLE", USAGE_IMPORT_TABLE, kwj_build_import_table},
 	{{"export", "into"}, false, "EXPORT", USAGE_EXPORT, kwj_build_export},
 	{{"set", "cluster", "setting"}, false, "SET CLUSTER SETTING",
 	"Type SET CLUSTER SETTING name = 'value'.", kwj_build_set_setting},
@@ -95,9 +98,6 @@ static const KwjForm forms[] = {
 	NULL, kwj_check_show_schedule, NO_SCHEDULES},
 	{{"show", "schedules"}, true, "SHOW SCHEDULES", "Type SHOW SCHEDULES.",
 	NULL, kwj_check_show_schedules, NO_SCHEDULES},
-	{{"import", "table"}, false, "IMPORT TABLE",
-		"Type IMPORT TABLE CREATE USING 'file' [CSV DATA ('file', ...)] or IMPORT TABLE table (column type, ...) CSV DATA ('file', ...).",
-	NULL, kwj_check_import_table, NO_LOADING},
 	{{"import", "database"}, false, "IMPORT DATABASE",
 		"Type IMPORT DATABASE CSV DATA ('directory').",
 	NULL, kwj_check_import_database, NO_LOADING},

@@ -26,30 +26,6 @@ check_data(KwjStatement *statement, int token)
 	kwj_parse_with(statement, token, ONLY_WITH, &options);
 }
 
-/* CREATE USING 'file' [CSV DATA (...)], or table (columns) CSV DATA (...) */
-void
-kwj_check_import_table(KwjStatement *statement)
-{
-	KwjOptions	options = {0};
-	int			token = statement->rest;
-
-	if (!kwj_next_is(statement, token, "create"))
-	{
-		token = kwj_expect_dotted_name(statement, token,
-									   "The name of a table, or CREATE USING, must stand here.");
-		token = kwj_expect_enclosed(statement, token, '(', ')',
-									"The columns of the table must stand here, in parentheses.");
-		check_data(statement, token);
-		return;
-	}
-	token = kwj_expect_word(statement, token + 1, "using", "USING must follow CREATE.");
-	token = kwj_expect_string(statement, token, "A file in quotes must follow USING.");
-	if (kwj_next_is(statement, token, "csv"))
-		check_data(statement, token);
-	else
-		kwj_parse_with(statement, token, "CSV DATA, WITH or the end must stand here.", &options);
-}
-
 void
 kwj_check_import_database(KwjStatement *statement)
 {

@@ -268,6 +268,7 @@ extern Node *kwj_parse_query(KwjStatement *statement, int first, int last,
 							 const char *expected);
 extern int	kwj_find_clauses(const KwjStatement *statement, int first, int last);
 extern SelectStmt *kwj_parse_clauses(KwjStatement *statement, int first, int last);
+extern char *kwj_parse_table(KwjStatement *statement, int head, int last, const char *expected);
 extern InsertStmt *kwj_parse_insert(KwjStatement *statement, int head,
 									int select, int select_end);
 
@@ -286,6 +287,7 @@ extern Node *kwj_build_control_jobs(KwjStatement *statement);
 extern bool kwj_is_all_jobs(const KwjSource *source, int rest, int last);
 extern Node *kwj_build_control_all(KwjStatement *statement);
 extern Node *kwj_build_import(KwjStatement *statement);
+extern Node *kwj_build_import_table(KwjStatement *statement);
 
 /* rewrite_export.c */
 extern Node *kwj_build_export(KwjStatement *statement);
@@ -303,7 +305,6 @@ extern void kwj_check_drop_schedules(KwjStatement *statement);
 extern void kwj_check_show_schedule(KwjStatement *statement);
 extern void kwj_check_show_schedules(KwjStatement *statement);
 extern void kwj_check_jobs_for_schedule(KwjStatement *statement);
-extern void kwj_check_import_table(KwjStatement *statement);
 extern void kwj_check_import_database(KwjStatement *statement);
 extern void kwj_check_import_sql(KwjStatement *statement);
 extern void kwj_check_export_sql(KwjStatement *statement);

@@ -1,6 +1,6 @@
 /*
  * src/statement/piece.c
- *	  Parses the pieces of job statements: expressions, queries, the head of IMPORT, and the
+ *	  Parses the pieces of job statements: expressions, queries, the heads of IMPORT, and the
  *	  clauses ORDER BY and LIMIT.
  *
  * Caller: parse.c, for the statements of one level (kwj_read_pieces); and the builders in
@@ -37,6 +37,7 @@ typedef enum KwjPieceKind
 	KWJ_EXPRESSION,
 	KWJ_QUERY,
 	KWJ_INSERT,
+	KWJ_TABLE,					/* the head of IMPORT TABLE, as a CREATE TABLE */
 	KWJ_CLAUSES					/* ORDER BY, LIMIT, OFFSET and FETCH */
 } KwjPieceKind;
 
@@ -141,6 +142,17 @@ write_over(char *text, int start, int end, const char *word)
 	memcpy(text + start, word, strlen(word));
 }
 
+/* Write "IMPORT TABLE table (columns)" as a CREATE TABLE. */
+static void
+write_table(const KwjPiece *piece, char *text)
+{
+	const KwjSource *source = piece->statement->source;
+	const KwjToken *import = &source->tokens[piece->first];
+
+	kwj_copy_tokens(source, piece->first, piece->last, text);
+	write_over(text, import->start, import->end, "CREATE");
+}
+
 /* Write "IMPORT INTO table (columns)" as an INSERT ... SELECT. */
 static void
 write_insert(const KwjPiece *piece, char *text)
@@ -161,14 +173,19 @@ parse_alone(KwjPiece *piece)
 	KwjStatement *statement = piece->statement;
 	List	   *trees;
 
-	if (piece->kind == KWJ_INSERT)
+	if (piece->kind == KWJ_INSERT || piece->kind == KWJ_TABLE)
 	{
 		KwjSource  *source = statement->source;
 		char	   *text = kwj_blank_text(source, source->tokens[piece->last - 1].end);
 
-		write_insert(piece, text);
+		if (piece->kind == KWJ_INSERT)
+			write_insert(piece, text);
+		else
+			write_table(piece, text);
 		trees = kwj_parse_text(statement, text, RAW_PARSE_DEFAULT);
 		piece->tree = linitial_node(RawStmt, trees)->stmt;
+		if (piece->kind == KWJ_TABLE && !IsA(piece->tree, CreateStmt))
+			kwj_syntax_error(statement, piece->last, piece->expected);
 		return;
 	}
 	if (piece->kind == KWJ_CLAUSES)
@@ -236,6 +253,8 @@ write_together(const List *pieces, int n)
 		CHECK_FOR_INTERRUPTS();
 		if (piece->kind == KWJ_INSERT)
 			write_insert(piece, text);
+		else if (piece->kind == KWJ_TABLE)
+			write_table(piece, text);
 		else
 		{
 			kwj_copy_tokens(source, piece->first, piece->last, text);
@@ -286,6 +305,8 @@ tree_of_piece(const KwjPiece *piece, Node *statement, int expression)
 
 	if (piece->kind == KWJ_INSERT)
 		return IsA(statement, InsertStmt) ? statement : NULL;
+	if (piece->kind == KWJ_TABLE)
+		return IsA(statement, CreateStmt) ? statement : NULL;
 	if (!IsA(statement, SelectStmt))
 		return NULL;
 	if (piece->kind == KWJ_QUERY)
@@ -511,6 +532,8 @@ placeholder(KwjPieceKind kind)
 		return (Node *) kwj_select(kwj_null());
 	if (kind == KWJ_CLAUSES)
 		return (Node *) makeNode(SelectStmt);
+	if (kind == KWJ_TABLE)
+		return (Node *) makeNode(CreateStmt);
 	insert = makeNode(InsertStmt);
 	insert->relation = makeRangeVar(NULL, "", -1);
 	return (Node *) insert;
@@ -542,11 +565,29 @@ next_piece(KwjStatement *statement, const KwjPiece *tokens)
 	piece = palloc(sizeof(KwjPiece));
 	*piece = *tokens;
 	piece->statement = statement;
-	if (piece->kind != KWJ_INSERT)
+	if (piece->kind != KWJ_INSERT && piece->kind != KWJ_TABLE)
 		piece->statements = kwj_find_statements(statement->source, piece->first, piece->last);
 	statement->pieces = lappend(statement->pieces, piece);
 	MemoryContextSwitchTo(waste);
 	return placeholder(piece->kind);
+}
+
+/*
+ * Parse "IMPORT TABLE table (columns)", up to `last`, as a CREATE TABLE. Returns its text, in which
+ * comments are blanks, palloc'd. expected: a sentence that says what must stand at `last`.
+ */
+char *
+kwj_parse_table(KwjStatement *statement, int head, int last, const char *expected)
+{
+	KwjPiece	piece = {.kind = KWJ_TABLE, .first = head, .last = last, .expected = expected};
+	const KwjSource *source = statement->source;
+	char	   *text;
+
+	(void) next_piece(statement, &piece);
+	text = kwj_blank_text(source, source->tokens[last - 1].end);
+	piece.statement = statement;
+	write_table(&piece, text);
+	return text + source->tokens[head].start;
 }
 
 /* The expression in these tokens. expected: a sentence that says what it is for. */

@@ -1,6 +1,9 @@
 /*
  * src/statement/rewrite_import.c
- *	  The parse tree of IMPORT INTO.
+ *	  The parse trees of IMPORT INTO and IMPORT TABLE.
+ *
+ * The columns of IMPORT TABLE become a constant, the text of a CREATE TABLE, which the job runs. So they
+ * are parsed here only to find their errors, and can have no parameters and no variables of PL/pgSQL.
  */
 #include "postgres.h"
 
@@ -100,33 +103,57 @@ parse_files(KwjStatement *statement, int open, int close)
 	return kwj_cast(kwj_array(files, source->tokens[open].start), "text", true, -1);
 }
 
-/* CALL kwjobs_import_and_wait(args, NULL, ...) */
+/* CALL kwjobs_NAME_and_wait(args, NULL, ...) or, for detached, SELECT kwjobs_NAME(args) */
 static Node *
-waiting_tree(List *args, int location)
+tree_of_call(KwjStatement *statement, const char *name, List *args, bool detached)
 {
+	int			location = statement->source->tokens[statement->first].start;
+
+	kwj_prevent_in_recovery(statement);
+	if (detached)
+		return kwj_select_job_id(name, args, location);
 	for (int i = 0; i < RESULT_COLUMNS; i++)
 		args = lappend(args, kwj_null());
-	return (Node *) kwj_call_procedure("import_and_wait", args, location);
+	return (Node *) kwj_call_procedure(psprintf("%s_and_wait", name), args, location);
 }
 
-Node *
-kwj_build_import(KwjStatement *statement)
+/* WITH ... up to the end, as a jsonb */
+static Node *
+parse_with(KwjStatement *statement, int with, const char *expected, bool *detached)
+{
+	KwjOptions	options = {0};
+
+	kwj_parse_with(statement, with, expected, &options);
+	*detached = options.detached;
+	return kwj_call("pg_catalog", "jsonb_object",
+					list_make1(kwj_cast(kwj_array(options.pairs, -1), "text", true, -1)), -1);
+}
+
+/* Returns the token that closes the parentheses around the files, which open at this one. */
+static int
+find_end_of_files(KwjStatement *statement, int open)
 {
 	const KwjSource *source = statement->source;
 	int			last = statement->last;
-	int			format = find_format(statement);
-	int			open = format + 2;
-	int			location = source->tokens[statement->first].start;
-	KwjOptions	options = {0};
-	InsertStmt *head;
 	int			close;
-	List	   *args;
 
 	if (open >= last || !kwj_is_symbol(source, open, '('))
 		kwj_syntax_error(statement, Min(open, last), "Files in parentheses must follow CSV DATA.");
 	close = kwj_find_close(source, open, last);
 	if (close >= last || !kwj_is_symbol(source, close, ')'))
 		kwj_syntax_error(statement, close, "The parentheses around the files must be closed.");
+	return close;
+}
+
+Node *
+kwj_build_import(KwjStatement *statement)
+{
+	int			format = find_format(statement);
+	int			open = format + 2;
+	int			close = find_end_of_files(statement, open);
+	InsertStmt *head;
+	List	   *args;
+	bool		detached;
 
 	head = kwj_parse_insert(statement, statement->first, format, open);
 	if (head->relation->alias || head->override != OVERRIDING_NOT_SET)
@@ -135,12 +162,61 @@ kwj_build_import(KwjStatement *statement)
 	args = list_make3(kwj_table_constant(head->relation),
 					  parse_files(statement, open, close),
 					  column_array(statement, head->cols));
-	kwj_parse_with(statement, close + 1, "Only WITH can follow the files.", &options);
-	args = lappend(args,
-				   kwj_call("pg_catalog", "jsonb_object",
-							list_make1(kwj_cast(kwj_array(options.pairs, -1),
-												"text", true, -1)), -1));
-	kwj_prevent_in_recovery(statement);
-	return options.detached ? kwj_select_job_id("import", args, location) :
-		waiting_tree(args, location);
+	args = lappend(args, parse_with(statement, close + 1, "Only WITH can follow the files.", &detached));
+	return tree_of_call(statement, "import", args, detached);
+}
+
+/* CREATE USING 'file' [CSV DATA (...)] [WITH ...], from the token after CREATE on */
+static Node *
+build_import_using(KwjStatement *statement, int token)
+{
+	static const char *const expected_file = "A file in quotes must follow USING.";
+	Node	   *files = kwj_text_array(NIL);
+	Node	   *definition;
+	Node	   *options;
+	int			first;
+	bool		detached;
+
+	first = kwj_expect_word(statement, token, "using", "USING must follow CREATE.");
+	token = kwj_expect_string(statement, first, expected_file);
+	definition = text_value(statement, first, token, expected_file);
+	if (kwj_next_is(statement, token, "csv"))
+	{
+		int			open = kwj_expect_word(statement, token + 1, "data", "DATA must follow CSV.");
+		int			close = find_end_of_files(statement, open);
+
+		files = parse_files(statement, open, close);
+		token = close + 1;
+	}
+	options = parse_with(statement, token, "CSV DATA, WITH or the end must stand here.", &detached);
+	return tree_of_call(statement, "import_table",
+						list_make4(kwj_cast(kwj_null(), "text", false, -1), files, options, definition),
+						detached);
+}
+
+/* CREATE USING ..., or table (columns) CSV DATA (...) [WITH ...] */
+Node *
+kwj_build_import_table(KwjStatement *statement)
+{
+	int			format;
+	int			close;
+	Node	   *definition;
+	Node	   *files;
+	Node	   *options;
+	bool		detached;
+
+	if (kwj_next_is(statement, statement->rest, "create"))
+		return build_import_using(statement, statement->rest + 1);
+	if (!kwj_is_any_word(statement->source, statement->rest) || statement->rest >= statement->last)
+		kwj_syntax_error(statement, Min(statement->rest, statement->last),
+						 "The name of a table, or CREATE USING, must stand here.");
+	format = find_format(statement);
+	close = find_end_of_files(statement, format + 2);
+	definition = kwj_text(kwj_parse_table(statement, statement->first, format,
+										  "The columns of the table must stand here, in parentheses."));
+	files = parse_files(statement, format + 2, close);
+	options = parse_with(statement, close + 1, "Only WITH can follow the files.", &detached);
+	return tree_of_call(statement, "import_table",
+						list_make4(definition, files, options, kwj_cast(kwj_null(), "text", false, -1)),
+						detached);
 }

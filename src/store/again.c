@@ -114,12 +114,19 @@ static KwjQuery forget_failed_query = {
 	"DELETE FROM kwjobs.failed_dependency AS f WHERE f.job_id = $1", 1, {INT8OID}
 };
 
+/* Whether job j, which has the id $1, waits for no other jobs. */
+#define WAITS_FOR_NONE \
+	" NOT EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.job_id = $1)" \
+	" AND NOT (" KWJ_PARKED("j") ") AND NOT (" KWJ_QUEUED("j") ")"
+
 static KwjQuery run_now_query = {
 	"UPDATE kwjobs.job AS j SET run_at = NULL, due = t.now, rank = NULL, refusals = 0, modified = t.now"
-	" FROM (SELECT clock_timestamp()) AS t (now) WHERE j.job_id = $1"
-	" AND NOT EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.job_id = $1)"
-	" AND NOT (" KWJ_PARKED("j") ") AND NOT (" KWJ_QUEUED("j") ")",
+	" FROM (SELECT clock_timestamp()) AS t (now) WHERE j.job_id = $1 AND" WAITS_FOR_NONE,
 	1, {INT8OID}
+};
+
+static KwjQuery may_run_now_query = {
+	"SELECT FROM kwjobs.job AS j WHERE j.job_id = $1 AND" WAITS_FOR_NONE, 1, {INT8OID}
 };
 
 /*
@@ -348,6 +355,12 @@ bool
 kwj_store_run_now(int64 job_id)
 {
 	return kwj_query_run_for(&run_now_query, job_id) > 0;
+}
+
+bool
+kwj_store_may_run_now(int64 job_id)
+{
+	return kwj_query_run_for(&may_run_now_query, job_id) > 0;
 }
 
 void

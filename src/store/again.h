@@ -39,6 +39,9 @@ extern Jsonb *kwj_store_alter(int64 job_id, const KwjChange *change);
  */
 extern bool kwj_store_run_now(int64 job_id);
 
+/* Returns whether kwj_store_run_now() would let the job start, without a lock. */
+extern bool kwj_store_may_run_now(int64 job_id);
+
 /*
  * Make a revert-failed job, whose row the caller has locked, a failed one. Its error becomes the
  * one that made the job revert, if that is known.

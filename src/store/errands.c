@@ -1,6 +1,6 @@
 /*
  * src/store/errands.c
- *	  Rows of errands: control statements for jobs of other databases.
+ *	  Rows of errands: statements that change jobs of other databases.
  *
  * Process: sessions write errands (lifecycle/errands.c); the coordinator of their database sends
  * them and deletes them (coordinator/errands_out.c); the coordinator of the database that has the
@@ -9,7 +9,7 @@
  *   kwjobs.errand, in the database of the session:
  *     written --sent, done--> (deleted)
  *        ^ |
- *        | +--sent, refused--> refused: due = infinity; only the last ones are kept
+ *        | +--sent, refused; or withdrawn--> refused: due = infinity; only the last ones are kept
  *        +--- not delivered, or the job is locked: due later
  *
  *   kwjobs.errand_done, in the database of the job: from the transaction in which the errand takes
@@ -37,14 +37,14 @@
 #include "utils/snapmgr.h"
 
 static KwjQuery insert_query = {
-	"INSERT INTO kwjobs.errand (number, database, job_id, verb, many, reason, actor, actor_session,"
-	" made, due) SELECT $1, $2, $3, $4, $5, $6, $7, $8, t.now, t.now"
+	"INSERT INTO kwjobs.errand (number, database, job_id, verb, many, all_jobs, reason, change, actor,"
+	" actor_session, made, due) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, t.now, t.now"
 	" FROM (SELECT clock_timestamp()) AS t (now)",
-	8, {INT8OID, OIDOID, INT8OID, TEXTOID, BOOLOID, TEXTOID, OIDOID, OIDOID}
+	10, {INT8OID, OIDOID, INT8OID, TEXTOID, BOOLOID, BOOLOID, TEXTOID, TEXTOID, OIDOID, OIDOID}
 };
 
 static KwjQuery for_jobs_query = {
-	"SELECT e.number, e.job_id, e.verb, e.many, NULL::text AS reason, e.actor, e.actor_session AS session"
+	"SELECT e.number, e.job_id, e.verb, e.many, e.all_jobs, NULL::text AS reason, NULL::text AS change, e.actor, e.actor_session AS session"
 	" FROM kwjobs.errand AS e WHERE e.job_id = ANY ($1) AND e.due <> 'infinity' ORDER BY e.number",
 	1, {INT8ARRAYOID}
 };
@@ -73,8 +73,9 @@ static KwjQuery due_query = {
 	"   AND s.due <> 'infinity' AND s.silent > (SELECT n.made FROM kwjobs.errand AS n"
 	"    WHERE n.database = t.database AND n.due <> 'infinity' ORDER BY n.number DESC LIMIT 1))"
 	"  ORDER BY t.database <= $3, t.database LIMIT 1)"
-	" SELECT e.number, e.database, e.job_id, e.verb, e.many, e.reason, e.actor, e.actor_session AS session,"
-	"  coalesce(octet_length(e.reason), 0) AS size, (SELECT o.number FROM kwjobs.errand AS o"
+	" SELECT e.number, e.database, e.job_id, e.verb, e.many, e.all_jobs, e.reason, e.change, e.actor,"
+	"  e.actor_session AS session,"
+	"  coalesce(octet_length(e.reason), 0) + coalesce(octet_length(e.change), 0) AS size, (SELECT o.number FROM kwjobs.errand AS o"
 	"   WHERE o.database = (SELECT database FROM next) AND o.due <> 'infinity'"
 	"   ORDER BY o.number LIMIT 1) AS oldest"
 	" FROM kwjobs.errand AS e WHERE e.database = (SELECT database FROM next) AND" IS_DUE
@@ -115,9 +116,35 @@ static KwjQuery again_query = {
 };
 
 static KwjQuery left_query = {
-	"SELECT e.number, e.database, e.job_id, e.verb, e.due = 'infinity' AS refused, e.error, e.error_hint"
+	"SELECT e.number, e.database, e.job_id, e.verb, e.actor, e.due = 'infinity' AS refused, e.error, e.error_hint"
 	" FROM kwjobs.errand AS e WHERE e.number = ANY ($1) ORDER BY e.number",
 	1, {INT8ARRAYOID}
+};
+
+static KwjQuery withdraw_query = {
+	"INSERT INTO kwjobs.errand_withdrawn (number, actor) VALUES ($1, $2)", 2, {INT8OID, OIDOID}
+};
+
+static KwjQuery look_for_withdrawn_query = {
+	"SELECT coalesce(bool_or(e.database = $1), false) AS of_target FROM kwjobs.errand_withdrawn AS w"
+	" LEFT JOIN kwjobs.errand AS e ON e.number = w.number HAVING count(*) > 0",
+	1, {OIDOID}
+};
+
+/* Refuses the errands that are withdrawn, but for those of database $1. */
+static KwjQuery refuse_withdrawn_query = {
+	"UPDATE kwjobs.errand AS e SET due = 'infinity', silent = NULL, error_code = '57014',"
+	" error = 'withdrawn by ' || coalesce((SELECT r.rolname FROM pg_roles AS r WHERE r.oid = w.actor), w.actor::oid::text),"
+	" error_hint = NULL"
+	" FROM (SELECT DISTINCT ON (d.number) d.number, d.actor FROM kwjobs.errand_withdrawn AS d ORDER BY d.number) AS w"
+	" WHERE e.number = w.number AND e.due <> 'infinity' AND e.database <> $1 RETURNING e.number",
+	1, {OIDOID}
+};
+
+static KwjQuery forget_withdrawn_query = {
+	"DELETE FROM kwjobs.errand_withdrawn AS w WHERE NOT EXISTS (SELECT FROM kwjobs.errand AS e"
+	" WHERE e.number = w.number AND e.due <> 'infinity')",
+	0, {0}
 };
 
 static KwjQuery was_done_query = {
@@ -139,8 +166,8 @@ void
 kwj_store_errand(Oid database, KwjErrand *errand)
 {
 	KwjStoreScope scope;
-	Datum		values[8];
-	char		nulls[8];
+	Datum		values[10];
+	char		nulls[10];
 
 	memset(nulls, ' ', sizeof(nulls));
 	kwj_store_enter(&scope);
@@ -149,11 +176,13 @@ kwj_store_errand(Oid database, KwjErrand *errand)
 	values[0] = Int64GetDatum(errand->number);
 	values[1] = ObjectIdGetDatum(database);
 	values[2] = Int64GetDatum(errand->job_id);
-	values[3] = CStringGetTextDatum(kwj_verb_name(errand->verb));
+	values[3] = CStringGetTextDatum(kwj_deed_name(errand->deed));
 	values[4] = BoolGetDatum(errand->many);
-	kwj_text_arg(&values[5], &nulls[5], errand->reason);
-	values[6] = ObjectIdGetDatum(errand->role);
-	values[7] = ObjectIdGetDatum(errand->session);
+	values[5] = BoolGetDatum(errand->all);
+	kwj_text_arg(&values[6], &nulls[6], errand->reason);
+	kwj_text_arg(&values[7], &nulls[7], errand->change);
+	values[8] = ObjectIdGetDatum(errand->role);
+	values[9] = ObjectIdGetDatum(errand->session);
 	kwj_query_run(&insert_query, values, nulls, false);
 	kwj_store_leave(&scope);
 	kwj_wakeup_at_end(errand->job_id);
@@ -166,12 +195,14 @@ read_errand(uint64 row, MemoryContext context)
 
 	errand->number = kwj_row_int64(row, "number");
 	errand->job_id = kwj_row_int64(row, "job_id");
-	if (!kwj_verb_from_name(kwj_row_text_or_empty(row, "verb", CurrentMemoryContext), &errand->verb))
+	if (!kwj_deed_from_name(kwj_row_text_or_empty(row, "verb", CurrentMemoryContext), &errand->deed))
 		elog(ERROR, "unknown verb in kwjobs.errand");
 	errand->many = kwj_row_bool(row, "many");
+	errand->all = kwj_row_bool(row, "all_jobs");
 	errand->role = kwj_row_oid(row, "actor");
 	errand->session = kwj_row_oid(row, "session");
 	errand->reason = kwj_row_text(row, "reason", context);
+	errand->change = kwj_row_text(row, "change", context);
 	return errand;
 }
 
@@ -202,7 +233,7 @@ kwj_store_errands_for(const int64 *job_ids, int n)
 	return errands;
 }
 
-/* Reads the rows of the last query, as far as their reasons fit into a mail, but one at least. */
+/* Reads the rows of the last query, as far as their texts fit into a mail, but one at least. */
 static List *
 read_batch(uint64 n, MemoryContext context)
 {
@@ -244,13 +275,21 @@ kwj_store_errand_over(int64 number)
 	(void) kwj_query_run_for(&delete_query, number);
 }
 
+/* Deletes the refused errands that are not kept. */
+static void
+keep_last(void)
+{
+	Datum		most[1] = {Int32GetDatum(KWJ_KEPT_ERRANDS)};
+
+	kwj_query_run(&keep_query, most, NULL, false);
+}
+
 void
 kwj_store_errand_refused(int64 number, const KwjErrandResult *result)
 {
 	KwjStoreScope scope;
 	Datum		values[4];
 	char		nulls[4] = {' ', ' ', ' ', ' '};
-	Datum		most[1] = {Int32GetDatum(KWJ_KEPT_ERRANDS)};
 
 	kwj_store_enter(&scope);
 	values[0] = Int64GetDatum(number);
@@ -258,7 +297,7 @@ kwj_store_errand_refused(int64 number, const KwjErrandResult *result)
 	values[2] = CStringGetTextDatum(result->message);
 	kwj_text_arg(&values[3], &nulls[3], result->hint[0] != '\0' ? result->hint : NULL);
 	kwj_query_run(&refuse_query, values, nulls, false);
-	kwj_query_run(&keep_query, most, NULL, false);
+	keep_last();
 	kwj_store_leave(&scope);
 }
 
@@ -289,7 +328,8 @@ read_left(uint64 n, MemoryContext context)
 		errand->number = kwj_row_int64(i, "number");
 		errand->database = kwj_row_oid(i, "database");
 		errand->job_id = kwj_row_int64(i, "job_id");
-		(void) kwj_verb_from_name(kwj_row_text_or_empty(i, "verb", context), &errand->verb);
+		(void) kwj_deed_from_name(kwj_row_text_or_empty(i, "verb", context), &errand->deed);
+		errand->role = kwj_row_oid(i, "actor");
 		errand->refused = kwj_row_bool(i, "refused");
 		errand->error = kwj_row_text(i, "error", context);
 		errand->hint = kwj_row_text(i, "error_hint", context);
@@ -313,6 +353,50 @@ kwj_store_errands_left(const int64 *numbers, int n)
 	kwj_store_leave(&scope);
 	PopActiveSnapshot();
 	return left;
+}
+
+void
+kwj_store_withdraw_errand(int64 number, int64 job_id)
+{
+	KwjStoreScope scope;
+	Datum		values[2] = {Int64GetDatum(number), ObjectIdGetDatum(GetUserId())};
+
+	kwj_store_enter(&scope);
+	kwj_query_run(&withdraw_query, values, NULL, false);
+	kwj_store_leave(&scope);
+	kwj_wakeup_at_end(job_id);
+}
+
+KwjWithdrawn
+kwj_store_look_for_withdrawn(Oid target)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {ObjectIdGetDatum(target)};
+	KwjWithdrawn withdrawn = {false, false};
+
+	kwj_store_enter(&scope);
+	withdrawn.any = kwj_query_run(&look_for_withdrawn_query, values, NULL, false) > 0;
+	withdrawn.of_target = withdrawn.any && kwj_row_bool(0, "of_target");
+	kwj_store_leave(&scope);
+	return withdrawn;
+}
+
+int64 *
+kwj_store_withdraw_errands(Oid busy, int *n)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {ObjectIdGetDatum(busy)};
+	int64	   *numbers;
+
+	kwj_store_enter(&scope);
+	*n = (int) kwj_query_run(&refuse_withdrawn_query, values, NULL, false);
+	numbers = MemoryContextAlloc(scope.caller, sizeof(int64) * Max(*n, 1));
+	for (int i = 0; i < *n; i++)
+		numbers[i] = kwj_row_int64(i, "number");
+	kwj_query_run(&forget_withdrawn_query, NULL, NULL, false);
+	keep_last();
+	kwj_store_leave(&scope);
+	return numbers;
 }
 
 bool

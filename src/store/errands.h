@@ -34,7 +34,7 @@ typedef struct KwjErrandBatch
 	TimestampTz next;			/* when another one becomes due; DT_NOEND: none will */
 } KwjErrandBatch;
 
-/* The reasons of a batch have at most so many bytes, unless a single one has more. */
+/* The reasons and changes of a batch have at most so many bytes, unless a single errand has more. */
 #define KWJ_BATCH_BYTES		(256 * 1024)
 
 /*
@@ -66,7 +66,8 @@ typedef struct KwjErrandLeft
 	int64		number;
 	Oid			database;
 	int64		job_id;
-	KwjVerb		verb;
+	KwjDeed		deed;
+	Oid			role;			/* who has asked for it */
 	bool		refused;		/* it never will */
 	char	   *error;			/* why not; NULL: it is on its way */
 	char	   *hint;
@@ -74,6 +75,31 @@ typedef struct KwjErrandLeft
 
 /* Reads with a new snapshot those of these errands that have not taken effect. */
 extern List *kwj_store_errands_left(const int64 *numbers, int n);
+
+/* ---- errands that are withdrawn ---- */
+
+/*
+ * Notes in the current transaction that the errand, which is about this job, is to be withdrawn in the
+ * name of the current user. When the transaction commits, the coordinator is woken, which does so.
+ */
+extern void kwj_store_withdraw_errand(int64 number, int64 job_id);
+
+/* What is to be withdrawn. */
+typedef struct KwjWithdrawn
+{
+	bool		any;
+	bool		of_target;		/* some of it is for the database that was asked about */
+} KwjWithdrawn;
+
+/* Looks what is to be withdrawn; target: a database, or InvalidOid. */
+extern KwjWithdrawn kwj_store_look_for_withdrawn(Oid target);
+
+/*
+ * Withdraws the errands that are to be, but for those for this database, which may have them already:
+ * they count as refused. Forgets those that are over. Returns the numbers of those that it has
+ * withdrawn, *n of them, palloc'd.
+ */
+extern int64 *kwj_store_withdraw_errands(Oid busy, int *n);
 
 /* ---- the database that has the job ---- */
 

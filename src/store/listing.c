@@ -71,6 +71,23 @@ static KwjQuery outcome_query = {
 	2, {INT8OID, INT8ARRAYOID}
 };
 
+static KwjQuery all_query = {
+	"SELECT i::text AS job FROM kwjobs_all_jobs($2, $3) AS i LIMIT $1", 3, {INT8OID, TEXTOID, TEXTOID}
+};
+
+/*
+ * Queries of functions that read our tables by queries of their own: $1 is the job. Times are sent as
+ * numbers, which no setting changes; 946684800 s: from 1970 to 2000.
+ */
+static const char *const messages_query =
+	"SELECT jsonb_strip_nulls(jsonb_build_object('attempt', m.attempt,"
+	" 'at', ((extract(epoch FROM m.at) - 946684800) * 1000000)::bigint,"
+	" 'severity', m.severity, 'message', m.message))::text AS job"
+	" FROM (SELECT j.job_id FROM kwdb_internal.jobs AS j WHERE j.job_id = $1) AS j, kwjobs.messages(j.job_id) AS m";
+
+static const char *const why_query =
+	"SELECT kwjobs.why(j.job_id) AS job FROM kwdb_internal.jobs AS j WHERE j.job_id = $1";
+
 /* NULL: some job is not over. */
 static KwjQuery newest_query = {
 	"SELECT CASE WHEN NOT EXISTS (SELECT FROM kwjobs.job AS u WHERE u.finished IS NULL)"
@@ -88,26 +105,24 @@ set_window(int window)
 }
 
 /*
- * Runs one of the queries; ids: NULL for those without ids. It runs as the role that asks, so that
- * the role sees of other sessions what it would see in this database: not what needs
- * pg_read_all_stats, if it does not have that.
+ * Runs one of the queries. values: its arguments, the first of which this function sets. It runs as
+ * the role that asks, so that the role sees of other sessions what it would see in this database: not
+ * what needs pg_read_all_stats, if it does not have that.
  */
 static void
-list(Oid role, KwjQuery *query, const int64 *ids, int n_ids, int most, KwjListing *listing)
+run_as(Oid role, KwjQuery *query, Datum *values, const char *nulls, int most, KwjListing *listing)
 {
 	KwjStoreScope scope;
-	Datum		values[2] = {Int64GetDatum(most + 1)};
 	MemoryContext old;
 	Oid			user;
 	int			security;
 	int			n;
 
+	values[0] = Int64GetDatum(most + 1);
 	kwj_store_enter(&scope);
-	if (ids != NULL)
-		values[1] = kwj_jobs_arg(ids, n_ids);
 	GetUserIdAndSecContext(&user, &security);
 	SetUserIdAndSecContext(role, security);
-	n = (int) kwj_query_run(query, values, NULL, true);
+	n = (int) kwj_query_run(query, values, nulls, true);
 	SetUserIdAndSecContext(user, security);
 	listing->jobs = NIL;
 	listing->more = n > most;
@@ -116,6 +131,17 @@ list(Oid role, KwjQuery *query, const int64 *ids, int n_ids, int most, KwjListin
 		listing->jobs = lappend(listing->jobs, kwj_row_text(i, "job", scope.caller));
 	MemoryContextSwitchTo(old);
 	kwj_store_leave(&scope);
+}
+
+/* Runs one of the queries for jobs; ids: NULL for those without ids. */
+static void
+list(Oid role, KwjQuery *query, const int64 *ids, int n_ids, int most, KwjListing *listing)
+{
+	Datum		values[2] = {0};
+
+	if (ids != NULL)
+		values[1] = kwj_jobs_arg(ids, n_ids);
+	run_as(role, query, values, NULL, most, listing);
 }
 
 void
@@ -133,6 +159,67 @@ void
 kwj_store_list_outcomes(Oid role, const int64 *ids, int n_ids, KwjListing *listing)
 {
 	list(role, &outcome_query, ids, n_ids, n_ids, listing);
+}
+
+void
+kwj_store_list_all(Oid role, KwjVerb verb, const char *job_type, int most, KwjListing *listing)
+{
+	Datum		values[3] = {0};
+	char		nulls[3] = {' ', ' ', ' '};
+	char	   *name = pstrdup(kwj_verb_name(verb));
+
+	/* kwjobs_all_jobs() has verbs in lower case. */
+	for (char *c = name; *c != '\0'; c++)
+		*c = pg_tolower((unsigned char) *c);
+	values[1] = CStringGetTextDatum(name);
+	kwj_text_arg(&values[2], &nulls[2], job_type[0] != '\0' ? job_type : NULL);
+	run_as(role, &all_query, values, nulls, most, listing);
+}
+
+/*
+ * Runs one of the queries of functions, as this role. It must not stand between kwj_store_enter() and
+ * kwj_store_leave(), because the functions use these themselves.
+ */
+static void
+run_functions(Oid role, const char *query, int64 job_id, int most, KwjListing *listing)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Oid			types[1] = {INT8OID};
+	Datum		values[1] = {Int64GetDatum(job_id)};
+	int			guc_level = NewGUCNestLevel();
+	Oid			user;
+	int			security;
+	int			n;
+
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	GetUserIdAndSecContext(&user, &security);
+	SetUserIdAndSecContext(role, security | SECURITY_LOCAL_USERID_CHANGE);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	if (SPI_execute_with_args(query, 1, types, values, NULL, true, most + 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read what a job says");
+	n = (int) SPI_processed;
+	listing->jobs = NIL;
+	listing->more = n > most;
+	MemoryContextSwitchTo(caller);
+	for (int i = 0; i < Min(n, most); i++)
+		listing->jobs = lappend(listing->jobs, kwj_row_text(i, "job", caller));
+	SPI_finish();
+	SetUserIdAndSecContext(user, security);
+	AtEOXact_GUC(true, guc_level);
+}
+
+void
+kwj_store_list_messages(Oid role, int64 job_id, int most, KwjListing *listing)
+{
+	run_functions(role, messages_query, job_id, most, listing);
+}
+
+void
+kwj_store_list_why(Oid role, int64 job_id, KwjListing *listing)
+{
+	run_functions(role, why_query, job_id, 1, listing);
 }
 
 TimestampTz

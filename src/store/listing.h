@@ -6,12 +6,13 @@
 #define KWJ_STORE_LISTING_H
 
 #include "kwjobs.h"
+#include "job/status.h"
 #include "nodes/pg_list.h"
 #include "utils/timestamp.h"
 
 typedef struct KwjListing
 {
-	List	   *jobs;			/* char *: the rows of kwdb_internal.jobs as JSON objects */
+	List	   *jobs;			/* char *: the rows of kwdb_internal.jobs as JSON objects, or other rows */
 	bool		more;			/* there are more than the caller wants */
 } KwjListing;
 
@@ -32,6 +33,23 @@ extern void kwj_store_list_jobs(Oid role, bool automatic, int window, const int6
  * Otherwise as kwj_store_list_jobs.
  */
 extern void kwj_store_list_outcomes(Oid role, const int64 *ids, int n_ids, KwjListing *listing);
+
+/*
+ * Reads the ids of the jobs that a statement on all jobs controls; job_type: "" means of all types.
+ * Otherwise as kwj_store_list_jobs.
+ */
+extern void kwj_store_list_all(Oid role, KwjVerb verb, const char *job_type, int most,
+							   KwjListing *listing);
+
+/*
+ * Reads what kwjobs.messages() returns of the job: for each message, a JSON object with attempt, at
+ * (in microseconds, as PostgreSQL counts them), severity and message. A key is left out where there
+ * is no value. There is nothing if there is no such job. Otherwise as kwj_store_list_jobs.
+ */
+extern void kwj_store_list_messages(Oid role, int64 job_id, int most, KwjListing *listing);
+
+/* Reads what kwjobs.why() returns of the job, as a text; nothing if there is no such job. */
+extern void kwj_store_list_why(Oid role, int64 job_id, KwjListing *listing);
 
 /*
  * Returns when the last job of the database ended; DT_NOBEGIN: there are no jobs; DT_NOEND: some are

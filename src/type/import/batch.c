@@ -21,6 +21,7 @@
 #include "job/json.h"
 #include "job/progress.h"
 #include "job/stop.h"
+#include "job/test_gate.h"
 #include "job/transcript.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -28,6 +29,7 @@
 #include "pgstat.h"
 #include "tcop/utility.h"
 #include "type/import/batch.h"
+#include "type/import/definition.h"
 #include "type/import/settings.h"
 #include "type/import/statement.h"
 #include "utils/backend_progress.h"
@@ -43,12 +45,39 @@ kwj_import_init(KwjImport *import, KwjAttempt *attempt)
 {
 	memset(import, 0, sizeof(*import));
 	import->attempt = attempt;
-	import->storage.context = CurrentMemoryContext;
+	import->storage.context = import->created.context = CurrentMemoryContext;
 	import->reader.context = CurrentMemoryContext;
 	kwj_pace_init(&import->pace);
 	kwj_import_read_payload(attempt->payload, &import->spec);
 	import->text = kwj_import_statement_text(&import->spec);
 	import->end.file = list_length(import->spec.files);
+}
+
+void
+kwj_import_read_created(KwjImport *import, Jsonb *state)
+{
+	if (import->spec.definition == NULL || state == NULL)
+		return;
+	kwj_created_read(&import->created, state);
+	import->spec.target = import->created.target;
+}
+
+/* The definition finds types and functions by the settings of the session that created the job. */
+bool
+kwj_import_create_target(KwjImport *import)
+{
+	KwjImportSpec *spec = &import->spec;
+	int			level;
+
+	if (spec->definition == NULL || OidIsValid(spec->target))
+		return false;
+	PreventCommandIfReadOnly("IMPORT");
+	level = kwj_import_apply_settings(import->attempt->payload);
+	kwj_definition_run(kwj_definition_parse(spec->definition), spec->schema, false, &import->created);
+	kwj_import_reset_settings(level);
+	spec->target = import->created.target;
+	kwj_test_gate(4940);
+	return true;
 }
 
 void
@@ -449,6 +478,9 @@ kwj_import_open_target(KwjImport *import)
 
 	PreventCommandIfReadOnly("IMPORT");
 	kwj_import_check_may_read_files();
+	/* A part has not created the target; the checkpoint of the one that has done it is committed. */
+	if (import->spec.definition != NULL && !OidIsValid(import->spec.target))
+		kwj_import_read_created(import, kwj_parts_state(import->attempt));
 	import->pstate = make_parsestate(NULL);
 	import->rel = kwj_import_lock_target(import->spec.target, import->spec.table);
 	import->numbers = import->spec.numbers;

@@ -11,6 +11,7 @@
 #include "job/current.h"
 #include "lifecycle/parts.h"
 #include "parser/parse_node.h"
+#include "type/import/created.h"
 #include "type/import/options.h"
 #include "type/import/pace.h"
 #include "type/import/position.h"
@@ -31,6 +32,7 @@ typedef struct KwjImport
 	int64		batch_bytes;	/* of text, that the last batch has imported */
 	int64		rows;			/* including those of the batch so far */
 	KwjStorageMap storage;
+	KwjCreated	created;		/* what the job has created, if it creates its target */
 	KwjPace		pace;
 	KwjSourceIdentity *checked; /* of each file; inode 0: not known; NULL: of none (verify.h) */
 	bool		all_checked;	/* this process has compared all files that it may begin */
@@ -65,6 +67,16 @@ typedef struct KwjImport
  * to is palloc'd in CurrentMemoryContext, which has to outlive the batches.
  */
 extern void kwj_import_init(KwjImport *import, KwjAttempt *attempt);
+
+/*
+ * If the job is to create its target and has not done so yet, does it in the current transaction, which
+ * the caller commits with a checkpoint that has import->created. Returns whether it did. Errors: those of
+ * CREATE TABLE; 42P07 if there is a table of that name.
+ */
+extern bool kwj_import_create_target(KwjImport *import);
+
+/* Reads what the job has created from the state of a checkpoint; NULL: it has none. */
+extern void kwj_import_read_created(KwjImport *import, Jsonb *state);
 
 /* Sets where the import goes on, and ends, to what is left of a piece. */
 extern void kwj_import_set_piece(KwjImport *import, const KwjPiece *piece);

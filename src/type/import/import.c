@@ -103,6 +103,7 @@ begin_import(Execution *execution, KwjAttempt *attempt)
 		kwj_import_position_read(&import->position, state);
 		import->bytes_before = kwj_json_int64(state, "bytes_before");
 		kwj_storage_read(&import->storage, state);
+		kwj_import_read_created(import, state);
 	}
 }
 
@@ -123,6 +124,11 @@ checkpoint_state(const KwjImport *import)
 	kwj_import_position_write(&import->position, &buf);
 	appendStringInfo(&buf, ", \"bytes_before\": " INT64_FORMAT ", ", import->bytes_before);
 	kwj_storage_write(&import->storage, &buf);
+	if (import->spec.definition != NULL)
+	{
+		appendStringInfoString(&buf, ", ");
+		kwj_created_write(&import->created, &buf);
+	}
 	appendStringInfoChar(&buf, '}');
 	return kwj_json_parse(buf.data);
 }
@@ -151,21 +157,39 @@ check_sums(Execution *execution)
 	return request;
 }
 
+/*
+ * Creates the target, if the job is to do so and has not yet, and commits that with a checkpoint. From
+ * then on there is something to revert.
+ */
+static KwjRequest
+create_target(KwjImport *import)
+{
+	KwjRequest	request;
+
+	if (import->spec.definition == NULL || OidIsValid(import->spec.target))
+		return KWJ_REQUEST_NONE;
+	kwj_attempt_begin(import->attempt);
+	(void) kwj_import_create_target(import);
+	request = kwj_attempt_checkpoint(import->attempt, checkpoint_state(import), 0, 0, false);
+	return request;
+}
+
 static KwjRequest
 execute_batches(Execution *execution)
 {
 	KwjImport  *import = &execution->import;
 	KwjAttempt *attempt = import->attempt;
-	KwjRequest	stopped;
+	KwjRequest	request;
 
 	kwj_stop_expect_checkpoint();
-	stopped = check_sums(execution);
-	if (stopped != KWJ_REQUEST_NONE)
-		return stopped;
+	request = check_sums(execution);
+	if (request == KWJ_REQUEST_NONE)
+		request = create_target(import);
+	if (request != KWJ_REQUEST_NONE)
+		return request;
 	for (;;)
 	{
 		Jsonb	   *state;
-		KwjRequest	request;
 
 		kwj_attempt_begin(attempt);
 		kwj_import_run_batch(import);
@@ -207,17 +231,24 @@ import_execute(KwjAttempt *attempt)
 static void
 import_validate(Jsonb *arguments, KwjNewJob *job)
 {
-	static const char *const names[] = {"target", "files", "columns", "options", NULL};
+	static const char *const names[] = {
+		"target", "files", "columns", "options", "definition", "definition_file", NULL
+	};
+	KwjNewImport new = {0};
 	char	   *target;
 
 	kwj_arguments_check(arguments, job->job_type, names);
 	target = kwj_argument_text(arguments, "target");
-	if (target == NULL)
+	new.definition = kwj_argument_text(arguments, "definition");
+	new.definition_file = kwj_argument_text(arguments, "definition_file");
+	if (target != NULL)
+		new.target = DatumGetObjectId(DirectFunctionCall1(regclassin, CStringGetDatum(target)));
+	else if (new.definition == NULL && new.definition_file == NULL)
 		kwj_argument_missing(job->job_type, "target");
-	kwj_import_validate(DatumGetObjectId(DirectFunctionCall1(regclassin, CStringGetDatum(target))),
-						kwj_argument_texts(arguments, "files"),
-						kwj_argument_texts(arguments, "columns"),
-						kwj_argument_object(arguments, "options"), job);
+	new.files = kwj_argument_texts(arguments, "files");
+	new.columns = kwj_argument_texts(arguments, "columns");
+	new.options = kwj_argument_object(arguments, "options");
+	kwj_import_validate(&new, job);
 }
 
 const KwjType kwj_type_import = {

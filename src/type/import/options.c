@@ -427,6 +427,11 @@ kwj_import_payload(const KwjImportSpec *spec)
 		appendStringInfo(&buf, ", \"workers\": %d", options->workers);
 	if (options->one_worker != NULL)
 		append_json_text(&buf, "one_worker", options->one_worker);
+	if (spec->definition != NULL)
+	{
+		append_json_text(&buf, "definition", spec->definition);
+		append_json_text(&buf, "schema", spec->schema);
+	}
 	appendStringInfo(&buf, ", \"skip\": " INT64_FORMAT ", \"settings\": ", options->skip);
 	kwj_import_write_settings(&buf);
 	appendStringInfoChar(&buf, '}');
@@ -480,6 +485,15 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	options->one_worker = kwj_json_text_or_null(payload, "one_worker");
 	options->fields = list_length(spec->columns);
 	options->names = spec->columns;
+	spec->definition = kwj_json_text_or_null(payload, "definition");
+	spec->schema = kwj_json_text_or_null(payload, "schema");
+	spec->head = NULL;
+}
+
+bool
+kwj_import_payload_creates(Jsonb *payload)
+{
+	return kwj_json_text_or_null(payload, "definition") != NULL;
 }
 
 int
@@ -496,7 +510,10 @@ kwj_import_description(const KwjImportSpec *spec, List *columns, List *given)
 	ListCell   *lc;
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "IMPORT INTO %s", spec->table);
+	if (spec->head != NULL)
+		appendStringInfoString(&buf, spec->head);
+	else
+		appendStringInfo(&buf, "IMPORT INTO %s", spec->table);
 	if (columns != NIL)
 	{
 		separator = " (";
@@ -514,7 +531,8 @@ kwj_import_description(const KwjImportSpec *spec, List *columns, List *given)
 		appendStringInfo(&buf, "%s%s", separator, quote_literal_cstr(lfirst(lc)));
 		separator = ", ";
 	}
-	appendStringInfoChar(&buf, ')');
+	if (spec->files != NIL)
+		appendStringInfoChar(&buf, ')');
 
 	kwj_given_append(&buf, given);
 	return buf.data;

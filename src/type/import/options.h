@@ -49,6 +49,11 @@ typedef struct KwjImportSpec
 	List	   *sizes;			/* char * */
 	List	   *checksums;		/* char * */
 	KwjImportOptions options;
+
+	/* If the job creates the target, which has no OID before: */
+	char	   *definition;		/* the statements that create it (definition.h); NULL: it was there before */
+	char	   *schema;			/* the schema in which they create it */
+	char	   *head;			/* how the description begins; NULL: IMPORT INTO table. Not in the payload. */
 } KwjImportSpec;
 
 /*
@@ -73,6 +78,9 @@ extern List *kwj_import_copy_options(const KwjImportOptions *options, List *colu
 
 extern Jsonb *kwj_import_payload(const KwjImportSpec *spec);
 extern void kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec);
+
+/* Returns whether the job with this payload creates its target. */
+extern bool kwj_import_payload_creates(Jsonb *payload);
 
 /* Returns how many workers may carry an attempt of the job with this payload at most. */
 extern int	kwj_import_payload_workers(Jsonb *payload);

@@ -120,6 +120,22 @@ set_reason(Carrier *carrier, const char *reason)
 	carrier->reason = reason ? MemoryContextStrdup(context, psprintf(": %s", reason)) : NULL;
 }
 
+/*
+ * Returns the checkpoint of an attempt that has created the target and planned nothing yet, as
+ * lifecycle/parts.c writes it.
+ */
+static Jsonb *
+created_state(const KwjImport *import)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfoString(&json, "{\"planned\": 0, \"total\": 0, \"complete\": 0, \"state\": {");
+	kwj_created_write(&import->created, &json);
+	appendStringInfoString(&json, "}}");
+	return kwj_json_parse(json.data);
+}
+
 static int
 wanted(KwjAttempt *attempt)
 {
@@ -127,6 +143,9 @@ wanted(KwjAttempt *attempt)
 	KwjImport  *import = &carrier->import;
 
 	need_storage(carrier);
+	kwj_import_read_created(import, kwj_parts_state(attempt));
+	if (kwj_import_create_target(import))
+		(void) kwj_attempt_write_checkpoint(attempt, created_state(import), 0, 0);
 	kwj_import_open_target(import);
 	(void) kwj_import_run_statement(kwj_import_begin(import->pstate, import->rel, import->numbers,
 													 import->text),
@@ -172,6 +191,11 @@ plan_state(const Planning *planning)
 	kwj_json_append_texts(&json, planning->remarks);
 	appendStringInfoString(&json, ", ");
 	kwj_storage_write(&planning->import->storage, &json);
+	if (planning->import->spec.definition != NULL)
+	{
+		appendStringInfoString(&json, ", ");
+		kwj_created_write(&planning->import->created, &json);
+	}
 	appendStringInfoChar(&json, '}');
 	return kwj_json_parse(json.data);
 }
@@ -239,6 +263,7 @@ try_to_find_end(Planning *planning, int64 bytes, int64 *found)
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	volatile bool readable = true;
+	ErrorData  *volatile edata = NULL;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(caller);
@@ -249,16 +274,18 @@ try_to_find_end(Planning *planning, int64 bytes, int64 *found)
 	}
 	PG_CATCH();
 	{
-		if (!is_about_file(geterrcode()))
-			PG_RE_THROW();
 		MemoryContextSwitchTo(caller);
+		edata = CopyErrorData();
 		FlushErrorState();
+		/* After an interrupt, too: the worker aborts the transaction, and not a subtransaction of it. */
 		RollbackAndReleaseCurrentSubTransaction();
 		readable = false;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
 	CurrentResourceOwner = owner;
+	if (edata != NULL && !is_about_file(edata->sqlerrcode))
+		ReThrowError(edata);
 	return readable;
 }
 
@@ -308,7 +335,8 @@ plan(KwjAttempt *attempt, KwjPlan *plan)
 	int64		left = STEP_SIZE;
 
 	kwj_import_check_may_read_files();
-	if (plan->state == NULL)
+	/* Before the first step, the state has at most what the job has created. */
+	if (plan->state == NULL || kwj_json_int64_or(plan->state, "file", -1) < 0)
 		plan->total = kwj_import_bytes_of_files(planning.import);
 	else
 	{

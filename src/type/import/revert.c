@@ -1,7 +1,7 @@
 /*
  * src/type/import/revert.c
  *	  Removes the rows that an IMPORT inserted: those whose xmin is one of the job's
- *	  transactions.
+ *	  transactions. A table that the job has created is dropped instead (created.h).
  *
  * The owner of the job may have no right to delete. So the DELETE runs as the owner of the table,
  * as referential actions do, and can hit only rows of the job. Before it, triggers.c checks that it
@@ -30,6 +30,7 @@
 #include "parser/parse_relation.h"
 #include "storage/bufmgr.h"
 #include "type/columns.h"
+#include "type/import/created.h"
 #include "type/import/keeper.h"
 #include "type/import/options.h"
 #include "type/import/revert.h"
@@ -436,6 +437,20 @@ remove_rows(KwjAttempt *attempt, const FullTransactionId *full, int n)
 	return removal_note(&removal, imported);
 }
 
+/* Drops what the job has created; all its rows go with that. */
+static char *
+drop_created(KwjAttempt *attempt)
+{
+	KwjCreated	created = {.context = CurrentMemoryContext};
+	Jsonb	   *planned;
+
+	if (attempt->checkpoint == NULL)
+		return NULL;
+	planned = kwj_parts_state_in(attempt->checkpoint);
+	kwj_created_read(&created, planned ? planned : attempt->checkpoint);
+	return created.n > 0 ? kwj_created_drop(&created) : NULL;
+}
+
 void
 kwj_import_revert(KwjAttempt *attempt)
 {
@@ -445,7 +460,9 @@ kwj_import_revert(KwjAttempt *attempt)
 
 	kwj_attempt_begin(attempt);
 	xids = kwj_attempt_transactions(attempt, &n);
-	if (n > 0)
+	if (kwj_import_payload_creates(attempt->payload))
+		note = drop_created(attempt);
+	else if (n > 0)
 		note = remove_rows(attempt, xids, n);
 	kwj_attempt_reverted(attempt, note, true);
 }

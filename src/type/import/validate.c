@@ -2,7 +2,8 @@
  * src/type/import/validate.c
  *	  Checks an IMPORT when the job is created.
  *
- * Process: session. Locks: RowExclusiveLock on the target, until the end of the transaction.
+ * Process: session. Locks: RowExclusiveLock on the target, until the end of the transaction; if the job
+ * is to create it, those of its definition, until that was tried.
  */
 #include "postgres.h"
 
@@ -15,10 +16,13 @@
 #include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
 
 #include "lifecycle/submit.h"
 #include "type/columns.h"
 #include "type/given.h"
+#include "type/import/definition.h"
 #include "type/import/import.h"
 #include "type/import/manifest.h"
 #include "type/import/options.h"
@@ -83,9 +87,7 @@ choose_workers(KwjImportOptions *options, int64 bytes, const char *one_reader)
 /* What validate_as_owner checks, and what it makes of that. */
 typedef struct Checking
 {
-	ArrayType  *files;
-	ArrayType  *columns;
-	Jsonb	   *options;
+	const KwjNewImport *new;
 	KwjImportSpec spec;
 	List	   *numbers;		/* of the columns to fill, as integers */
 	char	   *description;
@@ -143,18 +145,30 @@ set_files(Checking *checking, const KwjImportManifest *manifest, const KwjExport
 	spec->checksum = manifest->checksum;
 }
 
+/* Sets how the description of a job begins that creates its target. */
+static void
+set_head(KwjImportSpec *spec, const KwjDefinition *definition, const KwjNewImport *new)
+{
+	if (new->definition_file != NULL)
+		spec->head = psprintf("IMPORT TABLE CREATE USING %s", quote_literal_cstr(new->definition_file));
+	else
+		spec->head = psprintf("IMPORT TABLE %s %s", spec->table, kwj_definition_body(definition));
+}
+
 /*
  * Makes the specification and the job's description from the arguments, with the files that patterns
- * match or that a manifest names, and checks all but the files. Returns the target, open and locked.
+ * match or that a manifest names, and checks all but the files. definition: what has created the target
+ * just now, to try it; NULL: the target was there before. Returns the target, open and locked.
  */
 static Relation
-read_spec(Checking *checking)
+read_spec(Checking *checking, const KwjDefinition *definition)
 {
+	const KwjNewImport *new = checking->new;
 	KwjImportSpec *spec = &checking->spec;
-	List	   *files = kwj_array_texts(checking->files, "file of an IMPORT must not be NULL");
+	List	   *files = kwj_array_texts(new->files, "file of an IMPORT must not be NULL");
 	KwjImportManifest *manifest = kwj_import_find_manifest(files);
 	KwjExported *exported = NULL;
-	Jsonb	   *options = checking->options;
+	Jsonb	   *options = new->options;
 	List	   *added = NIL;
 	List	   *given;
 	List	   *names;
@@ -164,8 +178,8 @@ read_spec(Checking *checking)
 	if (manifest != NULL)
 		options = kwj_import_manifest_options(manifest, options, &added);
 	kwj_import_read_options(options, &spec->options, &given);
-	names = filled = kwj_array_texts(checking->columns, "column of an IMPORT must not be NULL");
-	if (checking->columns != NULL && names == NIL)
+	names = filled = kwj_array_texts(new->columns, "column of an IMPORT must not be NULL");
+	if (new->columns != NULL && names == NIL)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("no columns to import into"),
@@ -180,13 +194,80 @@ read_spec(Checking *checking)
 	}
 	spec->table = kwj_qualified_name(rel);
 	checking->numbers = kwj_import_column_numbers(rel, filled);
-	spec->numbers = filled == NIL ? checking->numbers : NIL;
+	/* The columns of a table that does not exist yet have no numbers. */
+	spec->numbers = filled == NIL && definition == NULL ? checking->numbers : NIL;
 	spec->columns = kwj_import_column_names(rel, checking->numbers, NIL);
 	spec->options.fields = list_length(checking->numbers);
 	spec->options.names = spec->columns;
 	kwj_import_read_column_options(&spec->options, given);
+	if (definition != NULL)
+	{
+		spec->schema = get_namespace_name(RelationGetNamespace(rel));
+		set_head(spec, definition, new);
+	}
 	set_files(checking, manifest, exported, files, names, without_options(given, added));
 	return rel;
+}
+
+/* Checks the import into a target that exists now. definition: as for read_spec. */
+static void
+check_target(Checking *checking, const KwjDefinition *definition)
+{
+	KwjImportSpec *spec = &checking->spec;
+	ParseState *pstate = make_parsestate(NULL);
+	KwjStorageMap storage = {.context = CurrentMemoryContext};
+	const char *one_reader;
+	int64		bytes;
+	Relation	rel = read_spec(checking, definition);
+
+	(void) kwj_import_run_statement(kwj_import_begin(pstate, rel, checking->numbers, checking->description),
+									NULL, NULL);
+	kwj_storage_note(&storage, rel);
+	if (definition == NULL || spec->files != NIL)
+	{
+		bytes = check_files(spec, &one_reader);
+		choose_workers(&spec->options, bytes, one_reader);
+	}
+	relation_close(rel, NoLock);
+	free_parsestate(pstate);
+}
+
+/*
+ * Runs the definition in a subtransaction, checks the import into the table that it creates, and rolls
+ * the subtransaction back. So a user learns at once what is wrong with either.
+ */
+static void
+try_definition(Checking *checking)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	KwjDefinition *definition = kwj_definition_parse(checking->spec.definition);
+	KwjCreated	created = {.context = CurrentMemoryContext};
+	ErrorData  *volatile edata = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		kwj_definition_run(definition, NULL, true, &created);
+		checking->spec.target = created.target;
+		check_target(checking, definition);
+		PopActiveSnapshot();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		edata = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	checking->spec.target = InvalidOid;
+	if (edata != NULL)
+		ReThrowError(edata);
 }
 
 /* Checks the import; the current user is the job's owner. */
@@ -194,33 +275,46 @@ static void
 validate_as_owner(void *arg)
 {
 	Checking   *checking = arg;
-	KwjImportSpec *spec = &checking->spec;
-	ParseState *pstate = make_parsestate(NULL);
-	KwjStorageMap storage = {.context = CurrentMemoryContext};
-	const char *one_reader;
-	int64		bytes;
-	Relation	rel;
+	const KwjNewImport *new = checking->new;
 
 	kwj_import_check_may_read_files();
-	rel = read_spec(checking);
-	(void) kwj_import_run_statement(kwj_import_begin(pstate, rel, checking->numbers, checking->description),
-									NULL, NULL);
-	kwj_storage_note(&storage, rel);
-	bytes = check_files(spec, &one_reader);
-	choose_workers(&spec->options, bytes, one_reader);
-	relation_close(rel, NoLock);
-	free_parsestate(pstate);
+	if (OidIsValid(new->target))
+	{
+		checking->spec.target = new->target;
+		check_target(checking, NULL);
+		return;
+	}
+	if (new->definition_file != NULL && !is_absolute_path(new->definition_file))
+		kwj_source_refuse_location(new->definition_file);
+	checking->spec.definition = new->definition != NULL ? pstrdup(new->definition) :
+		kwj_definition_read_file(new->definition_file);
+	try_definition(checking);
+}
+
+/* Checks that the user has said what to import into, and only once. */
+static void
+check_given(const KwjNewImport *new)
+{
+	int			given = OidIsValid(new->target) + (new->definition != NULL) + (new->definition_file != NULL);
+
+	if (given == 1)
+		return;
+	ereport(ERROR,
+			errcode(given == 0 ? ERRCODE_NULL_VALUE_NOT_ALLOWED : ERRCODE_INVALID_PARAMETER_VALUE),
+			given == 0 ? errmsg("IMPORT needs a table, or the definition of a table to create") :
+			errmsg("IMPORT takes one of a table, a definition and a file with a definition"),
+			errhint("Type IMPORT INTO table CSV DATA ('file', ...), or IMPORT TABLE table (column type, ...) CSV DATA ('file', ...)."));
 }
 
 void
-kwj_import_validate(Oid target, ArrayType *files, ArrayType *columns,
-					Jsonb *options, KwjNewJob *job)
+kwj_import_validate(const KwjNewImport *new, KwjNewJob *job)
 {
-	Checking	checking = {.files = files, .columns = columns, .options = options, .spec.target = target};
+	Checking	checking = {.new = new};
 
 	PreventCommandDuringRecovery("IMPORT");
 	PreventCommandIfReadOnly("IMPORT");
-	kwj_given_set_job_options("IMPORT", options, job);
+	check_given(new);
+	kwj_given_set_job_options("IMPORT", new->options, job);
 	kwj_check_as_owner(job->owner, validate_as_owner, &checking);
 	job->payload = kwj_import_payload(&checking.spec);
 	if (job->description == NULL)

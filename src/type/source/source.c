@@ -21,15 +21,11 @@ static const KwjSourceKind *const kinds[] = {
 	&kwj_source_file,
 };
 
-/* Returns the kind of the location. Refuses a path that is not absolute. */
-static const KwjSourceKind *
-kind_of(const char *location)
+void
+kwj_source_refuse_location(const char *location)
 {
 	const char *scheme = strstr(location, "://");
 
-	for (int i = 0; i < lengthof(kinds); i++)
-		if (kinds[i]->is_location(location))
-			return kinds[i];
 	if (location[0] == '\0')
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_NAME),
@@ -46,6 +42,15 @@ kind_of(const char *location)
 			errcode(ERRCODE_INVALID_NAME),
 			errmsg("relative path \"%s\" not allowed for IMPORT", location),
 			errhint("Give the absolute path of the file on the server."));
+}
+
+static const KwjSourceKind *
+kind_of(const char *location)
+{
+	for (int i = 0; i < lengthof(kinds); i++)
+		if (kinds[i]->is_location(location))
+			return kinds[i];
+	kwj_source_refuse_location(location);
 }
 
 /* Recognizes a compressed source by its first bytes. */

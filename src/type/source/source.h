@@ -45,6 +45,9 @@ typedef struct KwjSource
  */
 extern KwjSource *kwj_source_open(const char *location, MemoryContext context);
 
+/* Raises the error for a location that is of no kind. */
+pg_noreturn extern void kwj_source_refuse_location(const char *location);
+
 /*
  * To be called for a source that is open since another transaction, or for longer. Looks anew what
  * the location means, and whether the current user may read it, and sets the identity. What was read

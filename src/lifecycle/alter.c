@@ -1,0 +1,312 @@
+/*
+ * src/lifecycle/alter.c
+ *	  kwjobs.run_now, alter and close: what functions do to a job that no statement does.
+ *
+ * Process: sessions, and workers whose statement calls these functions; the coordinator, which does
+ * so for sessions of other databases, and says before what they would do (deeds.c).
+ *
+ *     is it a job of another database?  --yes--> an errand (errands.h)
+ *         |
+ *     lock its row --> check its status --> change it, note an event
+ *
+ * Locks: the job's row (FOR NO KEY UPDATE), until the end of the transaction. If the session dies,
+ * its transaction is rolled back, and nothing has changed.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "job/clip.h"
+#include "job/json.h"
+#include "lifecycle/alter.h"
+#include "lifecycle/bounds.h"
+#include "lifecycle/options.h"
+#include "store/events.h"
+#include "store/jobs.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/timestamp.h"
+
+/* Locks the row of a job of this database that the user may control. */
+static void
+lock_row(int64 job_id, KwjJob *job)
+{
+	kwj_check_visible_before_lock(KWJ_BY_FUNCTION, job_id);
+	if (!kwj_store_lock(job_id, KWJ_WAIT, job) || !kwj_is_visible_by(KWJ_BY_FUNCTION, job->owner))
+		kwj_no_such_job(job_id);
+}
+
+/* ---- checks ---- */
+
+static void
+check_run_now(const KwjJob *job)
+{
+	if (job->status != KWJ_PENDING || job->active_attempt != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("job with status %s cannot be run now", kwj_status_name(job->status)),
+				 errhint("Only a pending job waits for its time. To see the job, type %s.",
+						 kwj_to_see(job->job_id))));
+}
+
+static void
+refuse_to_run(int64 job_id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("job " INT64_FORMAT " waits for other jobs", job_id),
+			 errhint("SELECT running_status, waits_for FROM %s WHERE job_id = " INT64_FORMAT " names them.",
+					 kwj_is_statement_user() ? "kwdb_internal.jobs" : "kwjobs.my_jobs", job_id)));
+}
+
+static void
+check_alter(const KwjJob *job)
+{
+	if (job->active_attempt != 0 || (job->status != KWJ_PENDING && job->status != KWJ_PAUSED))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("job with status %s cannot be altered", kwj_status_name(job->status)),
+				 kwj_status_is_terminal(job->status) ?
+				 errhint("It is over. To see the job, type %s.", kwj_to_see(job->job_id)) :
+				 job->status == KWJ_PAUSED ?
+				 errhint("It stands still in the middle of its work. Cancel it, and create it again.") :
+				 errhint("Only a job that waits can be: type %s first.",
+						 kwj_to_type("PAUSE JOB", "kwjobs.pause", job->job_id))));
+}
+
+static void
+check_close(const KwjJob *job)
+{
+	if (job->status != KWJ_REVERT_FAILED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("job with status %s cannot be closed", kwj_status_name(job->status)),
+				 errhint("Only a job whose revert has failed has to be. To see the job, type %s.",
+						 kwj_to_see(job->job_id))));
+}
+
+void
+kwj_alter_would(KwjDeed deed, int64 job_id, KwjControlledJob *job)
+{
+	if (!job->has_row)
+		kwj_no_such_job(job_id);
+	if (deed == KWJ_DEED_RUN_NOW)
+	{
+		check_run_now(&job->row);
+		if (!kwj_store_may_run_now(job_id))
+			refuse_to_run(job_id);
+	}
+	else if (deed == KWJ_DEED_ALTER)
+		check_alter(&job->row);
+	else
+	{
+		Assert(deed == KWJ_DEED_CLOSE);
+		check_close(&job->row);
+		job->row.status = KWJ_FAILED;
+	}
+}
+
+/* ---- what the functions do ---- */
+
+void
+kwj_run_now(int64 job_id)
+{
+	KwjErrand	errand = {.deed = KWJ_DEED_RUN_NOW};
+	KwjJob		job;
+
+	kwj_check_writable("kwjobs.run_now()");
+	if (kwj_control_elsewhere(&errand, job_id))
+		return;
+	lock_row(job_id, &job);
+	check_run_now(&job);
+	if (!kwj_store_run_now(job_id))
+		refuse_to_run(job_id);
+	kwj_control_note(&job, "run_now", "told to run now", job.status, NULL, NULL);
+}
+
+/* How the log tells what has changed. NULL: what was asked for is what the job had already. */
+static const char *
+said_of_changes(Jsonb *changes)
+{
+	if (changes == NULL)
+		return "altered (no change)";
+	return psprintf("altered %s",
+					kwj_clip_text(JsonbToCString(NULL, &changes->root, VARSIZE(changes))));
+}
+
+void
+kwj_alter(int64 job_id, const KwjChange *change)
+{
+	KwjErrand	errand = {.deed = KWJ_DEED_ALTER};
+	KwjJob		job;
+	Jsonb	   *changes;
+
+	kwj_check_writable("kwjobs.alter()");
+	errand.change = kwj_change_text(change);
+	if (kwj_control_elsewhere(&errand, job_id))
+		return;
+	lock_row(job_id, &job);
+	check_alter(&job);
+	changes = kwj_store_alter(job_id, change);
+	kwj_control_note(&job, "alter", said_of_changes(changes), job.status, NULL, changes);
+}
+
+void
+kwj_close(int64 job_id, const char *reason)
+{
+	KwjErrand	errand = {.deed = KWJ_DEED_CLOSE, .reason = unconstify(char *, reason)};
+	KwjJob		job;
+
+	kwj_check_reason(reason);
+	kwj_check_writable("kwjobs.close()");
+	if (kwj_control_elsewhere(&errand, job_id))
+		return;
+	lock_row(job_id, &job);
+	check_close(&job);
+	kwj_store_event_of_end(job_id);
+	/* it comes before the end of the job, of which the row will tell */
+	kwj_control_note(&job, "close", "closed", KWJ_FAILED, reason, NULL);
+	kwj_store_close(job_id, reason);
+}
+
+/* ---- a change as a text ---- */
+
+/*
+ * The keys of the text are the names of the options. Times are numbers, so that the text does not
+ * depend on settings: run_at in microseconds as PostgreSQL counts them, the others in milliseconds.
+ */
+
+static void
+append_key(StringInfo into, KwjOption option)
+{
+	appendStringInfo(into, "%s\"%s\": ", into->len > 1 ? ", " : "", kwj_option_name(option));
+}
+
+static void
+append_number(StringInfo into, const KwjChange *change, KwjOption option, int64 number)
+{
+	if (!change->is_set[option])
+		return;
+	append_key(into, option);
+	appendStringInfo(into, INT64_FORMAT, number);
+}
+
+static void
+append_text(StringInfo into, const KwjChange *change, KwjOption option, const char *value)
+{
+	if (!change->is_set[option])
+		return;
+	append_key(into, option);
+	escape_json(into, value);
+}
+
+/* Tags are set to an empty array if they are taken away. */
+static void
+append_tags(StringInfo into, const KwjChange *change)
+{
+	List	   *tags = NIL;
+	Datum	   *values = NULL;
+	bool	   *nulls;
+	int			n = 0;
+
+	if (!change->is_set[KWJ_OPTION_TAGS])
+		return;
+	if (change->values.tags != NULL)
+		deconstruct_array(change->values.tags, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &n);
+	for (int i = 0; i < n; i++)
+		tags = lappend(tags, TextDatumGetCString(values[i]));
+	append_key(into, KWJ_OPTION_TAGS);
+	kwj_json_append_texts(into, tags);
+}
+
+char *
+kwj_change_text(const KwjChange *change)
+{
+	const KwjNewJob *values = &change->values;
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	append_text(&json, change, KWJ_OPTION_DESCRIPTION, values->description);
+	append_number(&json, change, KWJ_OPTION_PRIORITY, values->priority);
+	append_number(&json, change, KWJ_OPTION_MAX_ATTEMPTS, values->max_attempts);
+	append_number(&json, change, KWJ_OPTION_RETRY_INITIAL_DELAY, values->retry_delay_ms);
+	append_number(&json, change, KWJ_OPTION_TIMEOUT, values->timeout_ms);
+	append_number(&json, change, KWJ_OPTION_RUN_AT, values->run_at);
+	append_text(&json, change, KWJ_OPTION_ON_FAILURE, values->on_failure);
+	append_tags(&json, change);
+	appendStringInfoChar(&json, '}');
+	return json.data;
+}
+
+static Datum
+interval_of(int64 ms)
+{
+	Interval   *interval = palloc0(sizeof(Interval));
+
+	if (ms < 0 || ms > PG_INT64_MAX / 1000)
+		elog(ERROR, "broken change of a job: " INT64_FORMAT " ms", ms);
+	interval->time = ms * 1000;
+	return IntervalPGetDatum(interval);
+}
+
+static Datum
+tags_of(List *texts)
+{
+	int			n = list_length(texts);
+	Datum	   *tags = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		tags[i] = CStringGetTextDatum(list_nth(texts, i));
+	return PointerGetDatum(n == 0 ? construct_empty_array(TEXTOID) :
+						   construct_array(tags, n, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* Returns the value of an option as kwj_set_option() takes it. */
+static Datum
+value_of(Jsonb *json, KwjOption option)
+{
+	const char *key = kwj_option_name(option);
+
+	switch (option)
+	{
+		case KWJ_OPTION_PRIORITY:
+		case KWJ_OPTION_MAX_ATTEMPTS:
+			return Int32GetDatum((int32) Min(Max(kwj_json_int64(json, key), PG_INT32_MIN), PG_INT32_MAX));
+		case KWJ_OPTION_RETRY_INITIAL_DELAY:
+		case KWJ_OPTION_TIMEOUT:
+			return interval_of(kwj_json_int64(json, key));
+		case KWJ_OPTION_RUN_AT:
+			if (!IS_VALID_TIMESTAMP(kwj_json_int64(json, key)))
+				elog(ERROR, "broken change of a job: run_at is no time");
+			return TimestampTzGetDatum(kwj_json_int64(json, key));
+		case KWJ_OPTION_TAGS:
+			return tags_of(kwj_json_texts(json, key));
+		default:
+			return CStringGetTextDatum(kwj_json_text(json, key));
+	}
+}
+
+void
+kwj_change_from_text(const char *text, KwjChange *change)
+{
+	static const KwjOption options[] = {
+		KWJ_OPTION_DESCRIPTION, KWJ_OPTION_PRIORITY, KWJ_OPTION_MAX_ATTEMPTS,
+		KWJ_OPTION_RETRY_INITIAL_DELAY, KWJ_OPTION_TIMEOUT, KWJ_OPTION_RUN_AT,
+		KWJ_OPTION_ON_FAILURE, KWJ_OPTION_TAGS,
+	};
+	Jsonb	   *json = kwj_json_parse(text);
+
+	memset(change, 0, sizeof(*change));
+	for (int i = 0; i < lengthof(options); i++)
+	{
+		const char *key = kwj_option_name(options[i]);
+
+		if (getKeyJsonValueFromContainer(&json->root, key, strlen(key), NULL) == NULL)
+			continue;
+		change->is_set[options[i]] = true;
+		/* A timeout of 0 takes the job's timeout away. */
+		if (options[i] != KWJ_OPTION_TIMEOUT || kwj_json_int64(json, key) != 0)
+			kwj_set_option(&change->values, options[i], value_of(json, options[i]), false);
+	}
+}

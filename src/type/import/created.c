@@ -1,0 +1,294 @@
+/*
+ * src/type/import/created.c
+ *	  The objects of the database that an IMPORT has created, for its revert.
+ *
+ * They are known by their OIDs, so a table that was renamed meanwhile is still the job's, and one that
+ * somebody else has created under the old name is not. A server that has used all OIDs gives them again;
+ * so of a relation the OID of its row type has to be the same, too.
+ *
+ * They are dropped by DROP statements through ProcessUtility, so that event triggers, and extensions that
+ * audit statements or keep tables, see them. Nothing is dropped that depends on them and was created by
+ * others (RESTRICT). The statements go by names. So the relations are locked before their names are read,
+ * and in the end nothing of the job may be left: then each name was that of an object of the job.
+ *
+ * Process: worker; session, for kwj_created_add. Locks: AccessExclusiveLock on what is dropped.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "compat.h"
+#include "job/json.h"
+#include "nodes/makefuncs.h"
+#include "nodes/parsenodes.h"
+#include "storage/lmgr.h"
+#include "tcop/dest.h"
+#include "tcop/utility.h"
+#include "type/import/created.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+void
+kwj_created_add(KwjCreated *created, Oid class, Oid oid)
+{
+	if (created->n == created->size)
+	{
+		created->size = Max(16, created->size * 2);
+		created->items = created->items == NULL ?
+			MemoryContextAlloc(created->context, created->size * sizeof(KwjCreatedObject)) :
+			repalloc(created->items, created->size * sizeof(KwjCreatedObject));
+	}
+	created->items[created->n++] = (KwjCreatedObject) {.class = class, .oid = oid};
+}
+
+bool
+kwj_created_has(const KwjCreated *created, Oid relid)
+{
+	for (int i = 0; i < created->n; i++)
+		if (created->items[i].class == RelationRelationId && created->items[i].oid == relid)
+			return true;
+	return false;
+}
+
+/* Returns whether a type is dropped by itself, and not with a table or another type. */
+static bool
+is_type_by_itself(Oid type)
+{
+	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	Form_pg_type form;
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	form = (Form_pg_type) GETSTRUCT(tuple);
+	if (form->typtype == TYPTYPE_COMPOSITE)
+		result = get_rel_relkind(form->typrelid) == RELKIND_COMPOSITE_TYPE;
+	else
+		result = form->typtype != TYPTYPE_MULTIRANGE && !IsTrueArrayType(form);
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* Returns whether the object is dropped by itself. */
+static bool
+is_by_itself(const KwjCreatedObject *object)
+{
+	switch (object->class)
+	{
+		case RelationRelationId:
+			switch (get_rel_relkind(object->oid))
+			{
+				case RELKIND_RELATION:
+				case RELKIND_PARTITIONED_TABLE:
+				case RELKIND_SEQUENCE:
+					return true;
+				default:
+					return false;
+			}
+		case TypeRelationId:
+			return is_type_by_itself(object->oid);
+		case NamespaceRelationId:
+		case ExtensionRelationId:
+			return true;
+		default:
+			return false;
+	}
+}
+
+void
+kwj_created_complete(KwjCreated *created)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < created->n; i++)
+	{
+		KwjCreatedObject object = created->items[i];
+
+		if (!is_by_itself(&object))
+			continue;
+		if (object.class == RelationRelationId)
+			object.row_type = get_rel_type_id(object.oid);
+		created->items[kept++] = object;
+	}
+	created->n = kept;
+}
+
+void
+kwj_created_write(const KwjCreated *created, StringInfo json)
+{
+	appendStringInfo(json, "\"target\": %u, \"created\": [", created->target);
+	for (int i = 0; i < created->n; i++)
+		appendStringInfo(json, "%s%u, %u, %u", i > 0 ? ", " : "", created->items[i].class,
+						 created->items[i].oid, created->items[i].row_type);
+	appendStringInfoChar(json, ']');
+}
+
+void
+kwj_created_read(KwjCreated *created, Jsonb *state)
+{
+	int64	   *numbers;
+	int			n;
+
+	created->target = (Oid) kwj_json_int64_or(state, "target", InvalidOid);
+	created->n = 0;
+	numbers = kwj_json_int64s(state, "created", &n);
+	for (int i = 0; i + 2 < n; i += 3)
+	{
+		kwj_created_add(created, (Oid) numbers[i], (Oid) numbers[i + 1]);
+		created->items[created->n - 1].row_type = (Oid) numbers[i + 2];
+	}
+}
+
+/* ---- dropping ---- */
+
+/* Returns whether the object exists. A relation is locked first, and keeps its name then. */
+static bool
+exists(const KwjCreatedObject *object)
+{
+	switch (object->class)
+	{
+		case RelationRelationId:
+			LockRelationOid(object->oid, AccessExclusiveLock);
+			return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(object->oid)) &&
+				get_rel_type_id(object->oid) == object->row_type;
+		case TypeRelationId:
+			return SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(object->oid));
+		case NamespaceRelationId:
+			return SearchSysCacheExists1(NAMESPACEOID, ObjectIdGetDatum(object->oid));
+		case ExtensionRelationId:
+			return get_extension_name(object->oid) != NULL;
+		default:
+			return false;
+	}
+}
+
+/* Returns which kind of DROP drops the object. */
+static ObjectType
+kind_of(const KwjCreatedObject *object)
+{
+	switch (object->class)
+	{
+		case TypeRelationId:
+			return OBJECT_TYPE;
+		case NamespaceRelationId:
+			return OBJECT_SCHEMA;
+		case ExtensionRelationId:
+			return OBJECT_EXTENSION;
+		default:
+			return get_rel_relkind(object->oid) == RELKIND_SEQUENCE ? OBJECT_SEQUENCE : OBJECT_TABLE;
+	}
+}
+
+/* Returns the name of a type, as DROP TYPE has it. */
+static TypeName *
+type_name(Oid type)
+{
+	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	Form_pg_type form;
+	List	   *names;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for type %u", type);
+	form = (Form_pg_type) GETSTRUCT(tuple);
+	names = list_make2(makeString(get_namespace_name(form->typnamespace)),
+					   makeString(pstrdup(NameStr(form->typname))));
+	ReleaseSysCache(tuple);
+	return makeTypeNameFromNameList(names);
+}
+
+/* Returns the name of the object as a DROP statement has it. */
+static Node *
+name_of(const KwjCreatedObject *object)
+{
+	switch (object->class)
+	{
+		case TypeRelationId:
+			return (Node *) type_name(object->oid);
+		case NamespaceRelationId:
+			return (Node *) makeString(get_namespace_name(object->oid));
+		case ExtensionRelationId:
+			return (Node *) makeString(get_extension_name(object->oid));
+		default:
+			return (Node *) list_make2(makeString(get_namespace_name(get_rel_namespace(object->oid))),
+									   makeString(get_rel_name(object->oid)));
+	}
+}
+
+static void
+run_drop(ObjectType kind, List *names)
+{
+	PlannedStmt *statement = makeNode(PlannedStmt);
+	DropStmt   *drop = makeNode(DropStmt);
+
+	drop->removeType = kind;
+	drop->objects = names;
+	drop->behavior = DROP_RESTRICT;
+	statement->commandType = CMD_UTILITY;
+	statement->canSetTag = true;
+	statement->utilityStmt = (Node *) drop;
+	statement->stmt_location = -1;
+	ProcessUtility(statement, "revert of IMPORT", false, PROCESS_UTILITY_QUERY, NULL, NULL,
+				   None_Receiver, NULL);
+	CommandCounterIncrement();
+	PopActiveSnapshot();
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+/* Drops the objects of this kind that still exist. Returns how many they were. */
+static int
+drop_kind(const KwjCreated *created, ObjectType kind)
+{
+	List	   *names = NIL;
+
+	for (int i = created->n - 1; i >= 0; i--)
+		if (exists(&created->items[i]) && kind_of(&created->items[i]) == kind)
+			names = lappend(names, name_of(&created->items[i]));
+	if (names != NIL)
+		run_drop(kind, names);
+	return list_length(names);
+}
+
+/* What hinders the drop is not the job's, so the hint of PostgreSQL, CASCADE, would not do. */
+static void
+hint_at_resume(void *arg)
+{
+	if (geterrcode() == ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST)
+		errhint("Drop what depends on it, then type RESUME JOB.");
+	else if (geterrcode() == ERRCODE_INSUFFICIENT_PRIVILEGE)
+		errhint("Drop it by hand, or give it back to the owner of the job, then type RESUME JOB.");
+}
+
+char *
+kwj_created_drop(const KwjCreated *created)
+{
+	/* What depends on others comes before them. */
+	static const ObjectType kinds[] = {
+		OBJECT_TABLE, OBJECT_SEQUENCE, OBJECT_TYPE, OBJECT_EXTENSION, OBJECT_SCHEMA
+	};
+	ErrorContextCallback callback = {error_context_stack, hint_at_resume, NULL};
+	int			tables = 0;
+
+	error_context_stack = &callback;
+	for (int i = 0; i < lengthof(kinds); i++)
+	{
+		int			n = drop_kind(created, kinds[i]);
+
+		if (kinds[i] == OBJECT_TABLE)
+			tables = n;
+	}
+	error_context_stack = callback.previous;
+	for (int i = 0; i < created->n; i++)
+		if (exists(&created->items[i]))
+			elog(ERROR, "object %u of class %u is still there", created->items[i].oid,
+				 created->items[i].class);
+	if (tables == 0)
+		return pstrdup("the table does not exist any more");
+	return tables == 1 ? pstrdup("dropped the table that the job had created") :
+		psprintf("dropped %d tables that the job had created", tables);
+}

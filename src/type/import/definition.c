@@ -1,0 +1,627 @@
+/*
+ * src/type/import/definition.c
+ *	  The statements that create what an IMPORT fills: CREATE TABLE, and what may stand beside it.
+ *
+ * The text comes from IMPORT TABLE t (...), or from a file, such as the meta.sql of an EXPORT. It is
+ * parsed by PostgreSQL's parser, and runs as the job's owner, so it can do nothing that the owner cannot.
+ * But the job has to be able to undo it by dropping what it has created. Therefore only some statements
+ * are allowed, and those of them that change an object have to change one that was created here.
+ *
+ *    session    parse    run, only to try it, in a subtransaction that is rolled back: so all errors
+ *      |                 of the definition, and of the files against its columns, come at once
+ *      v
+ *    worker     parse    run, and commit it with a checkpoint that has what was created (created.h)
+ *
+ * What is created is learned from PostgreSQL's hook for that (object_access_hook), not from the text.
+ *
+ * Process: session (when the job is created), worker. Locks: those of the statements.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_class.h"
+#include "commands/extension.h"
+#include "compat.h"
+#include "executor/spi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "parser/parser.h"
+#include "parser/scansup.h"
+#include "tcop/dest.h"
+#include "tcop/utility.h"
+#include "type/files/directory.h"
+#include "type/import/definition.h"
+#include "type/sql/parse.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/varlena.h"
+
+/* The longest definition of a table that a job keeps. */
+#define MOST_BYTES	(1024 * 1024)
+
+/* SET of these stands in the head of what psql is to run, and has no effect on what is created. */
+static const char *const ignored_settings[] = {
+	"client_encoding", "client_min_messages", "idle_in_transaction_session_timeout", "lock_timeout",
+	"row_security", "standard_conforming_strings", "statement_timeout", "transaction_timeout",
+};
+
+/* These have an effect. They are set until the definition has run. */
+static const char *const applied_settings[] = {
+	"check_function_bodies", "default_table_access_method", "default_tablespace",
+	"default_toast_compression", "search_path", "xmloption",
+};
+
+/* ---- what may stand in a definition ---- */
+
+static bool
+is_among(const char *name, const char *const *names, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (pg_strcasecmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Returns the arguments of the call, if the statement is SELECT pg_catalog.name(constant, ...) and
+ * nothing else; else NIL.
+ */
+static List *
+arguments_of_call(const Node *statement, const char *name)
+{
+	const SelectStmt *select = (const SelectStmt *) statement;
+	const ResTarget *target;
+	const FuncCall *call;
+	ListCell   *lc;
+
+	if (!IsA(statement, SelectStmt) || list_length(select->targetList) != 1 || select->op != SETOP_NONE ||
+		select->fromClause || select->whereClause || select->withClause || select->intoClause ||
+		select->sortClause || select->limitCount || select->limitOffset || select->lockingClause ||
+		select->groupClause || select->havingClause || select->windowClause || select->distinctClause)
+		return NIL;
+	target = linitial_node(ResTarget, select->targetList);
+	call = (const FuncCall *) target->val;
+	if (target->indirection || call == NULL || !IsA(call, FuncCall) || list_length(call->funcname) != 2 ||
+		strcmp(strVal(linitial(call->funcname)), "pg_catalog") != 0 ||
+		strcmp(strVal(lsecond(call->funcname)), name) != 0 ||
+		call->agg_filter || call->agg_order || call->over || call->agg_star || call->func_variadic)
+		return NIL;
+	foreach(lc, call->args)
+	{
+		const Node *argument = lfirst(lc);
+
+		/* TRUE and FALSE are casts of constants until PostgreSQL 14. */
+		if (IsA(argument, TypeCast))
+			argument = ((const TypeCast *) argument)->arg;
+		if (!IsA(argument, A_Const))
+			return NIL;
+	}
+	return call->args;
+}
+
+pg_noreturn static void
+refuse(const Node *statement, const char *what)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("%s cannot stand in the definition of a table to import into",
+				   what ? what : CreateCommandName(unconstify(Node *, statement))),
+			errhint("A definition has one CREATE TABLE. Beside it may stand what the table needs: CREATE SCHEMA, EXTENSION, TYPE, DOMAIN and SEQUENCE, and what belongs to it: partitions, CREATE INDEX, ALTER TABLE, COMMENT, GRANT."));
+}
+
+static void
+check_table(const CreateStmt *create)
+{
+	if (create->relation->relpersistence == RELPERSISTENCE_TEMP)
+		refuse(NULL, "CREATE TEMPORARY TABLE");
+	if (create->if_not_exists)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("IF NOT EXISTS cannot stand in the definition of a table to import into"),
+				errdetail("The job creates the table, and drops it if it fails."),
+				errhint("Leave it out, or type IMPORT INTO table for a table that exists."));
+}
+
+static void
+check_statement(const Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_CreateStmt:
+			check_table((const CreateStmt *) statement);
+			return;
+		case T_CreateSchemaStmt:
+			if (((const CreateSchemaStmt *) statement)->schemaElts != NIL)
+				refuse(NULL, "a schema with elements");
+			if (((const CreateSchemaStmt *) statement)->authrole != NULL)
+				refuse(NULL, "CREATE SCHEMA ... AUTHORIZATION");
+			return;
+		case T_CreateSeqStmt:
+			if (((const CreateSeqStmt *) statement)->sequence->relpersistence == RELPERSISTENCE_TEMP)
+				refuse(NULL, "CREATE TEMPORARY SEQUENCE");
+			return;
+		case T_IndexStmt:
+			if (((const IndexStmt *) statement)->concurrent)
+				refuse(NULL, "CREATE INDEX CONCURRENTLY");
+			return;
+		case T_VariableSetStmt:
+			{
+				const VariableSetStmt *set = (const VariableSetStmt *) statement;
+
+				if ((set->kind != VAR_SET_VALUE && set->kind != VAR_SET_DEFAULT) ||
+					(!is_among(set->name, ignored_settings, lengthof(ignored_settings)) &&
+					 !is_among(set->name, applied_settings, lengthof(applied_settings))))
+					refuse(NULL, psprintf("SET %s", set->name ? set->name : ""));
+				return;
+			}
+		case T_SelectStmt:
+			if (list_length(arguments_of_call(statement, "set_config")) == 3 ||
+				list_length(arguments_of_call(statement, "setval")) == 3)
+				return;
+			refuse(NULL, "SELECT, other than of pg_catalog.setval and set_config,");
+		case T_AlterTableStmt:
+		case T_AlterSeqStmt:
+		case T_CommentStmt:
+		case T_CompositeTypeStmt:
+		case T_CreateDomainStmt:
+		case T_CreateEnumStmt:
+		case T_CreateExtensionStmt:
+		case T_CreateRangeStmt:
+		case T_GrantStmt:
+			return;
+		default:
+			refuse(statement, NULL);
+	}
+}
+
+/* ---- parsing ---- */
+
+static bool
+is_create_table(const RawStmt *raw)
+{
+	return IsA(raw->stmt, CreateStmt) && ((const CreateStmt *) raw->stmt)->partbound == NULL;
+}
+
+/* Parses the text by the rules of the SQL standard for backslashes, as psql does with the file. */
+static List *
+parse(const char *text)
+{
+	int			level = NewGUCNestLevel();
+	List	   *statements;
+
+	(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	statements = raw_parser(text, RAW_PARSE_DEFAULT);
+	AtEOXact_GUC(false, level);
+	return statements;
+}
+
+static void
+show_place(void *arg)
+{
+	int			position = geterrposition();
+
+	if (position <= 0)
+		return;
+	kwj_sql_show_position(arg, position);
+	errposition(0);
+}
+
+KwjDefinition *
+kwj_definition_parse(const char *text)
+{
+	KwjDefinition *definition = palloc0(sizeof(KwjDefinition));
+	ErrorContextCallback callback = {error_context_stack, show_place, unconstify(char *, text)};
+	int			tables = 0;
+	ListCell   *lc;
+
+	if (strlen(text) > MOST_BYTES)
+		ereport(ERROR,
+				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				errmsg("the definition of a table to import into is longer than %d bytes", MOST_BYTES),
+				errhint("Create the table with psql, and type IMPORT INTO table CSV DATA ('file', ...)."));
+	error_context_stack = &callback;
+	definition->text = text;
+	definition->statements = parse(text);
+	foreach(lc, definition->statements)
+	{
+		RawStmt    *raw = lfirst_node(RawStmt, lc);
+
+		check_statement(raw->stmt);
+		if (!is_create_table(raw))
+			continue;
+		if (definition->table == NULL)
+			definition->table = raw;
+		tables++;
+	}
+	error_context_stack = callback.previous;
+	if (tables != 1)
+		ereport(ERROR,
+				errcode(tables == 0 ? ERRCODE_INVALID_PARAMETER_VALUE : ERRCODE_FEATURE_NOT_SUPPORTED),
+				tables == 0 ? errmsg("the definition has no CREATE TABLE") :
+				errmsg("the definition has %d CREATE TABLE, but an IMPORT TABLE creates one", tables),
+				tables == 0 ? errhint("Give the text of a CREATE TABLE statement.") :
+				errhint("Type an IMPORT TABLE for each, or run the file with psql and type IMPORT INTO for each."));
+	return definition;
+}
+
+/*
+ * Returns the encoding that a line SET client_encoding = 'name' of the text says. Names of encodings and
+ * this line are ASCII, whatever the rest is in.
+ */
+static int
+encoding_of(const char *text)
+{
+	static const char set[] = "SET client_encoding";
+	const char *at = strstr(text, set);
+	char		name[64];
+	int			encoding;
+	size_t		length;
+
+	if (at == NULL || (at > text && at[-1] != '\n'))
+		return PG_UTF8;
+	at += strlen(set);
+	at += strspn(at, " =TO'");
+	length = strspn(at, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
+	strlcpy(name, at, Min(length + 1, sizeof(name)));
+	encoding = pg_char_to_encoding(name);
+	if (encoding < 0)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("invalid encoding \"%s\" in SET client_encoding", name),
+				errhint("Name the encoding of the file, such as UTF8."));
+	return encoding;
+}
+
+char *
+kwj_definition_read_file(const char *path)
+{
+	char	   *clean = kwj_directory_check_path("IMPORT", kwj_directory_parent(path));
+	const char *name = strrchr(path, '/');
+	KwjDirectory *directory = kwj_directory_open("IMPORT", clean, false);
+	char	   *text = kwj_file_read_in(directory, name ? name + 1 : path);
+
+	kwj_directory_close(directory);
+	if (text == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_FILE),
+				errmsg("file \"%s\" does not exist", path),
+				errhint("Give the absolute path of a file on the server that has the CREATE TABLE statement."));
+	return pg_any_to_server(text, strlen(text), encoding_of(text));
+}
+
+/* Returns what follows the table's name in its CREATE TABLE: from the first parenthesis on. */
+char *
+kwj_definition_body(const KwjDefinition *definition)
+{
+	const CreateStmt *create = (const CreateStmt *) definition->table->stmt;
+	char	   *statement = kwj_sql_statement_text(definition->text, definition->table);
+	const char *from = statement;
+	bool		quoted = false;
+
+	/* The name may have quotes, and a parenthesis within them. */
+	if (create->relation->location > definition->table->stmt_location)
+		from = statement + Min(strlen(statement), create->relation->location -
+							   (strstr(definition->text, statement) - definition->text));
+	for (; *from && (quoted || *from != '('); from++)
+	{
+		if (*from == '"')
+			quoted = !quoted;
+		else if (!quoted && strncmp(from, "/*", 2) == 0 && strstr(from, "*/") != NULL)
+			from = strstr(from, "*/");
+	}
+	return pstrdup(from);
+}
+
+/* ---- running ---- */
+
+/* What this process has created by the definition that runs now; NULL: none runs. */
+static KwjCreated *collecting = NULL;
+static object_access_hook_type previous_hook = NULL;
+
+static void
+note_object(ObjectAccessType access, Oid class, Oid oid, int sub_id, void *arg)
+{
+	if (previous_hook)
+		previous_hook(access, class, oid, sub_id, arg);
+	/* What the script of an extension creates goes with the extension. */
+	if (collecting != NULL && access == OAT_POST_CREATE && sub_id == 0 && !creating_extension)
+		kwj_created_add(collecting, class, oid);
+}
+
+static void
+install_hook(void)
+{
+	static bool installed = false;
+
+	if (installed)
+		return;
+	previous_hook = object_access_hook;
+	object_access_hook = note_object;
+	installed = true;
+}
+
+typedef struct Running
+{
+	KwjDefinition *definition;
+	KwjCreated *created;
+	bool		only_try;
+	int			number;			/* of the statement that runs, from 1 */
+} Running;
+
+static void
+name_statement(void *arg)
+{
+	const Running *running = arg;
+	const RawStmt *raw = list_nth(running->definition->statements, running->number - 1);
+
+	show_place(unconstify(char *, running->definition->text));
+	errcontext("statement %d of the definition, %s", running->number, CreateCommandName(raw->stmt));
+	if (geterrcode() == ERRCODE_INSUFFICIENT_PRIVILEGE)
+		errhint("The definition runs as the owner of the job, role \"%s\", which needs this right.",
+				GetUserNameFromId(GetUserId(), false));
+	if (geterrcode() == ERRCODE_UNIQUE_VIOLATION)
+		errhint("Another transaction is creating an object of this name. Choose another name, or import when it is over.");
+	if (geterrcode() == ERRCODE_DUPLICATE_TABLE)
+		errhint("The job creates the table. Choose another name, or type IMPORT INTO table for one that exists.");
+}
+
+/* Raises an error unless the definition has created this relation. */
+static void
+require_created(const Running *running, const RangeVar *relation)
+{
+	Oid			relid = RangeVarGetRelid(relation, NoLock, false);
+
+	if (!kwj_created_has(running->created, relid))
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("the definition would change \"%s\", which it has not created", relation->relname),
+				errdetail("The job could not undo that if it fails or is canceled."),
+				errhint("Let psql run this statement before."));
+}
+
+static void
+require_created_by_name(const Running *running, List *name)
+{
+	require_created(running, makeRangeVarFromNameList(name));
+}
+
+static void
+check_alter_table(const Running *running, const AlterTableStmt *alter)
+{
+	ListCell   *lc;
+
+	require_created(running, alter->relation);
+	foreach(lc, alter->cmds)
+	{
+		const AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+
+		if (command->subtype == AT_ChangeOwner)
+			refuse(NULL, "ALTER TABLE ... OWNER TO");
+		if (command->subtype == AT_AttachPartition)
+			require_created(running, ((const PartitionCmd *) command->def)->name);
+	}
+}
+
+static void
+check_comment(const Running *running, const CommentStmt *comment)
+{
+	List	   *name = (List *) comment->object;
+
+	switch (comment->objtype)
+	{
+		case OBJECT_TABLE:
+		case OBJECT_SEQUENCE:
+			require_created_by_name(running, name);
+			break;
+		case OBJECT_COLUMN:
+			require_created_by_name(running, list_truncate(list_copy(name), list_length(name) - 1));
+			break;
+		default:
+			refuse(NULL, "COMMENT ON something else than a table, column or sequence");
+	}
+}
+
+static void
+check_grant(const Running *running, const GrantStmt *grant)
+{
+	ListCell   *lc;
+
+	if (grant->targtype != ACL_TARGET_OBJECT ||
+		(grant->objtype != OBJECT_TABLE && grant->objtype != OBJECT_SEQUENCE))
+		refuse(NULL, "GRANT on something else than tables and sequences");
+	foreach(lc, grant->objects)
+		require_created(running, lfirst_node(RangeVar, lc));
+}
+
+/* Checks that the statement changes only what was created here. */
+static void
+check_reach(const Running *running, const Node *statement)
+{
+	ListCell   *lc;
+
+	switch (nodeTag(statement))
+	{
+		case T_CreateStmt:
+			if (((const CreateStmt *) statement)->partbound != NULL)
+				foreach(lc, ((const CreateStmt *) statement)->inhRelations)
+					require_created(running, lfirst_node(RangeVar, lc));
+			break;
+		case T_IndexStmt:
+			require_created(running, ((const IndexStmt *) statement)->relation);
+			break;
+		case T_AlterSeqStmt:
+			require_created(running, ((const AlterSeqStmt *) statement)->sequence);
+			break;
+		case T_AlterTableStmt:
+			check_alter_table(running, (const AlterTableStmt *) statement);
+			break;
+		case T_CommentStmt:
+			check_comment(running, (const CommentStmt *) statement);
+			break;
+		case T_GrantStmt:
+			check_grant(running, (const GrantStmt *) statement);
+			break;
+		default:
+			break;				/* it only creates something */
+	}
+}
+
+/*
+ * Returns whether what IF NOT EXISTS is about exists. Then the statement is not run: PostgreSQL would want
+ * the right to create a schema, though there is nothing to create.
+ */
+static bool
+exists_already(const Node *statement)
+{
+	if (IsA(statement, CreateSchemaStmt))
+		return ((const CreateSchemaStmt *) statement)->if_not_exists &&
+			SearchSysCacheExists1(NAMESPACENAME,
+								  CStringGetDatum(((const CreateSchemaStmt *) statement)->schemaname));
+	if (IsA(statement, CreateExtensionStmt))
+		return ((const CreateExtensionStmt *) statement)->if_not_exists &&
+			OidIsValid(get_extension_oid(((const CreateExtensionStmt *) statement)->extname, true));
+	return false;
+}
+
+static void
+run_utility(const Running *running, const RawStmt *raw)
+{
+	PlannedStmt *statement = makeNode(PlannedStmt);
+
+	statement->commandType = CMD_UTILITY;
+	statement->canSetTag = true;
+	statement->utilityStmt = raw->stmt;
+	statement->stmt_location = raw->stmt_location;
+	statement->stmt_len = raw->stmt_len;
+	if (running->only_try)
+		standard_ProcessUtility(statement, running->definition->text, false, PROCESS_UTILITY_SUBCOMMAND,
+								NULL, NULL, None_Receiver, NULL);
+	else
+		ProcessUtility(statement, running->definition->text, false, PROCESS_UTILITY_QUERY, NULL, NULL,
+					   None_Receiver, NULL);
+}
+
+/* Applies a setting until the definition has run. value: NULL: the default. */
+static void
+apply_setting(const char *name, const char *value)
+{
+	if (is_among(name, applied_settings, lengthof(applied_settings)))
+		(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+static char *
+constant_text(Node *argument)
+{
+	A_Const    *constant = (A_Const *) argument;
+
+	if (!IsA(argument, A_Const) || !kwj_is_string_constant(constant))
+		refuse(NULL, "an argument that is no text");
+	return kwj_string_of_constant(constant);
+}
+
+/* Runs SELECT pg_catalog.set_config(name, value, ...) or SELECT pg_catalog.setval(sequence, ...). */
+static void
+run_select(const Running *running, const RawStmt *raw)
+{
+	List	   *arguments = arguments_of_call(raw->stmt, "set_config");
+
+	if (arguments != NIL)
+	{
+		apply_setting(constant_text(linitial(arguments)), constant_text(lsecond(arguments)));
+		return;
+	}
+	arguments = arguments_of_call(raw->stmt, "setval");
+	require_created_by_name(running, textToQualifiedNameList(cstring_to_text(constant_text(linitial(arguments)))));
+	if (SPI_connect() != SPI_OK_CONNECT ||
+		SPI_execute(kwj_sql_statement_text(running->definition->text, raw), false, 0) != SPI_OK_SELECT ||
+		SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not set a sequence");
+}
+
+static void
+run_set(VariableSetStmt *set)
+{
+	apply_setting(set->name, set->kind == VAR_SET_DEFAULT ? NULL : ExtractSetVariableArgs(set));
+}
+
+/* Returns the table among what was created from number `first` on. */
+static Oid
+find_table(const KwjCreated *created, int first)
+{
+	for (int i = first; i < created->n; i++)
+	{
+		char		relkind = created->items[i].class == RelationRelationId ?
+			get_rel_relkind(created->items[i].oid) : '\0';
+
+		if (relkind == RELKIND_RELATION || relkind == RELKIND_PARTITIONED_TABLE)
+			return created->items[i].oid;
+	}
+	elog(ERROR, "CREATE TABLE has created no table");
+}
+
+static void
+run_statement(Running *running, RawStmt *raw)
+{
+	KwjCreated *created = running->created;
+	int			first = created->n;
+
+	CHECK_FOR_INTERRUPTS();
+	check_reach(running, raw->stmt);
+	if (IsA(raw->stmt, VariableSetStmt))
+		run_set((VariableSetStmt *) raw->stmt);
+	else if (IsA(raw->stmt, SelectStmt))
+		run_select(running, raw);
+	else if (!exists_already(raw->stmt))
+		run_utility(running, raw);
+	CommandCounterIncrement();
+	PopActiveSnapshot();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (raw == running->definition->table)
+		created->target = find_table(created, first);
+}
+
+static void
+run_all(Running *running)
+{
+	ErrorContextCallback callback = {error_context_stack, name_statement, running};
+	ListCell   *lc;
+
+	error_context_stack = &callback;
+	foreach(lc, running->definition->statements)
+	{
+		running->number++;
+		run_statement(running, lfirst_node(RawStmt, lc));
+	}
+	error_context_stack = callback.previous;
+}
+
+void
+kwj_definition_run(KwjDefinition *definition, const char *schema, bool only_try, KwjCreated *created)
+{
+	Running		running = {.definition = definition, .created = created, .only_try = only_try};
+	CreateStmt *create = (CreateStmt *) definition->table->stmt;
+	int			level = NewGUCNestLevel();
+
+	Assert(ActiveSnapshotSet());
+	if (schema != NULL)
+		create->relation->schemaname = pstrdup(schema);
+	install_hook();
+	collecting = created;
+	PG_TRY();
+	{
+		run_all(&running);
+	}
+	PG_FINALLY();
+	{
+		collecting = NULL;
+	}
+	PG_END_TRY();
+	AtEOXact_GUC(false, level);
+	kwj_created_complete(created);
+}

@@ -1,0 +1,45 @@
+/*
+ * src/type/import/definition.h
+ *	  The statements that create what an IMPORT fills: CREATE TABLE, and what may stand beside it.
+ */
+#ifndef KWJ_TYPE_IMPORT_DEFINITION_H
+#define KWJ_TYPE_IMPORT_DEFINITION_H
+
+#include "postgres.h"
+#include "nodes/parsenodes.h"
+#include "type/import/created.h"
+
+typedef struct KwjDefinition
+{
+	const char *text;
+	List	   *statements;		/* RawStmt */
+	RawStmt    *table;			/* the CREATE TABLE of the target */
+} KwjDefinition;
+
+/*
+ * Parses the text, which has exactly one CREATE TABLE beside those of its partitions, and checks that
+ * nothing else is in it than what a definition may have. Errors: those of PostgreSQL's parser; 0A000, 22023.
+ */
+extern KwjDefinition *kwj_definition_parse(const char *text);
+
+/*
+ * Reads a definition from a file of the server, and converts it from the encoding that its SET
+ * client_encoding says, UTF-8 if it has none. The caller has checked that the current user may read
+ * files. Returns the text, palloc'd. Errors: of the file system; 42501; 54000 if it is too long.
+ */
+extern char *kwj_definition_read_file(const char *path);
+
+/*
+ * Runs the definition as the current user, in the current transaction, and sets what it has created. The
+ * table is created in this schema; NULL: as CREATE TABLE chooses it. only_try: the caller rolls it back;
+ * no hook and no event trigger of other libraries sees it then.
+ *
+ * Errors: those of the statements; 0A000 if one of them would change what was there before.
+ */
+extern void kwj_definition_run(KwjDefinition *definition, const char *schema, bool only_try,
+							   KwjCreated *created);
+
+/* Returns the text of the table's definition behind its name, without blanks around it, palloc'd. */
+extern char *kwj_definition_body(const KwjDefinition *definition);
+
+#endif
