@@ -477,7 +477,7 @@ kwj_import_open_target(KwjImport *import)
 	ListCell   *lc;
 
 	PreventCommandIfReadOnly("IMPORT");
-	kwj_import_check_may_read_files();
+	kwj_import_check_may_read(import->spec.files);
 	/* A part has not created the target; the checkpoint of the one that has done it is committed. */
 	if (import->spec.definition != NULL && !OidIsValid(import->spec.target))
 		kwj_import_read_created(import, kwj_parts_state(import->attempt));

@@ -47,16 +47,9 @@ static KwjImportReader *source = NULL;
 static void
 check_identity(const KwjImportReader *reader, const KwjSourceIdentity *before)
 {
-	const KwjSourceIdentity *now = &reader->source->identity;
-	const char *what;
+	const char *what = kwj_source_difference(reader->source, before);
 
-	if (now->size != before->size)
-		what = "size";
-	else if (now->mtime != before->mtime)
-		what = "modification time";
-	else if (now->inode != before->inode)
-		what = "inode";
-	else
+	if (what == NULL)
 		return;
 	ereport(ERROR,
 			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -316,9 +309,9 @@ kwj_reader_open(KwjImportReader *reader, const char *location,
 void
 kwj_reader_close(KwjImportReader *reader)
 {
-	kwj_source_look(reader->source);
-	check_identity(reader, &reader->position->identity);
 	reader->at_end = kwj_reader_at_end(reader);
+	kwj_source_look(reader->source, reader->at_end);
+	check_identity(reader, &reader->position->identity);
 	if (reader->at_end || reader->context == NULL)
 		close_source(reader);
 }

@@ -277,7 +277,9 @@ validate_as_owner(void *arg)
 	Checking   *checking = arg;
 	const KwjNewImport *new = checking->new;
 
-	kwj_import_check_may_read_files();
+	kwj_import_check_may_read(kwj_array_texts(new->files, "file of an IMPORT must not be NULL"));
+	if (new->definition_file != NULL)
+		kwj_import_check_may_read_files();
 	if (OidIsValid(new->target))
 	{
 		checking->spec.target = new->target;

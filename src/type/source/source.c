@@ -19,6 +19,7 @@
 
 static const KwjSourceKind *const kinds[] = {
 	&kwj_source_file,
+	&kwj_source_large_object,
 };
 
 void
@@ -34,7 +35,8 @@ kwj_source_refuse_location(const char *location)
 	if (scheme != NULL && scheme > location)
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("cannot import from \"%s\": IMPORT reads files of the server", location),
+				errmsg("cannot import from \"%s\"", location),
+				errdetail("IMPORT reads files of the server, by their paths, and large objects, as lo:OID."),
 				strncmp(location, "file:///", 8) == 0 ?
 				errhint("Give its absolute path: '%s'.", location + 7) :
 				errhint("Copy the file to the server and give its absolute path."));
@@ -44,13 +46,22 @@ kwj_source_refuse_location(const char *location)
 			errhint("Give the absolute path of the file on the server."));
 }
 
+/* Returns the kind of the location; NULL if it is of none. */
 static const KwjSourceKind *
-kind_of(const char *location)
+find_kind(const char *location)
 {
 	for (int i = 0; i < lengthof(kinds); i++)
 		if (kinds[i]->is_location(location))
 			return kinds[i];
-	kwj_source_refuse_location(location);
+	return NULL;
+}
+
+bool
+kwj_source_needs_no_role(const char *location)
+{
+	const KwjSourceKind *kind = find_kind(location);
+
+	return kind != NULL && kind->needs_no_role;
 }
 
 /* Recognizes a compressed source by its first bytes. */
@@ -72,11 +83,16 @@ begin_stream(KwjSource *source)
 static KwjSource *
 open_place(const char *location, MemoryContext context)
 {
-	const KwjSourceKind *kind = kind_of(location);
-	MemoryContext own = AllocSetContextCreate(context, "kwjobs source", ALLOCSET_SMALL_SIZES);
-	MemoryContext caller = MemoryContextSwitchTo(own);
-	KwjSource  *source = palloc0(sizeof(KwjSource));
+	const KwjSourceKind *kind = find_kind(location);
+	MemoryContext own;
+	MemoryContext caller;
+	KwjSource  *source;
 
+	if (kind == NULL)
+		kwj_source_refuse_location(location);
+	own = AllocSetContextCreate(context, "kwjobs source", ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(own);
+	source = palloc0(sizeof(KwjSource));
 	source->context = own;
 	source->kind = kind;
 	source->location = pstrdup(location);
@@ -92,6 +108,7 @@ kwj_source_open(const char *location, MemoryContext context)
 	KwjSource  *source = open_place(location, context);
 	MemoryContext caller = MemoryContextSwitchTo(source->context);
 
+	source->kind->look(source, true);
 	begin_stream(source);
 	MemoryContextSwitchTo(caller);
 	return source;
@@ -117,12 +134,22 @@ kwj_source_open_again(KwjSource *source)
 }
 
 void
-kwj_source_look(KwjSource *source)
+kwj_source_look(KwjSource *source, bool thoroughly)
 {
 	MemoryContext caller = MemoryContextSwitchTo(source->context);
 
-	source->kind->look(source);
+	source->kind->look(source, thoroughly);
 	MemoryContextSwitchTo(caller);
+}
+
+const char *
+kwj_source_difference(const KwjSource *source, const KwjSourceIdentity *before)
+{
+	if (source->identity.size != before->size)
+		return "size";
+	if (source->identity.mtime != before->mtime)
+		return source->kind->mtime_name;
+	return source->identity.inode != before->inode ? source->kind->inode_name : NULL;
 }
 
 void
@@ -186,5 +213,7 @@ kwj_source_stored_before(const KwjSource *source, int64 offset)
 const char *
 kwj_source_needs_one_reader(const KwjSource *source)
 {
-	return source->stream != NULL ? "compressed file" : source->kind->one_reader;
+	if (source->kind->one_reader != NULL)
+		return source->kind->one_reader;
+	return source->stream != NULL ? "compressed file" : NULL;
 }

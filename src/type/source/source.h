@@ -45,6 +45,15 @@ typedef struct KwjSource
  */
 extern KwjSource *kwj_source_open(const char *location, MemoryContext context);
 
+/*
+ * Returns whether a role may read from the location that is no member of pg_read_server_files, if it has
+ * the rights that kwj_source_open checks.
+ */
+extern bool kwj_source_needs_no_role(const char *location);
+
+/* Returns what of the identity is not as it was before, for a message; NULL: it is the same. */
+extern const char *kwj_source_difference(const KwjSource *source, const KwjSourceIdentity *before);
+
 /* Raises the error for a location that is of no kind. */
 pg_noreturn extern void kwj_source_refuse_location(const char *location);
 
@@ -55,8 +64,11 @@ pg_noreturn extern void kwj_source_refuse_location(const char *location);
  */
 extern void kwj_source_open_again(KwjSource *source);
 
-/* Sets the identity to what it is now, while the source is open. */
-extern void kwj_source_look(KwjSource *source);
+/*
+ * Sets the identity to what it is now, while the source is open. thoroughly: also looks for changes that
+ * take long to find; to be called so when all was read.
+ */
+extern void kwj_source_look(KwjSource *source, bool thoroughly);
 
 extern void kwj_source_close(KwjSource *source);
 
