@@ -260,6 +260,10 @@ define_server_settings(void)
 int			kwj_silence_ms;
 int			kwj_longest_ask_ms;
 
+/* transfer.c reads these by their names. */
+static int	test_url_silence;
+static char *test_url_ca;
+
 static void
 define_test_settings(void)
 {
@@ -267,6 +271,10 @@ define_test_settings(void)
 							1000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("kwjobs.test_longest_ask", "For tests: see kwjobs.h.", NULL,
 							&kwj_longest_ask_ms, 60000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.test_url_silence", "For tests: after how many ms a server is gone.", NULL,
+							&test_url_silence, 60000, 0, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("kwjobs.test_url_ca", "For tests: a file with certificates.", NULL,
+							   &test_url_ca, NULL, PGC_USERSET, 0, NULL, NULL, NULL);
 }
 #endif
 

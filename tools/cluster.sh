@@ -13,7 +13,7 @@
 # what --help prints.
 
 # What a build needs, beside PostgreSQL.
-packages=(libunwind-dev zlib1g-dev liblz4-dev libzstd-dev pkg-config gcc libc6-dev make)
+packages=(libunwind-dev zlib1g-dev liblz4-dev libzstd-dev libcurl4-openssl-dev pkg-config gcc libc6-dev make)
 # PostgreSQL's extensions (as in postgresql-15-cron) that are wanted where the
 # release has them.
 extensions=()

@@ -19,6 +19,8 @@ typedef struct KwjSourceKind
 	void		(*look) (KwjSource *source, bool thoroughly);
 	/* Reads bytes as they are stored; returns 0 only at the end. */
 	size_t		(*read) (KwjSource *source, char *buffer, size_t size, int64 offset);
+	/* As kwj_source_ends_at, for a source that is not compressed; NULL: the size of the identity tells. */
+	bool		(*ends_at) (KwjSource *source, int64 offset);
 	/* What mtime and inode of the identity are, for a message. */
 	const char *mtime_name;
 	const char *inode_name;
@@ -32,5 +34,6 @@ typedef struct KwjSourceKind
 
 extern const KwjSourceKind kwj_source_file;
 extern const KwjSourceKind kwj_source_large_object;
+extern const KwjSourceKind kwj_source_url;
 
 #endif

@@ -15,11 +15,13 @@
 #include "type/source/kind.h"
 #include "type/source/source.h"
 #include "type/source/stream.h"
+#include "type/source/url.h"
 #include "utils/memutils.h"
 
 static const KwjSourceKind *const kinds[] = {
 	&kwj_source_file,
 	&kwj_source_large_object,
+	&kwj_source_url,
 };
 
 void
@@ -35,8 +37,8 @@ kwj_source_refuse_location(const char *location)
 	if (scheme != NULL && scheme > location)
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("cannot import from \"%s\"", location),
-				errdetail("IMPORT reads files of the server, by their paths, and large objects, as lo:OID."),
+				errmsg("cannot import from \"%s\"", kwj_url_hide(location)),
+				errdetail("IMPORT reads files of the server, large objects as lo:OID, and URLs of http and https."),
 				strncmp(location, "file:///", 8) == 0 ?
 				errhint("Give its absolute path: '%s'.", location + 7) :
 				errhint("Copy the file to the server and give its absolute path."));
@@ -100,6 +102,18 @@ open_place(const char *location, MemoryContext context)
 	kind->open(source);
 	MemoryContextSwitchTo(caller);
 	return source;
+}
+
+const char *
+kwj_source_shown(const char *location)
+{
+	return kwj_url_hide(location);
+}
+
+const char *
+kwj_source_secret(const char *location)
+{
+	return location + (kwj_url_is_one(location) ? strcspn(location, "?") : strlen(location));
 }
 
 KwjSource *
@@ -193,13 +207,15 @@ kwj_source_try_to_read(KwjSource *source, char *buffer, size_t size, int64 offse
 bool
 kwj_source_ends_at(KwjSource *source, int64 offset)
 {
-	MemoryContext caller;
+	MemoryContext caller = MemoryContextSwitchTo(source->context);
 	bool		ends;
 
-	if (source->stream == NULL)
-		return offset >= source->identity.size;
-	caller = MemoryContextSwitchTo(source->context);
-	ends = kwj_stream_ends_at(source->stream, offset);
+	if (source->stream != NULL)
+		ends = kwj_stream_ends_at(source->stream, offset);
+	else if (source->kind->ends_at != NULL)
+		ends = source->kind->ends_at(source, offset);
+	else
+		ends = offset >= source->identity.size;
 	MemoryContextSwitchTo(caller);
 	return ends;
 }

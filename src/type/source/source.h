@@ -54,6 +54,12 @@ extern bool kwj_source_needs_no_role(const char *location);
 /* Returns what of the identity is not as it was before, for a message; NULL: it is the same. */
 extern const char *kwj_source_difference(const KwjSource *source, const KwjSourceIdentity *before);
 
+/* Returns the location as others may see it, without what may be a secret. */
+extern const char *kwj_source_shown(const char *location);
+
+/* Returns where in the location what may be a secret begins: to its end; its end if there is nothing. */
+extern const char *kwj_source_secret(const char *location);
+
 /* Raises the error for a location that is of no kind. */
 pg_noreturn extern void kwj_source_refuse_location(const char *location);
 
