@@ -266,9 +266,9 @@ for my $what ('content', 'time')
 	ends_with(create_import("$http/open/unknown/a.csv"), qr/^succeeded\|$rows$/, '... without a break, it is imported');
 }
 {
-	my ($job, $gate) = at_gate("$http/open/slow/a.csv");
+	my $job = paused("$http/open/slow/a.csv");
 	configure($node, 'kwjobs.import_urls', "$http/other");
-	open_gate($gate);
+	sql("SELECT kwjobs.resume($job)");
 	ends_with($job, qr/^failed\|42501\|IMPORT is not allowed from/, 'a URL that is not allowed any more');
 	is(sql('SELECT count(*) FROM gated'), '0', '... and no row is left');
 	configure($node, 'kwjobs.import_urls', "$http/open");
@@ -313,7 +313,7 @@ my $odd;
 		'/busy' => sub { my ($n, $from, $socket) = @_; if ($n % 3) { print $socket "HTTP/1.1 503 Busy\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n" } else { print $socket $from_here->($socket, $from, $csv, $etag) } },
 		'/chunked' => sub { my ($n, $from, $socket) = @_; print $socket "HTTP/1.1 200 OK\r\n${etag}Transfer-Encoding: chunked\r\n\r\n"; my $text = $csv;
 			while (length($text)) { my $part = substr($text, 0, 5000, ''); print $socket sprintf("%x\r\n", length($part)) . "$part\r\n" } print $socket "0\r\n\r\n" },
-		'/chunked_cut' => sub { my ($n, $from, $socket) = @_; print $socket "HTTP/1.1 200 OK\r\n${etag}Transfer-Encoding: chunked\r\n\r\n5\r\n1,a\n2\r\n" },
+		'/chunked_cut' => sub { my ($n, $from, $socket) = @_; print $socket "HTTP/1.1 200 OK\r\n${etag}Transfer-Encoding: chunked\r\n\r\n7a120\r\n" . substr($csv, 0, 500_000) . "\r\n" },
 		'/endless' => sub { my ($n, $from, $socket) = @_; print $socket "HTTP/1.1 200 OK\r\n$etag\r\n$csv" },
 		'/changing' => sub { my ($n, $from, $socket) = @_; print $socket substr($from_here->($socket, $from, $csv, "ETag: \"" . ($n > 2) . "\"\r\n"), 0, $n == 1 ? 10_000_000 : 600_000) },
 		'/wrong_range' => sub { my ($n, $from, $socket) = @_; if ($from) { print $socket "HTTP/1.1 206 Partial Content\r\n${etag}Content-Range: bytes " . ($from + 1) . '-' . (length($csv) - 1) . '/' . length($csv) . "\r\nContent-Length: 5\r\n\r\n1,x\n2" } else { print $socket substr($from_here->($socket, 0, $csv, $etag), 0, 500_000) } },
@@ -359,7 +359,8 @@ ends_with(sql('SELECT max(job_id) FROM kwdb_internal.jobs'), qr/^succeeded\|1$/,
 }
 is_refused("$o/endless", '08P01', 'a body whose end is not marked');
 is_refused("$o/no_head", '58030', 'an answer without a head');
-is_refused("$o/long_head", '58030', 'a head without an end');
+# Versions of libcurl differ in whether that is worth a retry.
+like(result_as($node, 'postgres', "SELECT kwjobs.import('t', ARRAY['$o/long_head'])"), qr/^(?:58030|08006)$/, 'a head without an end');
 is_refused("$o/negative", '58030', 'a negative length');
 
 # A server that hangs: PAUSE and CANCEL take effect at once, and so does the cancel of a session.

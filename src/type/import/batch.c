@@ -107,7 +107,12 @@ kwj_import_bytes_of_files(const KwjImport *import)
 	int64		bytes = 0;
 
 	for (int i = import->position.file; i < list_length(import->spec.files); i++)
-		bytes += Max(kwj_source_size(list_nth(import->spec.files, i)), 0);
+	{
+		const char *location = list_nth(import->spec.files, i);
+
+		bytes += Max(kwj_source_is_remote(location) ? kwj_import_size_noted(&import->spec, i) :
+					 kwj_source_size(location), 0);
+	}
 	return bytes;
 }
 

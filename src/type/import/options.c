@@ -447,11 +447,14 @@ kwj_import_payload(const KwjImportSpec *spec)
 		kwj_json_append_numbers(&buf, spec->numbers);
 	}
 	append_files(&buf, spec->files);
+	if (spec->sizes != NIL)
+	{
+		appendStringInfoString(&buf, ", \"sizes\": ");
+		kwj_json_append_texts(&buf, spec->sizes);
+	}
 	if (spec->checksum != NULL)
 	{
 		append_json_text(&buf, "checksum", spec->checksum);
-		appendStringInfoString(&buf, ", \"sizes\": ");
-		kwj_json_append_texts(&buf, spec->sizes);
 		appendStringInfoString(&buf, ", \"checksums\": ");
 		kwj_json_append_texts(&buf, spec->checksums);
 	}
@@ -538,6 +541,12 @@ bool
 kwj_import_payload_creates(Jsonb *payload)
 {
 	return kwj_json_text_or_null(payload, "definition") != NULL;
+}
+
+int64
+kwj_import_size_noted(const KwjImportSpec *spec, int file)
+{
+	return strtoll(list_nth(spec->sizes, file), NULL, 10);
 }
 
 int

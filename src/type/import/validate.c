@@ -40,9 +40,11 @@
  * read all of them.
  */
 static int64
-check_files(const KwjImportSpec *spec, const char **one_reader)
+check_files(KwjImportSpec *spec, const char **one_reader)
 {
 	int64		bytes = 0;
+	List	   *sizes = NIL;
+	bool		is_remote = false;
 	ListCell   *lc;
 
 	*one_reader = NULL;
@@ -63,7 +65,11 @@ check_files(const KwjImportSpec *spec, const char **one_reader)
 		if (*one_reader == NULL)
 			*one_reader = file.one_reader;
 		bytes += Max(file.size, 0);
+		sizes = lappend(sizes, psprintf(INT64_FORMAT, file.size));
+		is_remote |= kwj_source_is_remote(lfirst(lc));
 	}
+	if (is_remote)
+		spec->sizes = sizes;
 	return bytes;
 }
 

@@ -332,16 +332,21 @@ receive(KwjSource *source)
 	return false;
 }
 
-/* Goes to this offset: the window has it, or ends there. */
-static void
+/*
+ * Goes to this offset. Returns whether the window has the byte there; false if the file ends before. A
+ * server that has no ranges may begin anew, so this may take more than one step.
+ */
+static bool
 go_to(KwjSource *source, int64 offset)
 {
 	Http	   *http = source->place;
 
 	if (offset < http->window.begin || (offset > http->window.end && !http->is_complete))
 		ask(source, offset);
-	while (http->window.end < offset && receive(source))
-		;
+	while (http->window.end <= offset)
+		if (!receive(source))
+			return false;
+	return true;
 }
 
 /* ---- the kind ---- */
@@ -379,8 +384,7 @@ read_url(KwjSource *source, char *buffer, size_t size, int64 offset)
 {
 	Http	   *http = source->place;
 
-	go_to(source, offset);
-	if (http->window.end <= offset && !receive(source))
+	if (!go_to(source, offset))
 		return 0;
 	return kwj_window_copy(&http->window, buffer, size, offset);
 }
@@ -388,12 +392,9 @@ read_url(KwjSource *source, char *buffer, size_t size, int64 offset)
 static bool
 ends_at(KwjSource *source, int64 offset)
 {
-	Http	   *http = source->place;
-
 	if (source->identity.size >= 0)
 		return offset >= source->identity.size;
-	go_to(source, offset);
-	return http->window.end <= offset && !receive(source);
+	return !go_to(source, offset);
 }
 
 #else

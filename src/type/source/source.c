@@ -128,6 +128,12 @@ kwj_source_open(const char *location, MemoryContext context)
 	return source;
 }
 
+bool
+kwj_source_is_remote(const char *location)
+{
+	return find_kind(location) == &kwj_source_url;
+}
+
 int64
 kwj_source_size(const char *location)
 {

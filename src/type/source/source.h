@@ -112,4 +112,7 @@ extern const char *kwj_source_needs_one_reader(const KwjSource *source);
 /* Returns the size of a source that the current user may read, as it is stored; -1: nobody knows. */
 extern int64 kwj_source_size(const char *location);
 
+/* Returns whether another machine has the source, so that to ask for its size takes long. */
+extern bool kwj_source_is_remote(const char *location);
+
 #endif

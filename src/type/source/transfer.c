@@ -56,6 +56,7 @@ struct KwjTransfer
 	CURLM	   *multi;
 	CURL	   *easy;
 	bool		is_running;		/* easy is in multi */
+	char	   *url;			/* of the last request */
 	MemoryContext context;
 	MemoryContextCallback free;
 	Socket		sockets[MOST_SOCKETS];
@@ -127,9 +128,9 @@ on_timer(CURLM *multi, long ms, void *arg)
 	return 0;
 }
 
-/* If the line is this field, copies its value, without spaces around it, as far as there is room. */
+/* If the line is this field, copies its value, without spaces around it, as far as there is room for `most`. */
 static bool
-read_field(const char *line, size_t size, const char *field, char *value)
+read_field_of(const char *line, size_t size, const char *field, char *value, size_t most)
 {
 	size_t		length = strlen(field);
 
@@ -141,10 +142,16 @@ read_field(const char *line, size_t size, const char *field, char *value)
 		line++, size--;
 	while (size > 0 && (line[size - 1] == '\n' || line[size - 1] == '\r' || line[size - 1] == ' '))
 		size--;
-	size = Min(size, KWJ_TRANSFER_FIELD - 1);
+	size = Min(size, most - 1);
 	memcpy(value, line, size);
 	value[size] = '\0';
 	return true;
+}
+
+static bool
+read_field(const char *line, size_t size, const char *field, char *value)
+{
+	return read_field_of(line, size, field, value, KWJ_TRANSFER_FIELD);
 }
 
 /* Reads a number of digits only; -1 if it is none. */
@@ -204,8 +211,9 @@ on_head(char *line, size_t one, size_t size, void *arg)
 		read_range(head, value);
 	else if (read_field(line, size, "retry-after", value))
 		head->retry_after = (int) Min(Max(read_number(value, &rest), 0), 3600);
-	else if (!read_field(line, size, "etag", head->etag))
-		(void) read_field(line, size, "last-modified", head->last_modified);
+	else if (!read_field(line, size, "etag", head->etag) &&
+			 !read_field(line, size, "last-modified", head->last_modified))
+		(void) read_field_of(line, size, "location", head->location, sizeof(head->location));
 	if (size <= 2 && head->status >= 200)
 		transfer->has_head = true;
 	return size;
@@ -387,6 +395,7 @@ kwj_transfer_request(KwjTransfer *transfer, const char *url, int64 offset)
 	bool		good;
 
 	stop(transfer);
+	transfer->url = MemoryContextStrdup(transfer->context, url);
 	snprintf(range, sizeof(range), INT64_FORMAT "-", offset);
 	transfer->head = (KwjTransferHead) {.length = -1, .from = -1, .total = -1};
 	transfer->has_head = transfer->waits = transfer->is_over = false;
@@ -543,11 +552,24 @@ kwj_transfer_problem(const KwjTransfer *transfer)
 char *
 kwj_transfer_redirect(const KwjTransfer *transfer)
 {
-	char	   *url = NULL;
+	CURLU	   *url;
+	char	   *text = NULL;
+	char	   *copy = NULL;
 
-	if (curl_easy_getinfo(transfer->easy, CURLINFO_REDIRECT_URL, &url) != CURLE_OK || url == NULL)
+	if (transfer->head.location[0] == '\0')
 		return NULL;
-	return pstrdup(url);
+	url = curl_url();
+	/* The second one may be relative to the first one. */
+	if (url != NULL &&
+		curl_url_set(url, CURLUPART_URL, transfer->url, CURLU_PATH_AS_IS) == CURLUE_OK &&
+		curl_url_set(url, CURLUPART_URL, transfer->head.location, CURLU_PATH_AS_IS) == CURLUE_OK &&
+		curl_url_get(url, CURLUPART_URL, &text, 0) == CURLUE_OK)
+		copy = MemoryContextAllocExtended(transfer->context, strlen(text) + 1, MCXT_ALLOC_NO_OOM);
+	if (copy != NULL)
+		strcpy(copy, text);
+	curl_free(text);
+	curl_url_cleanup(url);
+	return copy;
 }
 
 void

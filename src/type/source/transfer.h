@@ -9,8 +9,9 @@
 
 #include "postgres.h"
 
-/* A field of the answer is kept up to so many bytes. */
-#define KWJ_TRANSFER_FIELD	256
+/* A field of the answer is kept up to so many bytes; the one that says where to look instead, up to more. */
+#define KWJ_TRANSFER_FIELD		256
+#define KWJ_TRANSFER_LOCATION	4097
 
 /* The head of an answer. */
 typedef struct KwjTransferHead
@@ -24,6 +25,7 @@ typedef struct KwjTransferHead
 	char		etag[KWJ_TRANSFER_FIELD];
 	char		last_modified[KWJ_TRANSFER_FIELD];
 	int			retry_after;	/* seconds; 0: it does not say */
+	char		location[KWJ_TRANSFER_LOCATION];
 } KwjTransferHead;
 
 /* What waiting has come to. */
@@ -62,7 +64,7 @@ extern KwjTransferState kwj_transfer_receive(KwjTransfer *transfer, char *buffer
 /* Returns why the request is LOST or REFUSED. */
 extern const char *kwj_transfer_problem(const KwjTransfer *transfer);
 
-/* Returns where the answer says to look instead, palloc'd; NULL: it does not. */
+/* Returns the URL where the answer says to look instead, palloc'd; NULL: it does not, or it is none. */
 extern char *kwj_transfer_redirect(const KwjTransfer *transfer);
 
 /* Waits for so many milliseconds; interrupts and errors as kwj_transfer_wait_for_head. */
