@@ -58,7 +58,9 @@ IMPORT TABLE t (id integer, name text, day date) CSV DATA ('/nowhere/at/all.csv'
 :state
 IMPORT TABLE t (id integer, name text, day date) CSV DATA (:'good') WITH header = 'match';
 :state
+\set VERBOSITY terse
 IMPORT TABLE t (id integer, name text, day date) CSV DATA (:'good') WITH nonsense = 1;
+\set VERBOSITY default
 :state
 IMPORT TABLE t (id integer) PARTITION BY RANGE (id) CSV DATA (:'good') \gset
 SELECT * FROM last_job();

@@ -351,6 +351,9 @@ typedef struct config_enum KwjLogLevelSetting;
 #define kwj_current_timeline()	ThisTimeLineID
 #endif
 
+/* Whether COPY takes a line of just \. for the end of CSV data; it does not since 18. */
+#define kwj_copy_has_end_marker	(PG_VERSION_NUM < 180000)
+
 /* Set and read the value of a constant in the raw parse tree, which has another layout since 15. */
 #if PG_VERSION_NUM >= 150000
 #define kwj_set_string_constant(constant, string) \

@@ -49,7 +49,7 @@ sub is_refused
 		is( $lines =~ s/^psql:\S+ //r,
 			qq{ERROR:  0A000: cannot import into table "$table", whose rows are kept by $extension\n}
 			  . qq{DETAIL:  IMPORT would write rows into public.$kept itself, where $extension looks for none.\n}
-			  . qq{HINT:  Run COPY as a job: CALL kwjobs.run(\$\$COPY public.$table FROM '/path/to/file.csv' (FORMAT csv)\$\$);},
+			  . q{HINT:  Type WITH revert = 'none' if the rows may stay when the job fails or is canceled.},
 			"$name: $form");
 	}
 	is(run_sql("SELECT count(*) - $jobs FROM kwjobs.job"), '0', '... and there is no job');

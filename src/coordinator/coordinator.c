@@ -10,6 +10,7 @@
  *
  * The process runs passes until it leaves (leave.c). A pass is
  *
+ *   fire_due          creates the jobs of schedules that are due (fire.c)
  *   begin_pass        take what is new from shared memory, before the snapshot
  *   look_at_once      one short transaction: the steps below, in their order
  *   commit            commit, publish the list of ready jobs, hand the claims over: all or nothing
@@ -45,6 +46,7 @@
 #include "access/xlog.h"
 #include "coordinator/adopt.h"
 #include "coordinator/answer.h"
+#include "coordinator/blocked.h"
 #include "coordinator/careful.h"
 #include "coordinator/claim.h"
 #include "coordinator/collect.h"
@@ -52,6 +54,7 @@
 #include "coordinator/dispatch.h"
 #include "coordinator/errands_in.h"
 #include "coordinator/errands_out.h"
+#include "coordinator/fire.h"
 #include "coordinator/held.h"
 #include "coordinator/leave.h"
 #include "coordinator/parts.h"
@@ -326,6 +329,17 @@ static const struct
 	{"giving workers to jobs that run", always, kwj_parts_assign},
 };
 
+/*
+ * Locks kwjobs.job for the pass. Returns true if the lock is not free: then the pass ends without
+ * having done anything, and kwj_blocked_wait() waits for the lock.
+ */
+static bool
+is_blocked(KwjPass *pass)
+{
+	pass->blocked = !kwj_store_try_lock_jobs();
+	return pass->blocked;
+}
+
 static void
 look_at_everything(KwjPass *pass)
 {
@@ -334,8 +348,10 @@ look_at_everything(KwjPass *pass)
 
 	/* t/128_passes.pl stops a full pass before its first and behind its last look. */
 	kwj_test_gate(4903);
-	kwj_store_look(began, &pass->todo);
-	kwj_store_lock_jobs();
+	kwj_store_look(began, kwj_fire_behind(), &pass->todo);
+	kwj_fire_note(&pass->todo, pass->news);
+	if (is_blocked(pass))
+		return;
 	/* A job may have become due since the pass began. */
 	if (began >= coordinator->next_due)
 		pass->for_rounds = Max(pass->for_rounds, KWJ_SOME_NEWS);
@@ -358,6 +374,10 @@ static void
 look_at_new(KwjPass *pass)
 {
 	pass->step = "claiming jobs";
+	/* Before the locks, because kwjobs.hold comes before the tables that are locked in order. */
+	read_holds(pass);
+	if (is_blocked(pass))
+		return;
 	kwj_claim_begin(pass);
 	kwj_parts_assign(pass);
 	pass->coordinator->next_due = Min(pass->coordinator->next_due, pass->refused_again);
@@ -369,7 +389,8 @@ static void
 come_home(KwjPass *pass)
 {
 	pass->step = "looking whether the database is a copy";
-	kwj_store_lock_jobs();
+	if (is_blocked(pass))
+		return;
 	pass->paused = kwj_store_come_home(0);
 	pass->came_home = true;
 }
@@ -386,6 +407,8 @@ look(KwjPass *pass)
 		kwj_store_note_ids();
 	if (!pass->coordinator->at_home)
 		come_home(pass);
+	if (pass->blocked)
+		return;
 	if (pass->all)
 		look_at_everything(pass);
 	else
@@ -608,6 +631,8 @@ begin_pass(KwjPass *pass)
 	TimestampTz created = kwj_shared_take_lowest_rank();
 
 	kwj_shared_note_holds();
+	if (created == DT_NOBEGIN)
+		kwj_fire_unlocked();
 	if (kwj_held_see_settings())
 		created = DT_NOBEGIN;
 	pass->next = pass->later = pass->refused_again = pass->record_again = DT_NOEND;
@@ -698,7 +723,7 @@ look_at_once(KwjPass *pass)
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(scratch);
-	if (done)
+	if (done && !pass->blocked)
 		note_commit(pass);
 	return done;
 }
@@ -780,6 +805,9 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	MemoryContextReset(scratch);
 	MemoryContextSwitchTo(scratch);
 	kwj_dispatch_reap();
+	last_commit = XactLastCommitEnd;
+	if (coordinator->at_home)
+		kwj_fire_due();
 	overlooked = kwj_singly_find_overlooked(coordinator);
 	begin_pass(&pass);
 
@@ -791,8 +819,13 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	pass.n_workers = kwj_shared_workers(pass.workers, &elsewhere);
 	see_room(coordinator, pass.n_workers);
 
-	last_commit = XactLastCommitEnd;
 	look_somehow(&pass);
+	if (pass.blocked)
+	{
+		coordinator->look_at_all = coordinator->rounds_are_stale = true;
+		kwj_blocked_wait();
+		return GetCurrentTimestamp();
+	}
 	pass.again |= overlooked;
 	end_first_pass(coordinator);
 	act(&pass);
@@ -813,12 +846,16 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	pgstat_report_stat(true);
 	if (!pass.told)
 	{
-		TimestampTz collect_next = kwj_collect_run(&pass);
+		TimestampTz collect_next;
+
+		kwj_fire_note_ends();
+		collect_next = kwj_collect_run(&pass);
 
 		pass.next = Min(pass.next, collect_next);
 		coordinator->next_due = Min(coordinator->next_due, collect_next);
 		next = kwj_retention_run();
 	}
+	pass.next = Min(pass.next, kwj_fire_next());
 	busy = is_busy(&pass);
 	/*
 	 * If this process left now, the sessions that read its answers would lose the rest of them. It

@@ -95,8 +95,7 @@ begin(Restore *restore)
 		restore->database = spec->target;
 		restore->database_oid = get_database_oid(spec->target, false);
 	}
-	/* pg_restore has one session for itself and one for each of its processes, and cancels by one more. */
-	restore->server = kwj_server_open(restore->attempt->owner, spec->workers + 2);
+	restore->server = kwj_server_open(restore->attempt->owner, kwj_restore_sessions(spec));
 }
 
 /* Nothing is touched before all files are known to be those that BACKUP has written. */
@@ -381,24 +380,6 @@ take_message(const char *line, void *arg)
 	show_progress(restore);
 }
 
-/* Returns a connection string for a database of any name. */
-static char *
-connection_to(const char *database)
-{
-	StringInfoData text;
-
-	initStringInfo(&text);
-	appendStringInfoString(&text, "dbname='");
-	for (const char *c = database; *c; c++)
-	{
-		if (*c == '\'' || *c == '\\')
-			appendStringInfoChar(&text, '\\');
-		appendStringInfoChar(&text, *c);
-	}
-	appendStringInfoChar(&text, '\'');
-	return text.data;
-}
-
 static KwjRequest
 run_restore(Restore *restore)
 {
@@ -407,7 +388,7 @@ run_restore(Restore *restore)
 	List	   *arguments = list_make4("-Fd", "-v", "--exit-on-error", "-L" KWJ_PROGRAM_FILE);
 	volatile KwjRequest request = KWJ_REQUEST_NONE;
 
-	arguments = lappend(arguments, psprintf("-d%s", connection_to(restore->database)));
+	arguments = lappend(arguments, psprintf("-d%s", kwj_program_connection(restore->database)));
 	arguments = lappend(arguments, spec->creates ? psprintf("-j%d", spec->workers) : "--single-transaction");
 	if (spec->no_owner)
 		arguments = lappend(arguments, "--no-owner");

@@ -29,6 +29,7 @@
 #include "pgstat.h"
 #include "tcop/utility.h"
 #include "type/import/batch.h"
+#include "type/import/by_statement.h"
 #include "type/import/definition.h"
 #include "type/import/settings.h"
 #include "type/import/statement.h"
@@ -172,13 +173,29 @@ is_about_input(int sqlerrcode)
 	}
 }
 
+/*
+ * Returns whether the callback is that of the COPY that imports, and not of another one, which a trigger
+ * runs. Of a COPY statement the state is not known; its callback is the last one of its kind.
+ */
+static bool
+is_own_callback(const KwjImport *import, const ErrorContextCallback *callback)
+{
+	if (callback->callback != CopyFromErrorCallback)
+		return false;
+	if (!import->elsewhere)
+		return callback->arg == import->copy;
+	for (callback = callback->previous; callback; callback = callback->previous)
+		if (callback->callback == CopyFromErrorCallback)
+			return false;
+	return true;
+}
+
 /* Returns whether COPY says that the file is not in the encoding that IMPORT reads. */
 static bool
 is_about_encoding(const KwjImport *import)
 {
 	return geterrcode() == ERRCODE_CHARACTER_NOT_IN_REPERTOIRE &&
-		error_context_stack->callback == CopyFromErrorCallback &&
-		error_context_stack->arg == import->copy;
+		is_own_callback(import, error_context_stack);
 }
 
 /*
@@ -202,14 +219,15 @@ error_callback(void *arg)
 	import->error_column[0] = '\0';
 	for (callback = error_context_stack; callback; callback = callback->previous)
 	{
-		if (callback->callback == CopyFromErrorCallback &&
-			callback->arg == import->copy)
-		{
-			import->error_line = import->copy->cur_lineno;
-			if (import->copy->cur_attname != NULL)
-				strlcpy(import->error_column, import->copy->cur_attname, NAMEDATALEN);
-			break;
-		}
+		const CopyFromStateData *copy = callback->arg;
+
+		if (!is_own_callback(import, callback))
+			continue;
+		/* A statement counts the lines of its own piece. */
+		import->error_line = copy->cur_lineno + (import->elsewhere ? import->position.line : 0);
+		if (copy->cur_attname != NULL)
+			strlcpy(import->error_column, copy->cur_attname, NAMEDATALEN);
+		break;
 	}
 }
 
@@ -323,6 +341,15 @@ columns_of_file(const KwjImport *import)
 	return columns;
 }
 
+/* The same by a COPY statement. */
+static void
+copy_piece_by_statement(KwjImport *import)
+{
+	import->rows += kwj_import_copy_by_statement(import->rel, columns_of_file(import),
+												 kwj_import_copy_options(&import->spec.options, import->columns),
+												 &import->reader);
+}
+
 /* Runs COPY on what the reader gives. */
 static void
 copy_piece(KwjImport *import)
@@ -390,7 +417,10 @@ import_piece(KwjImport *import, int64 bytes)
 		kwj_reader_set_source(reader);
 		PG_TRY();
 		{
-			copy_piece(import);
+			if (import->elsewhere)
+				copy_piece_by_statement(import);
+			else
+				copy_piece(import);
 		}
 		PG_CATCH();
 		{
@@ -447,7 +477,8 @@ import_pieces(void *arg)
 	int64		left;
 	int			level;
 
-	kwj_storage_note(&import->storage, import->rel);
+	if (!import->elsewhere)
+		kwj_storage_note(&import->storage, import->rel);
 	if (import->start != NULL)
 		import->start(import);
 	import->start = NULL;
@@ -472,7 +503,8 @@ import_pieces(void *arg)
 	kwj_import_reset_settings(level);
 
 	/* Partitions may have been attached meanwhile. */
-	kwj_storage_note(&import->storage, import->rel);
+	if (!import->elsewhere)
+		kwj_storage_note(&import->storage, import->rel);
 	return import->rows - rows;
 }
 
@@ -488,6 +520,9 @@ kwj_import_open_target(KwjImport *import)
 		kwj_import_read_created(import, kwj_parts_state(import->attempt));
 	import->pstate = make_parsestate(NULL);
 	import->rel = kwj_import_lock_target(import->spec.target, import->spec.table);
+	import->elsewhere = import->spec.options.keeps_rows && kwj_import_is_elsewhere(import->rel);
+	if (import->elsewhere)
+		kwj_import_check_elsewhere(import->rel);
 	import->numbers = import->spec.numbers;
 	if (import->numbers == NIL)
 		import->numbers = kwj_import_column_numbers(import->rel, import->spec.columns);
@@ -503,12 +538,27 @@ kwj_import_close_target(KwjImport *import)
 	free_parsestate(import->pstate);
 }
 
+/*
+ * Imports a batch by statements, which check rights. Another server commits its part before this one does.
+ * So the commit here has to be on disk soon, lest a crash has the batch imported once more: as late as
+ * other checkpoints may be lost, it would nearly always.
+ */
+static void
+import_by_statements(KwjImport *import)
+{
+	(void) import_pieces(import);
+	ForceSyncCommit();
+}
+
 void
 kwj_import_run_batch(KwjImport *import)
 {
 	kwj_import_open_target(import);
-	(void) kwj_import_run_statement(kwj_import_begin(import->pstate, import->rel, import->numbers,
-													 import->text),
-									import_pieces, import);
+	if (import->elsewhere)
+		import_by_statements(import);
+	else
+		(void) kwj_import_run_statement(kwj_import_begin(import->pstate, import->rel, import->numbers,
+														 import->text),
+										import_pieces, import);
 	kwj_import_close_target(import);
 }

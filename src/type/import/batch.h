@@ -48,6 +48,7 @@ typedef struct KwjImport
 	/* Set during a batch, and between kwj_import_open_target and kwj_import_close_target. */
 	ParseState *pstate;
 	Relation	rel;
+	bool		elsewhere;		/* a revert could not remove the rows (kwj_import_is_elsewhere) */
 	List	   *numbers;		/* of the columns to fill, as integers */
 	List	   *columns;		/* the same as String nodes, as COPY wants them */
 

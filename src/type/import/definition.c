@@ -31,8 +31,8 @@
 #include "parser/scansup.h"
 #include "tcop/dest.h"
 #include "tcop/utility.h"
-#include "type/files/directory.h"
 #include "type/import/definition.h"
+#include "type/source/source.h"
 #include "type/sql/parse.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -281,18 +281,16 @@ encoding_of(const char *text)
 char *
 kwj_definition_read_file(const char *path)
 {
-	char	   *clean = kwj_directory_check_path("IMPORT", kwj_directory_parent(path));
-	const char *name = strrchr(path, '/');
-	KwjDirectory *directory = kwj_directory_open("IMPORT", clean, false);
-	char	   *text = kwj_file_read_in(directory, name ? name + 1 : path);
+	KwjSource  *source = kwj_source_open(path, CurrentMemoryContext);
+	char	   *text = palloc(MOST_BYTES + 2);
+	size_t		n = 0;
+	size_t		got;
 
-	kwj_directory_close(directory);
-	if (text == NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_UNDEFINED_FILE),
-				errmsg("file \"%s\" does not exist", path),
-				errhint("Give the absolute path of a file on the server that has the CREATE TABLE statement."));
-	return pg_any_to_server(text, strlen(text), encoding_of(text));
+	while (n <= MOST_BYTES && (got = kwj_source_read(source, text + n, MOST_BYTES + 1 - n, n)) > 0)
+		n += got;
+	text[n] = '\0';
+	kwj_source_close(source);
+	return pg_any_to_server(text, n, encoding_of(text));
 }
 
 /* Returns what follows the table's name in its CREATE TABLE: from the first parenthesis on. */

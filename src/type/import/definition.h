@@ -23,9 +23,9 @@ typedef struct KwjDefinition
 extern KwjDefinition *kwj_definition_parse(const char *text);
 
 /*
- * Reads a definition from a file of the server, and converts it from the encoding that its SET
- * client_encoding says, UTF-8 if it has none. The caller has checked that the current user may read
- * files. Returns the text, palloc'd. Errors: of the file system; 42501; 54000 if it is too long.
+ * Reads a definition from a file of the server, or another source (type/source), and converts it from the
+ * encoding that its SET client_encoding says, UTF-8 if it has none. Returns the text, palloc'd, of which a
+ * longer one than kwj_definition_parse accepts is cut. Errors: those of kwj_source_open; 22021.
  */
 extern char *kwj_definition_read_file(const char *path);
 

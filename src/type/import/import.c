@@ -134,6 +134,31 @@ checkpoint_state(const KwjImport *import)
 }
 
 /*
+ * Creates the target, if the job is to do so and has not yet, and commits that with a checkpoint. From
+ * then on there is something to revert.
+ */
+static KwjRequest
+create_target(KwjImport *import)
+{
+	KwjRequest	request;
+
+	if (import->spec.definition == NULL || OidIsValid(import->spec.target))
+		return KWJ_REQUEST_NONE;
+	kwj_attempt_begin(import->attempt);
+	(void) kwj_import_create_target(import);
+	request = kwj_attempt_checkpoint(import->attempt, checkpoint_state(import), 0, 0, false);
+	return request;
+}
+
+static Jsonb *
+result_of(const KwjImport *import)
+{
+	if (!import->spec.options.keeps_rows)
+		return kwj_import_result(import->rows);
+	return kwj_json_parse(psprintf("{\"rows\": " INT64_FORMAT ", \"revert\": \"none\"}", import->rows));
+}
+
+/*
  * Compares the files with the checksums of their manifest, if they have any. Returns a PAUSE or CANCEL
  * that came before it was through.
  */
@@ -154,23 +179,6 @@ check_sums(Execution *execution)
 		else
 			kwj_attempt_end_look(import->storage.context);
 	}
-	return request;
-}
-
-/*
- * Creates the target, if the job is to do so and has not yet, and commits that with a checkpoint. From
- * then on there is something to revert.
- */
-static KwjRequest
-create_target(KwjImport *import)
-{
-	KwjRequest	request;
-
-	if (import->spec.definition == NULL || OidIsValid(import->spec.target))
-		return KWJ_REQUEST_NONE;
-	kwj_attempt_begin(import->attempt);
-	(void) kwj_import_create_target(import);
-	request = kwj_attempt_checkpoint(import->attempt, checkpoint_state(import), 0, 0, false);
 	return request;
 }
 
@@ -196,8 +204,7 @@ execute_batches(Execution *execution)
 		show(import, import->rows);
 		state = checkpoint_state(import);
 		if (kwj_import_is_done(import))
-			return kwj_attempt_succeed(attempt, state, import->rows, true,
-									   kwj_import_result(import->rows));
+			return kwj_attempt_succeed(attempt, state, import->rows, true, result_of(import));
 		request = kwj_attempt_checkpoint(attempt, state, fraction_done(execution),
 										 import->rows, true);
 		if (request != KWJ_REQUEST_NONE)

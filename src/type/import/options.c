@@ -31,6 +31,7 @@ static void set_enclosed(KwjImportOptions *options, const char *value);
 static void set_escaped(KwjImportOptions *options, const char *value);
 static void set_header(KwjImportOptions *options, const char *value);
 static void set_nullif(KwjImportOptions *options, const char *value);
+static void set_revert(KwjImportOptions *options, const char *value);
 static void set_skip(KwjImportOptions *options, const char *value);
 static void set_workers(KwjImportOptions *options, const char *value);
 
@@ -53,6 +54,7 @@ static const struct
 	{"force_null", NULL, offsetof(KwjImportOptions, force_null)},
 	{"header", set_header},
 	{"nullif", set_nullif},
+	{"revert", set_revert},
 	{"skip", set_skip},
 	{"thread_concurrency", set_workers},
 	{"trailing_delimiter", NULL, 0, offsetof(KwjImportOptions, trailing_delimiter)},
@@ -136,6 +138,15 @@ set_nullif(KwjImportOptions *options, const char *value)
 				errdetail("The value contains a line end."),
 				errhint("Give the text that stands for NULL in the files."));
 	options->nullif = pstrdup(value);
+}
+
+static void
+set_revert(KwjImportOptions *options, const char *value)
+{
+	if (strcmp(value, "exact") != 0 && strcmp(value, "none") != 0)
+		kwj_given_refuse_value("IMPORT", "revert", value,
+							   "Type revert = 'none' to keep the rows when the job fails or is canceled. Otherwise they are removed exactly.");
+	options->keeps_rows = strcmp(value, "none") == 0;
 }
 
 static void
@@ -472,13 +483,15 @@ kwj_import_payload(const KwjImportSpec *spec)
 		append_json_text(&buf, "header", header_names[options->header]);
 	if (options->workers > 1)
 		appendStringInfo(&buf, ", \"workers\": %d", options->workers);
-	if (options->one_worker != NULL)
-		append_json_text(&buf, "one_worker", options->one_worker);
+	if (options->keeps_rows)
+		append_json_text(&buf, "revert", "none");
 	if (spec->definition != NULL)
 	{
 		append_json_text(&buf, "definition", spec->definition);
 		append_json_text(&buf, "schema", spec->schema);
 	}
+	if (options->one_worker != NULL)
+		append_json_text(&buf, "one_worker", options->one_worker);
 	appendStringInfo(&buf, ", \"skip\": " INT64_FORMAT ", \"settings\": ", options->skip);
 	kwj_import_write_settings(&buf);
 	appendStringInfoChar(&buf, '}');
@@ -529,12 +542,19 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	if (header != NULL)
 		set_header(options, header);
 	options->workers = kwj_import_payload_workers(payload);
+	options->keeps_rows = kwj_import_payload_keeps_rows(payload);
 	options->one_worker = kwj_json_text_or_null(payload, "one_worker");
 	options->fields = list_length(spec->columns);
 	options->names = spec->columns;
 	spec->definition = kwj_json_text_or_null(payload, "definition");
 	spec->schema = kwj_json_text_or_null(payload, "schema");
 	spec->head = NULL;
+}
+
+bool
+kwj_import_payload_keeps_rows(Jsonb *payload)
+{
+	return kwj_json_text_or_null(payload, "revert") != NULL;
 }
 
 bool

@@ -31,6 +31,7 @@ typedef struct KwjImportOptions
 	int64		skip;			/* lines at the start of each file */
 	KwjImportHeader header;		/* behind the lines to skip */
 	int			workers;		/* how many may import at most; 0: not said */
+	bool		keeps_rows;		/* revert = 'none': a failure or CANCEL removes nothing */
 	const char *one_worker;		/* why only one may; NULL: no reason that was known when the job was created */
 	int			fields;			/* fields of a record: one for each column */
 	List	   *names;			/* char *: of the columns, in the order of the statement */
@@ -78,6 +79,9 @@ extern List *kwj_import_copy_options(const KwjImportOptions *options, List *colu
 
 extern Jsonb *kwj_import_payload(const KwjImportSpec *spec);
 extern void kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec);
+
+/* Returns whether the job with this payload keeps its rows even if it fails: revert = 'none'. */
+extern bool kwj_import_payload_keeps_rows(Jsonb *payload);
 
 /* Returns whether the job with this payload creates its target. */
 extern bool kwj_import_payload_creates(Jsonb *payload);

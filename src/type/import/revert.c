@@ -459,6 +459,14 @@ kwj_import_revert(KwjAttempt *attempt)
 	int			n;
 
 	kwj_attempt_begin(attempt);
+	if (kwj_import_payload_keeps_rows(attempt->payload))
+	{
+		/* RETRY goes on from the checkpoint, so that no row is imported twice. */
+		note = psprintf(INT64_FORMAT " imported rows were kept (revert = 'none'); RETRY JOB imports the rest",
+						attempt->rows);
+		kwj_attempt_reverted(attempt, note, false);
+		return;
+	}
 	xids = kwj_attempt_transactions(attempt, &n);
 	if (kwj_import_payload_creates(attempt->payload))
 		note = drop_created(attempt);

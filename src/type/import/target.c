@@ -16,12 +16,15 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
+#include "commands/trigger.h"
+#include "foreign/fdwapi.h"
 #include "miscadmin.h"
 #include "parser/parse_relation.h"
 #include "storage/bufmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/rls.h"
 #include "utils/syscache.h"
 
@@ -61,20 +64,36 @@ kwj_import_check_may_read(const List *locations)
 	}
 }
 
-/*
- * Refuses a relation from which a revert could not remove rows, and a temporary table, which the
- * worker could not see.
- */
+/* Returns whether COPY can fill a relation of this kind. */
+static bool
+is_fillable(Relation rel)
+{
+	switch (rel->rd_rel->relkind)
+	{
+		case RELKIND_RELATION:
+		case RELKIND_PARTITIONED_TABLE:
+		case RELKIND_FOREIGN_TABLE:
+			return true;
+		case RELKIND_VIEW:
+			return rel->trigdesc != NULL && rel->trigdesc->trig_insert_instead_row;
+		default:
+			return false;
+	}
+}
+
+/* Refuses a relation that COPY cannot fill, and a temporary table, which the worker could not see. */
 static void
 check_is_table(Relation rel)
 {
 	char		relkind = rel->rd_rel->relkind;
 
-	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
+	if (!is_fillable(rel))
 		ereport(ERROR,
 				errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				errmsg("cannot import into \"%s\"", RelationGetRelationName(rel)),
 				errdetail_internal("%s", kwj_relation_kind(relkind)),
+				relkind == RELKIND_VIEW ?
+				errhint("Create an INSTEAD OF INSERT trigger for each row, or import into a table and copy its rows from there with INSERT ... SELECT.") :
 				errhint("Import into a table and copy its rows from there with INSERT ... SELECT."));
 	if (IsCatalogRelation(rel))
 		ereport(ERROR,
@@ -321,23 +340,38 @@ is_heap(Oid access_method)
 	return result;
 }
 
+#define HINT_NONE	"Type WITH revert = 'none' if the rows may stay when the job fails or is canceled."
+
 static void
 check_can_be_reverted(Form_pg_class form)
 {
-	if (form->relkind == RELKIND_FOREIGN_TABLE)
-		ereport(ERROR,
-				errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				errmsg("cannot import into a table with foreign partition \"%s\"",
-					   NameStr(form->relname)),
-				errdetail("Rows in a foreign table could not be removed if the job is canceled."),
-				errhint("Import into the other partitions one by one, or detach the foreign one."));
-	if (!is_heap(form->relam))
-		ereport(ERROR,
-				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("cannot import into table \"%s\", which is not a heap",
-					   NameStr(form->relname)),
-				errdetail("Rows of other table access methods could not be removed if the job is canceled."),
-				errhint("Import into a table created USING heap and copy its rows from there."));
+	switch (form->relkind)
+	{
+		case RELKIND_FOREIGN_TABLE:
+			ereport(ERROR,
+					errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					form->relispartition ?
+					errmsg("cannot import into a table with foreign partition \"%s\"", NameStr(form->relname)) :
+					errmsg("cannot import into foreign table \"%s\"", NameStr(form->relname)),
+					errdetail("Rows in a foreign table could not be removed if the job is canceled."),
+					errhint(HINT_NONE));
+			break;
+		case RELKIND_VIEW:
+			ereport(ERROR,
+					errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					errmsg("cannot import into view \"%s\"", NameStr(form->relname)),
+					errdetail("What its trigger does could not be undone if the job is canceled."),
+					errhint(HINT_NONE));
+			break;
+		default:
+			if (!is_heap(form->relam))
+				ereport(ERROR,
+						errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("cannot import into table \"%s\", which is not a heap", NameStr(form->relname)),
+						errdetail("Rows of other table access methods could not be removed if the job is canceled."),
+						errhint(HINT_NONE));
+			break;
+	}
 }
 
 static void
@@ -367,7 +401,6 @@ note_table(KwjStorageMap *map, Oid relid)
 	storage_add(map, &item);
 }
 
-/* The hint names COPY, because these extensions take COPY over, so it works for such a table. */
 static void
 refuse_kept(const KwjKept *kept, Relation target)
 {
@@ -377,17 +410,79 @@ refuse_kept(const KwjKept *kept, Relation target)
 				   RelationGetRelationName(target), kept->extension),
 			errdetail("IMPORT would write rows into %s itself, where %s looks for none.",
 					  kwj_name_of_relation(kept->relid), kept->extension),
-			errhint("Run COPY as a job: CALL kwjobs.run($$COPY %s FROM '/path/to/file.csv' (FORMAT csv)$$);",
-					kwj_qualified_name(target)));
+			errhint(HINT_NONE));
+}
+
+/* Returns the OIDs of the target and, if it is partitioned, its partitions. */
+static List *
+tables_of(Relation target)
+{
+	return target->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ?
+		find_all_inheritors(RelationGetRelid(target), NoLock, NULL) :
+		list_make1_oid(RelationGetRelid(target));
+}
+
+bool
+kwj_import_is_elsewhere(Relation target)
+{
+	List	   *tables = tables_of(target);
+	KwjKept		kept;
+	ListCell   *lc;
+
+	if (kwj_find_kept(tables, &kept))
+		return true;
+	foreach(lc, tables)
+	{
+		HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(lfirst_oid(lc)));
+		Form_pg_class form;
+		bool		plain;
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		form = (Form_pg_class) GETSTRUCT(tuple);
+		plain = form->relkind == RELKIND_PARTITIONED_TABLE ||
+			(form->relkind == RELKIND_RELATION && is_heap(form->relam));
+		ReleaseSysCache(tuple);
+		if (!plain)
+			return true;
+	}
+	return false;
+}
+
+/* Checks that its wrapper lets rows be inserted into a foreign table, as COPY does when the first one comes. */
+static void
+check_foreign_table(Oid relid)
+{
+	Relation	rel = try_relation_open(relid, AccessShareLock);
+	FdwRoutine *routine;
+
+	if (rel == NULL)
+		return;
+	routine = GetFdwRoutineForRelation(rel, false);
+	if (routine->ExecForeignInsert == NULL ||
+		(routine->IsForeignRelUpdatable != NULL &&
+		 (routine->IsForeignRelUpdatable(rel) & (1 << CMD_INSERT)) == 0))
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("foreign table \"%s\" does not allow inserts", RelationGetRelationName(rel)),
+				errhint("Import into another table, or detach it if it is a partition."));
+	relation_close(rel, AccessShareLock);
+}
+
+void
+kwj_import_check_elsewhere(Relation target)
+{
+	ListCell   *lc;
+
+	foreach(lc, tables_of(target))
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_FOREIGN_TABLE)
+			check_foreign_table(lfirst_oid(lc));
 }
 
 void
 kwj_storage_note(KwjStorageMap *map, Relation target)
 {
-	bool		partitioned = target->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
-	List	   *tables = partitioned ?
-		find_all_inheritors(RelationGetRelid(target), NoLock, NULL) :
-		list_make1_oid(RelationGetRelid(target));
+	List	   *tables = tables_of(target);
 	KwjKept		kept;
 	ListCell   *lc;
 

@@ -34,7 +34,7 @@ typedef struct KwjStorageMap
 } KwjStorageMap;
 
 /*
- * Opens the target, locks it in RowExclusiveLock, and checks that IMPORT supports such a table.
+ * Opens the target, locks it in RowExclusiveLock, and checks that COPY could fill such a relation.
  *
  * table: what the error calls a table that does not exist; NULL: its OID. Errors: 42P01, 42809,
  * 42501 for a system catalog, 0A000 for a temporary table.
@@ -65,9 +65,18 @@ extern void kwj_import_check_may_read_files(void);
 extern void kwj_import_check_may_read(const List *locations);
 
 /*
+ * Returns whether COPY brings rows of the target to where a revert could not remove them: another server,
+ * another extension, a table access method of which nothing is known, or the trigger of a view.
+ */
+extern bool kwj_import_is_elsewhere(Relation target);
+
+/* Checks that rows can be inserted into such a target, and its partitions. Errors: 0A000, and those of the FDW. */
+extern void kwj_import_check_elsewhere(Relation target);
+
+/*
  * Checks that in the target, or in each of its partitions, xmin tells which transaction inserted a
  * row, and that no other extension keeps the rows. Adds the tables that are not in the map yet.
- * Errors: 0A000; 42809 for a foreign partition.
+ * Errors: 0A000 for all others (kwj_import_is_elsewhere).
  */
 extern void kwj_storage_note(KwjStorageMap *map, Relation target);
 

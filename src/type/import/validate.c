@@ -75,7 +75,8 @@ check_files(KwjImportSpec *spec, const char **one_reader)
 
 /*
  * If the user has not said how many workers import at most, decides by the size of the files. If one
- * worker has to read them, there is only one, which tells the reason if there might have been more.
+ * worker has to read them, there is only one, which tells the reason if there might have been more. So it
+ * is if the rows are to be kept, because after a failure the job has to know where to go on.
  */
 static void
 choose_workers(KwjImportOptions *options, int64 bytes, const char *one_reader)
@@ -83,6 +84,8 @@ choose_workers(KwjImportOptions *options, int64 bytes, const char *one_reader)
 	if (options->workers == 0)
 		options->workers = Min(Min(bytes / BYTES_FOR_WORKER, MOST_BY_DEFAULT),
 							   sysconf(_SC_NPROCESSORS_ONLN));
+	if (one_reader == NULL && options->keeps_rows)
+		one_reader = "revert = 'none'";
 	if (options->workers > 1 && one_reader != NULL)
 	{
 		options->workers = 1;
@@ -98,6 +101,16 @@ typedef struct Checking
 	List	   *numbers;		/* of the columns to fill, as integers */
 	char	   *description;
 } Checking;
+
+/* Sets how the description of a job begins that creates its target. */
+static void
+set_head(KwjImportSpec *spec, const KwjDefinition *definition, const KwjNewImport *new)
+{
+	if (new->definition_file != NULL)
+		spec->head = psprintf("IMPORT TABLE CREATE USING %s", quote_literal_cstr(new->definition_file));
+	else
+		spec->head = psprintf("IMPORT TABLE %s %s", spec->table, kwj_definition_body(definition));
+}
 
 /* Returns the columns that the files of a manifest fill. names: those that the user gave; NIL: none. */
 static List *
@@ -149,16 +162,6 @@ set_files(Checking *checking, const KwjImportManifest *manifest, const KwjExport
 	spec->sizes = exported->sizes;
 	spec->checksums = exported->checksums;
 	spec->checksum = manifest->checksum;
-}
-
-/* Sets how the description of a job begins that creates its target. */
-static void
-set_head(KwjImportSpec *spec, const KwjDefinition *definition, const KwjNewImport *new)
-{
-	if (new->definition_file != NULL)
-		spec->head = psprintf("IMPORT TABLE CREATE USING %s", quote_literal_cstr(new->definition_file));
-	else
-		spec->head = psprintf("IMPORT TABLE %s %s", spec->table, kwj_definition_body(definition));
 }
 
 /*
@@ -215,6 +218,17 @@ read_spec(Checking *checking, const KwjDefinition *definition)
 	return rel;
 }
 
+/* Checks a target of which a revert could not remove the rows, and says what that means. */
+static void
+accept_elsewhere(Relation rel)
+{
+	kwj_import_check_elsewhere(rel);
+	ereport(NOTICE,
+			errmsg("rows imported into \"%s\" stay there if the job fails or is canceled",
+				   RelationGetRelationName(rel)),
+			errdetail("The job imports by COPY statements. If they write to another server that does not take part in two-phase commit, a crash can have it import the last batch once more."));
+}
+
 /* Checks the import into a target that exists now. definition: as for read_spec. */
 static void
 check_target(Checking *checking, const KwjDefinition *definition)
@@ -222,16 +236,19 @@ check_target(Checking *checking, const KwjDefinition *definition)
 	KwjImportSpec *spec = &checking->spec;
 	ParseState *pstate = make_parsestate(NULL);
 	KwjStorageMap storage = {.context = CurrentMemoryContext};
-	const char *one_reader;
-	int64		bytes;
 	Relation	rel = read_spec(checking, definition);
 
 	(void) kwj_import_run_statement(kwj_import_begin(pstate, rel, checking->numbers, checking->description),
 									NULL, NULL);
-	kwj_storage_note(&storage, rel);
+	if (spec->options.keeps_rows && kwj_import_is_elsewhere(rel))
+		accept_elsewhere(rel);
+	else
+		kwj_storage_note(&storage, rel);
 	if (definition == NULL || spec->files != NIL)
 	{
-		bytes = check_files(spec, &one_reader);
+		const char *one_reader;
+		int64		bytes = check_files(spec, &one_reader);
+
 		choose_workers(&spec->options, bytes, one_reader);
 	}
 	relation_close(rel, NoLock);
@@ -292,8 +309,6 @@ validate_as_owner(void *arg)
 		check_target(checking, NULL);
 		return;
 	}
-	if (new->definition_file != NULL && !is_absolute_path(new->definition_file))
-		kwj_source_refuse_location(new->definition_file);
 	checking->spec.definition = new->definition != NULL ? pstrdup(new->definition) :
 		kwj_definition_read_file(new->definition_file);
 	try_definition(checking);

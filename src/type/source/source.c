@@ -24,8 +24,9 @@ static const KwjSourceKind *const kinds[] = {
 	&kwj_source_url,
 };
 
-void
-kwj_source_refuse_location(const char *location)
+/* Raises the error for a location that is of no kind. */
+static void
+refuse_location(const char *location)
 {
 	const char *scheme = strstr(location, "://");
 
@@ -91,7 +92,7 @@ open_place(const char *location, MemoryContext context)
 	KwjSource  *source;
 
 	if (kind == NULL)
-		kwj_source_refuse_location(location);
+		refuse_location(location);
 	own = AllocSetContextCreate(context, "kwjobs source", ALLOCSET_SMALL_SIZES);
 	caller = MemoryContextSwitchTo(own);
 	source = palloc0(sizeof(KwjSource));

@@ -60,9 +60,6 @@ extern const char *kwj_source_shown(const char *location);
 /* Returns where in the location what may be a secret begins: to its end; its end if there is nothing. */
 extern const char *kwj_source_secret(const char *location);
 
-/* Raises the error for a location that is of no kind. */
-pg_noreturn extern void kwj_source_refuse_location(const char *location);
-
 /*
  * To be called for a source that is open since another transaction, or for longer. Looks anew what
  * the location means, and whether the current user may read it, and sets the identity. What was read

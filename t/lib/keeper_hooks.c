@@ -1,0 +1,41 @@
+/*
+ * t/lib/keeper_hooks.c
+ *	  A library that keeps the rows of the table "kept" in the table "store", as Citus does with shards: it
+ *	  takes COPY over. t/171_import_elsewhere.pl builds it.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "nodes/parsenodes.h"
+#include "tcop/utility.h"
+
+PG_MODULE_MAGIC;
+
+void		_PG_init(void);
+
+static ProcessUtility_hook_type previous_hook;
+
+static void
+on_utility(PlannedStmt *pstmt, const char *text, bool read_only_tree, ProcessUtilityContext context,
+		   ParamListInfo params, QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
+{
+	if (IsA(pstmt->utilityStmt, CopyStmt))
+	{
+		CopyStmt   *copy = (CopyStmt *) pstmt->utilityStmt;
+
+		elog(LOG, "keeper_hooks: %s", text);
+		if (copy->is_from && copy->relation != NULL && strcmp(copy->relation->relname, "kept") == 0)
+			copy->relation->relname = "store";
+	}
+	if (previous_hook)
+		previous_hook(pstmt, text, read_only_tree, context, params, env, dest, qc);
+	else
+		standard_ProcessUtility(pstmt, text, read_only_tree, context, params, env, dest, qc);
+}
+
+void
+_PG_init(void)
+{
+	previous_hook = ProcessUtility_hook;
+	ProcessUtility_hook = on_utility;
+}
