@@ -19,10 +19,14 @@ plan skip_all => 'nginx is not installed' unless find_nginx();
 
 my $node = new_node('url', "fsync = off\nautovacuum = off\nlog_statement = none\n", extra => [ '--no-locale', '--encoding=UTF8' ]);
 sub sql { return $node->safe_psql('postgres', $_[0]) }
-if (said($node, "SELECT kwjobs.import('pg_class', ARRAY['http://localhost/'])") =~ /cannot read URLs/)
+sql('CREATE TABLE t (n integer, t text)');
+configure($node, 'kwjobs.import_urls', 'http://localhost:1');
+if (said($node, "SET statement_timeout = '1s'; SELECT kwjobs.import('t', ARRAY['http://localhost:1/'])") =~ /cannot read URLs/)
 {
+	$node->stop;
 	plan skip_all => 'built without libcurl';
 }
+configure($node, 'kwjobs.import_urls', undef);
 
 my $base = PostgreSQL::Test::Utils::tempdir();
 chmod(0755, $base);
@@ -62,7 +66,6 @@ EOF
 my $http = "http://localhost:$port";
 my $https = "https://localhost:$tls";
 
-sql('CREATE TABLE t (n integer, t text)');
 sub create_import
 {
 	my ($url, $options) = @_;

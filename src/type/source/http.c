@@ -402,6 +402,7 @@ ends_at(KwjSource *source, int64 offset)
 static void
 open_url(KwjSource *source)
 {
+	kwj_url_check_allowed(kwj_url_parse(source->location));
 	ereport(ERROR,
 			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			errmsg("this build of kwjobs cannot read URLs"),
