@@ -285,7 +285,8 @@ define_server_settings(void)
 #ifdef KWJ_TEST_BUILD
 int			kwj_silence_ms;
 int			kwj_longest_ask_ms;
-double		kwj_test_clock;
+double		kwj_test_schedule_clock;
+int			kwj_test_clock;
 
 /* transfer.c reads these by their names. */
 static int	test_url_silence;
@@ -298,8 +299,10 @@ define_test_settings(void)
 							1000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("kwjobs.test_longest_ask", "For tests: see kwjobs.h.", NULL,
 							&kwj_longest_ask_ms, 60000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
-	DefineCustomRealVariable("kwjobs.test_clock", "For tests: see kwjobs.h.", NULL, &kwj_test_clock,
+	DefineCustomRealVariable("kwjobs.test_schedule_clock", "For tests: see kwjobs.h.", NULL, &kwj_test_schedule_clock,
 							 0, 0, 4e9, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.test_clock", "For tests: see job/clock.h.", NULL, &kwj_test_clock,
+							0, 0, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("kwjobs.test_url_silence", "For tests: after how many ms a server is gone.", NULL,
 							&test_url_silence, 60000, 0, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("kwjobs.test_url_ca", "For tests: a file with certificates.", NULL,

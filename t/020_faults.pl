@@ -81,7 +81,9 @@ CREATE TABLE reverted (job bigint);
 CREATE TABLE turn (job bigint, began timestamptz, ended timestamptz);
 -- what imports have brought
 CREATE TABLE loaded (n integer, t text, job bigint DEFAULT kwjobs.current_job());
-GRANT ALL ON ledger, step, reverted, turn, loaded TO PUBLIC;
+-- and what they have left out
+CREATE TABLE left_out (job_id bigint, file text, line bigint, column_name text, sqlstate text, reason text, record text);
+GRANT ALL ON ledger, step, reverted, turn, loaded, left_out TO PUBLIC;
 -- Of this table jobs collect statistics: those of the collector, as its rows change, and CREATE_STATS.
 CREATE TABLE parted (n integer) PARTITION BY HASH (n);
 CREATE TABLE parted0 PARTITION OF parted FOR VALUES WITH (MODULUS 3, REMAINDER 0);
@@ -203,7 +205,8 @@ BEGIN
         -- by one worker or by several
         RETURN kwjobs.import('loaded', ARRAY[(SELECT directory FROM files) || CASE WHEN random() < 0.7 THEN '/good.csv' ELSE '/bad.csv' END],
                              ARRAY['n', 't'], jsonb_build_object('thread_concurrency', 1 + floor(random() * 4),
-                                                                 'max_attempts', 1000, 'retry_initial_delay', '10 ms'));
+                                                                 'max_attempts', 1000, 'retry_initial_delay', '10 ms')
+                             || CASE WHEN random() < 0.4 THEN '{"on_error": "skip", "reject_table": "left_out"}' ELSE '{}' END::jsonb);
     END CASE;
 END $body$;
 CREATE TABLE files (directory text);
@@ -222,7 +225,20 @@ CREATE FUNCTION submit_export() RETURNS bigint LANGUAGE sql AS \$\$
 \$\$;
 EOF
 
+# Schedules that are due each second, from the beginning of a round on.
+sub create_schedules
+{
+	my $create = q{SELECT kwjobs.create_schedule('%s', '1 second', $sql$INSERT INTO ledger VALUES (kwjobs.current_job(), 'scheduled'); %s$sql$, options => '{"run_as": "%s", "max_attempts": 1000, %s}')};
+	$node->safe_psql('postgres', join(";\n", 'SET client_min_messages = warning',
+		sprintf($create, 'skip', 'SELECT pg_sleep(random() * 3)', 'postgres', '"on_previous_running": "skip"'),
+		sprintf($create, 'start', 'SELECT 1', 'worker1', '"on_previous_running": "start", "catch_up": "all"'),
+		sprintf($create, 'wait', 'SELECT pg_sleep(random())', 'worker2', '"on_previous_running": "wait", "catch_up": "none"'),
+		sprintf($create, 'retry', 'SELECT 1 / (random() * 2)::integer', 'worker1', '"on_execution_failure": "retry"')));
+	return;
+}
+
 init_errands($node);
+create_schedules();
 
 my @roles = ('postgres', 'worker1', 'worker2');
 
@@ -274,6 +290,7 @@ sub let_jobs_end
 	my $tries = $patience;
 	my $fewest = 'inf';
 	release_everything();
+	$node->safe_psql('postgres', 'SELECT kwjobs.pause_schedule(name) FROM kwjobs.schedule');
 	while (my $n = $node->safe_psql('postgres', 'SELECT count(*) FROM kwjobs.job WHERE finished IS NULL'))
 	{
 		$node->safe_psql('postgres', q{SELECT kwjobs.resume(job_id) FROM kwjobs.job WHERE status = 'paused'});
@@ -284,6 +301,7 @@ sub let_jobs_end
 	is( $node->safe_psql('postgres', <<'EOF'), '', 'every job has ended');
 SELECT job_id, status, attempts, due, running_status FROM kwjobs.job WHERE finished IS NULL
 EOF
+	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.due_time WHERE job_id IS NOT NULL AND finished IS NULL');
 	ok(sessions_end(), 'no session waits any more');
 	errands_end($node);
 	note($node->safe_psql('postgres',
@@ -353,7 +371,7 @@ EOF
 SELECT job_id, total_num_of_ex, n FROM kwdb_internal.jobs FULL JOIN
     (SELECT job_id, count(*) FILTER (WHERE NOT reverting) AS n FROM kwdb_internal.job_attempts GROUP BY job_id) AS a
     USING (job_id)
- WHERE job_type IS DISTINCT FROM 'RESTART' AND coalesce(n, 0) IS DISTINCT FROM total_num_of_ex
+ WHERE job_type IS DISTINCT FROM 'RESTART' AND created_by_type IS DISTINCT FROM 'schedule' AND coalesce(n, 0) IS DISTINCT FROM total_num_of_ex
 EOF
 	'what was asked of jobs is an event, once' => <<'EOF',
 SELECT job_id, event, reason, a.job FROM (SELECT * FROM kwdb_internal.job_events WHERE reason IS NOT NULL) AS e
@@ -378,8 +396,15 @@ SELECT a.job_id, b.job_id FROM all_jobs AS a JOIN all_jobs AS b ON b.job_id > a.
  WHERE a.job_type = 'AUTO_CREATE_STATS' AND b.job_type = 'AUTO_CREATE_STATS'
 EOF
 	'an import that has succeeded has brought each row of its file once' => <<"EOF",
-SELECT job_id, n FROM imports LEFT JOIN (SELECT job, count(*) AS n, count(DISTINCT n) AS d FROM loaded GROUP BY job) AS l ON job = job_id
- WHERE status = 'succeeded' AND (n, d) IS DISTINCT FROM ($records, $records)
+SELECT job_id, n, bad FROM imports LEFT JOIN (SELECT job, count(*) AS n, count(DISTINCT n) AS d FROM loaded GROUP BY job) AS l ON job = job_id,
+       LATERAL (SELECT count(*) AS bad FROM left_out AS o WHERE o.job_id = imports.job_id AND (line, sqlstate, record) = ($records, '22P02', 'x,row')) AS o
+ WHERE status = 'succeeded' AND ((n, d) IS DISTINCT FROM ($records - bad, $records - bad) OR bad > 1
+                                 OR bad <> coalesce((result->>'rejected')::bigint, 0))
+EOF
+	'nothing is left out twice, or of an import that has none of its rows' => <<'EOF',
+SELECT job_id, count(*) FROM left_out LEFT JOIN imports USING (job_id)
+ WHERE (status, error_code) IS DISTINCT FROM ('revert-failed', '57014') GROUP BY job_id, status
+HAVING count(*) > 1 OR status IS DISTINCT FROM 'succeeded'
 EOF
 	# A revert that was interrupted has not done all of its work, and keeps what it needs to go on.
 	'another one none' => <<'EOF',
@@ -395,6 +420,23 @@ EOF
 SELECT job_id, piece FROM kwjobs.piece AS p
  WHERE NOT EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = p.job_id AND (status, error_code) = ('revert-failed', '57014'))
 EOF
+	'each due time of a schedule has one row' => <<'EOF',
+SELECT s.name, d.n, extract(epoch FROM s.last_due - s.anchor) FROM kwjobs.schedule AS s
+  LEFT JOIN (SELECT schedule_id, sum(times) AS n, count(*) - count(DISTINCT due) AS doubled FROM kwjobs.due_time
+              WHERE kind = 'due' GROUP BY schedule_id) AS d USING (schedule_id)
+ WHERE d.n IS DISTINCT FROM extract(epoch FROM s.last_due - s.anchor)::bigint OR d.doubled <> 0
+EOF
+	'each run of a schedule has one job, and each job of a schedule is a run' => <<'EOF',
+SELECT d.schedule_id, d.due, j.job_id FROM (SELECT * FROM kwjobs.due_time WHERE outcome = 'run') AS d
+  FULL JOIN (SELECT * FROM all_jobs WHERE created_by_type = 'schedule') AS j ON j.job_id = d.job_id
+ WHERE d.schedule_id IS DISTINCT FROM j.created_by_id OR d.status IS DISTINCT FROM j.status
+EOF
+	'a schedule has counted its runs' => <<'EOF',
+SELECT s.name, s.runs, s.succeeded, s.failed FROM kwjobs.schedule AS s
+ WHERE ROW (s.runs, s.succeeded, s.failed) IS DISTINCT FROM (SELECT ROW (count(*), count(*) FILTER (WHERE d.status = 'succeeded'),
+        count(*) FILTER (WHERE d.status LIKE '%failed')) FROM kwjobs.due_time AS d WHERE d.schedule_id = s.schedule_id AND d.outcome = 'run')
+EOF
+	'no schedule was paused but at the end' => q{SELECT name, pause_reason FROM kwjobs.schedule WHERE pause_reason IS NOT NULL},
 	'no prepared transaction is left' => 'SELECT gid FROM pg_prepared_xacts',
 	'no temporary file is left' => 'SELECT name FROM pg_ls_tmpdir()',
 	'no temporary table is left' => "SELECT relname FROM pg_class WHERE relpersistence = 't'",
@@ -493,16 +535,19 @@ sub clean_up
 	truncate($node->logfile, 0) or die 'truncate ' . $node->logfile . ": $!";
 	$node->start;
 	$node->safe_psql('postgres', <<'EOF');
-TRUNCATE ledger, step, reverted, turn, asked, loaded;
+TRUNCATE ledger, step, reverted, turn, asked, loaded, left_out;
+DROP SCHEDULES (SELECT name FROM kwjobs.schedule);
 UPDATE before SET job = (SELECT max(job_id) FROM kwjobs.job), jobs = n FROM jobs_ever;
 EOF
 	new_far_jobs();
+	create_schedules();
 	return;
 }
 
 my $end = time + $seconds;
 my $many = 0;
 my $collected = 0;
+my $runs = 0;
 my $errands = 0;
 # What shows a fault stays: no round after one in which something failed.
 for (my $rounds = 0; $rounds == 0 || (time < $end && Test::More->builder->is_passing); $rounds++)
@@ -513,6 +558,7 @@ for (my $rounds = 0; $rounds == 0 || (time < $end && Test::More->builder->is_pas
 	let_jobs_end();
 	let_collector_work();
 	$many += $node->safe_psql('postgres', 'SELECT count(*) FROM jobs');
+	$runs += $node->safe_psql('postgres', q{SELECT sum(succeeded) FROM kwjobs.schedule});
 	$collected += $node->safe_psql('postgres', q{SELECT count(*) FROM all_jobs WHERE created_by_type = 'collector' AND status = 'succeeded'});
 	check_jobs(%done);
 	$errands += check_errands();
@@ -523,5 +569,6 @@ for (my $rounds = 0; $rounds == 0 || (time < $end && Test::More->builder->is_pas
 note("$many jobs, $collected of them the collector's");
 cmp_ok($errands, '>', 0, "there were errands: $errands");
 cmp_ok($collected, '>', 0, 'the collector was at work');
+cmp_ok($runs, '>', 0, "schedules have run: $runs");
 cmp_ok($many, '>', 5 * $seconds, 'there were many jobs') if Test::More->builder->is_passing;
 done_testing();

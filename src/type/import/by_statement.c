@@ -55,6 +55,8 @@ typedef struct Stream
 	MemoryContext context;		/* has the error */
 	ErrorData  *error;			/* that of the reader; NULL: none */
 	Marker		marker;
+	bool		began;			/* something was read */
+	KwjCsvScan	scan;			/* follows what was read */
 	int64		lines;			/* that were read */
 } Stream;
 
@@ -94,8 +96,16 @@ read_and_count(Stream *stream, char *buffer, size_t size)
 	KwjImportReader *reader = stream->reader;
 	int			n = kwj_reader_source(buffer, 1, (int) Min(size, BUFFER_SIZE));
 
-	check_marker(stream, buffer, n);
-	stream->lines += kwj_csv_count_lines(&reader->scan, buffer, n);
+	/* The header that the reader gives in the binary format first is no record. */
+	if (reader->options->format == KWJ_IMPORT_BINARY && !stream->began)
+	{
+		stream->began = true;
+		return n;
+	}
+	if (reader->options->format != KWJ_IMPORT_BINARY)
+		check_marker(stream, buffer, n);
+	stream->lines += kwj_csv_count_lines(&stream->scan, buffer, n);
+	kwj_csv_scan_over(&stream->scan, buffer, n);
 	return n;
 }
 
@@ -254,6 +264,7 @@ kwj_import_copy_by_statement(Relation rel, List *columns, List *options, KwjImpo
 	PlannedStmt *statement = parse(text, rel);
 	volatile uint64 rows = 0;
 
+	kwj_csv_scan_init(&stream.scan, reader->options, reader->position->line_end);
 	/* With a client, COPY would ask it for the rows. */
 	Assert(whereToSendOutput != DestRemote);
 	PG_TRY();

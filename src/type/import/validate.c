@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -28,6 +29,7 @@
 #include "type/import/options.h"
 #include "type/import/patterns.h"
 #include "type/import/reader.h"
+#include "type/import/reject_table.h"
 #include "type/import/statement.h"
 #include "type/import/target.h"
 
@@ -209,6 +211,7 @@ read_spec(Checking *checking, const KwjDefinition *definition)
 	spec->options.fields = list_length(checking->numbers);
 	spec->options.names = spec->columns;
 	kwj_import_read_column_options(&spec->options, given);
+	kwj_import_check_skips(&spec->options, rel);
 	if (definition != NULL)
 	{
 		spec->schema = get_namespace_name(RelationGetNamespace(rel));
@@ -293,6 +296,23 @@ try_definition(Checking *checking)
 		ReThrowError(edata);
 }
 
+/*
+ * Returns the text of a definition that the session has given. A definition is parsed as psql parses a
+ * file, with standard_conforming_strings; a backslash would get another meaning.
+ */
+static char *
+given_text(const char *definition)
+{
+	const char *conforming = GetConfigOption("standard_conforming_strings", true, false);
+
+	if (conforming != NULL && strcmp(conforming, "off") == 0 && strchr(definition, '\\') != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("the definition of a table to import into has a backslash, and standard_conforming_strings is off"),
+				errhint("Type SET standard_conforming_strings = on, and a string with escapes as E'...'."));
+	return pstrdup(definition);
+}
+
 /* Checks the import; the current user is the job's owner. */
 static void
 validate_as_owner(void *arg)
@@ -309,7 +329,7 @@ validate_as_owner(void *arg)
 		check_target(checking, NULL);
 		return;
 	}
-	checking->spec.definition = new->definition != NULL ? pstrdup(new->definition) :
+	checking->spec.definition = new->definition != NULL ? given_text(new->definition) :
 		kwj_definition_read_file(new->definition_file);
 	try_definition(checking);
 }

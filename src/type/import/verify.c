@@ -21,6 +21,7 @@
 #include "job/progress.h"
 #include "job/test_gate.h"
 #include "type/files/checksum.h"
+#include "type/import/records.h"
 #include "type/import/verify.h"
 #include "utils/memutils.h"
 
