@@ -180,7 +180,7 @@ check_sums(Execution *execution)
 	while (request == KWJ_REQUEST_NONE && kwj_import_needs_check(import, first_unopened(import)))
 	{
 		kwj_attempt_begin(attempt);
-		kwj_import_check_may_read_files();
+		kwj_import_check_may_read(import->spec.files);
 		if (!kwj_import_check_sums(import, first_unopened(import)))
 			request = kwj_attempt_checkpoint(attempt, checkpoint_state(import), fraction_done(execution),
 											 import->rows, false);

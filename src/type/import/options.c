@@ -18,6 +18,7 @@
 #include "type/import/options.h"
 #include "type/import/reject_table.h"
 #include "type/import/settings.h"
+#include "type/source/source.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/varlena.h"
@@ -520,6 +521,50 @@ append_json_numbers(StringInfo buf, const char *key, List *numbers)
 	kwj_json_append_numbers(buf, numbers);
 }
 
+/*
+ * Appends the files. What may be a secret in one of them goes into another member, which no view shows
+ * (kwdb_internal.jobs).
+ */
+static void
+append_files(StringInfo json, const List *files)
+{
+	List	   *plain = NIL;
+	List	   *secrets = NIL;
+	bool		has_secret = false;
+	ListCell   *lc;
+
+	foreach(lc, files)
+	{
+		const char *secret = kwj_source_secret(lfirst(lc));
+
+		plain = lappend(plain, pnstrdup(lfirst(lc), secret - (char *) lfirst(lc)));
+		secrets = lappend(secrets, unconstify(char *, secret));
+		has_secret |= *secret != '\0';
+	}
+	appendStringInfoString(json, ", \"files\": ");
+	kwj_json_append_texts(json, plain);
+	if (!has_secret)
+		return;
+	appendStringInfoString(json, ", \"secrets\": ");
+	kwj_json_append_texts(json, secrets);
+}
+
+static List *
+read_files(Jsonb *payload)
+{
+	List	   *plain = kwj_json_texts(payload, "files");
+	List	   *secrets = kwj_json_texts(payload, "secrets");
+	List	   *files = NIL;
+	ListCell   *lp;
+	ListCell   *ls;
+
+	if (secrets == NIL)
+		return plain;
+	forboth(lp, plain, ls, secrets)
+		files = lappend(files, psprintf("%s%s", (char *) lfirst(lp), (char *) lfirst(ls)));
+	return files;
+}
+
 Jsonb *
 kwj_import_payload(const KwjImportSpec *spec)
 {
@@ -536,15 +581,17 @@ kwj_import_payload(const KwjImportSpec *spec)
 		appendStringInfoString(&buf, ", \"numbers\": ");
 		kwj_json_append_numbers(&buf, spec->numbers);
 	}
-	appendStringInfoString(&buf, ", \"files\": ");
-	kwj_json_append_texts(&buf, spec->files);
+	append_files(&buf, spec->files);
+	if (spec->sizes != NIL)
+	{
+		appendStringInfoString(&buf, ", \"sizes\": ");
+		kwj_json_append_texts(&buf, spec->sizes);
+	}
 	if (options->format != KWJ_IMPORT_CSV)
 		append_json_text(&buf, "format", format_names[options->format]);
 	if (spec->checksum != NULL)
 	{
 		append_json_text(&buf, "checksum", spec->checksum);
-		appendStringInfoString(&buf, ", \"sizes\": ");
-		kwj_json_append_texts(&buf, spec->sizes);
 		appendStringInfoString(&buf, ", \"checksums\": ");
 		kwj_json_append_texts(&buf, spec->checksums);
 	}
@@ -618,7 +665,7 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	spec->table = kwj_json_text(payload, "table");
 	spec->columns = kwj_json_texts(payload, "columns");
 	spec->numbers = kwj_payload_columns(payload);
-	spec->files = kwj_json_texts(payload, "files");
+	spec->files = read_files(payload);
 	format = kwj_json_text_or_null(payload, "format");
 	if (format != NULL)
 		set_format(options, format);
@@ -668,6 +715,12 @@ kwj_import_payload_creates(Jsonb *payload)
 	return kwj_json_text_or_null(payload, "definition") != NULL;
 }
 
+int64
+kwj_import_size_noted(const KwjImportSpec *spec, int file)
+{
+	return strtoll(list_nth(spec->sizes, file), NULL, 10);
+}
+
 int
 kwj_import_payload_workers(Jsonb *payload)
 {
@@ -700,7 +753,7 @@ kwj_import_description(const KwjImportSpec *spec, List *columns, List *given)
 	separator = " CSV DATA (";
 	foreach(lc, spec->files)
 	{
-		appendStringInfo(&buf, "%s%s", separator, quote_literal_cstr(lfirst(lc)));
+		appendStringInfo(&buf, "%s%s", separator, quote_literal_cstr(kwj_source_shown(lfirst(lc))));
 		separator = ", ";
 	}
 	if (spec->files != NIL)

@@ -67,9 +67,9 @@ typedef struct KwjImportSpec
 	List	   *columns;		/* char *: their names when the job was created */
 	List	   *numbers;		/* integers: their numbers; NIL: the user gave names */
 	List	   *files;			/* char * */
-	/* if a manifest names the files: how long they are, and their checksums, as texts */
+	List	   *sizes;			/* char *: how many bytes they have, if a manifest or a server says so; else NIL */
+	/* if a manifest names the files: their checksums */
 	char	   *checksum;		/* the algorithm; NULL: no manifest does */
-	List	   *sizes;			/* char * */
 	List	   *checksums;		/* char * */
 	KwjImportOptions options;
 
@@ -107,6 +107,9 @@ extern bool kwj_import_payload_keeps_rows(Jsonb *payload);
 
 /* Returns whether the job with this payload creates its target. */
 extern bool kwj_import_payload_creates(Jsonb *payload);
+
+/* Returns how many bytes the file had when the job was created; spec->sizes has to be there. */
+extern int64 kwj_import_size_noted(const KwjImportSpec *spec, int file);
 
 /* Returns how many workers may carry an attempt of the job with this payload at most. */
 extern int	kwj_import_payload_workers(Jsonb *payload);

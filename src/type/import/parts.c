@@ -337,7 +337,7 @@ plan(KwjAttempt *attempt, KwjPlan *plan)
 	Planning	planning = {.import = &carrier->import};
 	int64		left = STEP_SIZE;
 
-	kwj_import_check_may_read_files();
+	kwj_import_check_may_read(carrier->import.spec.files);
 	/* Before the first step, the state has at most what the job has created. */
 	if (plan->state == NULL || kwj_json_int64_or(plan->state, "file", -1) < 0)
 		plan->total = kwj_import_bytes_of_files(planning.import);

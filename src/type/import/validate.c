@@ -43,9 +43,11 @@
  * read all of them.
  */
 static int64
-check_files(const KwjImportSpec *spec, const char **one_reader)
+check_files(KwjImportSpec *spec, const char **one_reader)
 {
 	int64		bytes = 0;
+	List	   *sizes = NIL;
+	bool		is_remote = false;
 	ListCell   *lc;
 
 	*one_reader = NULL;
@@ -66,7 +68,11 @@ check_files(const KwjImportSpec *spec, const char **one_reader)
 		if (*one_reader == NULL)
 			*one_reader = file.one_reader;
 		bytes += Max(file.size, 0);
+		sizes = lappend(sizes, psprintf(INT64_FORMAT, file.size));
+		is_remote |= kwj_source_is_remote(lfirst(lc));
 	}
+	if (is_remote)
+		spec->sizes = sizes;
 	return bytes;
 }
 
@@ -316,7 +322,9 @@ validate_as_owner(void *arg)
 	Checking   *checking = arg;
 	const KwjNewImport *new = checking->new;
 
-	kwj_import_check_may_read_files();
+	kwj_import_check_may_read(kwj_array_texts(new->files, "file of an IMPORT must not be NULL"));
+	if (new->definition_file != NULL)
+		kwj_import_check_may_read_files();
 	if (OidIsValid(new->target))
 	{
 		checking->spec.target = new->target;
