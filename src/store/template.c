@@ -50,6 +50,8 @@ static const Field fields[] = {
 	FIELD("queue", TEXT, queue),
 	FIELD("serial_key", TEXT, serial_key),
 	FIELD("notify", TEXT, notify),
+	FIELD("window", TEXT, window),
+	FIELD("window_end", TEXT, window_end),
 };
 
 /*
