@@ -47,6 +47,8 @@ endef
 $(eval $(call use_if_found,zlib,KWJ_HAVE_ZLIB))
 $(eval $(call use_if_found,liblz4,KWJ_HAVE_LZ4))
 $(eval $(call use_if_found,libzstd,KWJ_HAVE_ZSTD))
+# The library that reads URLs. Without it, IMPORT refuses them (0A000).
+$(eval $(call use_if_found,libcurl,KWJ_HAVE_CURL))
 
 # What installcheck runs, on a server with shared_preload_libraries = 'kwjobs'
 REGRESS = $(patsubst sql/%.sql,%,$(call sources_in,sql/*.sql))

@@ -137,7 +137,12 @@ CREATE TABLE kwjobs.job (
     -- has the place, and when it has to wait again
     queued          timestamptz,
     -- the channel on which NOTIFY tells that the job is over; NULL: none
-    notify          text
+    notify          text,
+    -- the hours in which the job may run, with their time zone; NULL: always. Outside of them a job
+    -- that waits is due when the window opens next; see doc/developers/windows.md.
+    "window"        text,
+    -- what becomes of the job at the end of its window: 'pause', 'stop' or 'finish'; NULL: no window
+    window_end      text
 ) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
 -- Each row is in one of these two indexes. SHOW JOBS reads the unfinished jobs and the jobs that
 -- finished last; the limits of a role count its unfinished jobs; retention deletes the jobs that
@@ -687,10 +692,10 @@ COMMENT ON FUNCTION kwjobs.readable(text) IS
 'its argument, or why it cannot be read: a text whose page is lost keeps no other job from being shown';
 
 CREATE FUNCTION pg_catalog.kwjobs_waiting(owner oid, job_type text, due timestamptz, run_at timestamptz,
-    ready boolean, noted text, depends_on bigint[])
+    ready boolean, noted text, depends_on bigint[], "window" text)
 RETURNS text LANGUAGE c STABLE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'kwjobs_waiting';
-COMMENT ON FUNCTION pg_catalog.kwjobs_waiting(oid, text, timestamptz, timestamptz, boolean, text, bigint[]) IS
+COMMENT ON FUNCTION pg_catalog.kwjobs_waiting(oid, text, timestamptz, timestamptz, boolean, text, bigint[], text) IS
 'why a job that no worker has does not run, as of now';
 
 CREATE FUNCTION pg_catalog.kwjobs_paused(request_user text, request_reason text)
@@ -772,7 +777,7 @@ CREATE FUNCTION kwjobs.session_jobs(
     OUT request_reason text, OUT request_user text, OUT request_time timestamptz,
     OUT payload jsonb, OUT result jsonb, OUT created_by text, OUT created_by_session text,
     OUT crashes integer, OUT cause jsonb, OUT tags text[], OUT queue text, OUT serial_key text,
-    OUT notify text, OUT eta timestamptz, OUT moved timestamptz, OUT database text)
+    OUT notify text, OUT "window" text, OUT window_end text, OUT eta timestamptz, OUT moved timestamptz, OUT database text)
 RETURNS SETOF record LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1
 AS 'MODULE_PATHNAME', 'kwjobs_session_jobs';
 COMMENT ON FUNCTION kwjobs.session_jobs(boolean) IS
@@ -829,7 +834,8 @@ SELECT j.job_id,
                       kwjobs.readable(j.running_status),
                      CASE WHEN j.due = 'infinity'
                           THEN ARRAY(SELECT d.depends_on FROM kwjobs.dependency AS d
-                                      WHERE d.job_id = j.job_id ORDER BY d.depends_on LIMIT 2) END)
+                                      WHERE d.job_id = j.job_id ORDER BY d.depends_on LIMIT 2) END,
+                     CASE WHEN j.status = 'pending' THEN j."window" END)
             WHEN j.status = 'paused' AND j.active_attempt IS NULL
             THEN coalesce(kwjobs.readable(j.running_status), pg_catalog.kwjobs_paused(
                      kwjobs.role_name(j.requested_by, j.request_user), kwjobs.readable(j.request_reason)))
@@ -885,7 +891,7 @@ SELECT j.job_id,
        kwjobs.readable(j.request_reason) AS request_reason,
        kwjobs.role_name(j.requested_by, j.request_user) AS request_user,
        j.request_time,
-       j.payload,
+       j.payload - 'secrets' AS payload,
        j.result,
        kwjobs.role_name(j.created_by, NULL) AS created_by,
        kwjobs.role_name(j.created_by_session, NULL) AS created_by_session,
@@ -895,6 +901,8 @@ SELECT j.job_id,
        j.queue,
        j.serial_key,
        j.notify,
+       j."window",
+       j.window_end,
        l.eta,
        CASE WHEN j.active_attempt IS NOT NULL
             THEN greatest(l.moved, (SELECT c.written FROM kwjobs.checkpoint AS c
@@ -993,6 +1001,8 @@ COMMENT ON COLUMN kwdb_internal.jobs.tags IS 'as given for it, to find it by';
 COMMENT ON COLUMN kwdb_internal.jobs.queue IS 'the queue to which it belongs';
 COMMENT ON COLUMN kwdb_internal.jobs.serial_key IS 'of the owner''s jobs that have it, one runs at a time, in order';
 COMMENT ON COLUMN kwdb_internal.jobs.notify IS 'the channel on which NOTIFY tells that it is over';
+COMMENT ON COLUMN kwdb_internal.jobs."window" IS 'the hours in which it may run, with their time zone; NULL: always';
+COMMENT ON COLUMN kwdb_internal.jobs.window_end IS 'what becomes of it at the end of its window: pause, stop or finish';
 COMMENT ON COLUMN kwdb_internal.jobs.eta IS 'while it runs: when it will be over, estimated from how long the part that is done took; NULL: not known, or it waits';
 COMMENT ON COLUMN kwdb_internal.jobs.moved IS 'while it runs: when it moved last, as far as is known: a checkpoint, a message, its counters since the look before this one; NULL: not known';
 COMMENT ON COLUMN kwdb_internal.jobs.database IS 'the database to which it belongs';
@@ -1319,11 +1329,13 @@ CREATE FUNCTION kwjobs.alter(
     job_id bigint, description text DEFAULT NULL, priority integer DEFAULT NULL,
     max_attempts integer DEFAULT NULL, retry_initial_delay interval DEFAULT NULL,
     timeout interval DEFAULT NULL, run_at timestamptz DEFAULT NULL,
-    on_failure text DEFAULT NULL, tags text[] DEFAULT NULL)
+    on_failure text DEFAULT NULL, tags text[] DEFAULT NULL, "window" text DEFAULT NULL,
+    window_end text DEFAULT NULL)
 RETURNS void LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_alter';
-COMMENT ON FUNCTION kwjobs.alter(bigint, text, integer, integer, interval, interval, timestamptz, text, text[]) IS
-'changes a job that waits or is paused; what is not given stays, and a timeout of 0 takes the timeout away';
+COMMENT ON FUNCTION kwjobs.alter(bigint, text, integer, integer, interval, interval, timestamptz, text, text[],
+    text, text) IS
+'changes a job that waits or is paused; what is not given stays; a timeout of 0 takes the timeout away, and an empty window the window';
 
 CREATE FUNCTION kwjobs.close(job_id bigint, reason text DEFAULT NULL)
 RETURNS void LANGUAGE c
@@ -1773,12 +1785,13 @@ CREATE FUNCTION kwjobs.submit(
     on_failure text DEFAULT 'fail', on_revert text DEFAULT NULL,
     run_as kwjobs.owner DEFAULT NULL, settings jsonb DEFAULT '{}', tags text[] DEFAULT NULL,
     queue text DEFAULT NULL, serial_key text DEFAULT NULL, on_conflict text DEFAULT 'keep',
-    notify text DEFAULT NULL, arguments jsonb DEFAULT NULL, keep_result boolean DEFAULT false)
+    notify text DEFAULT NULL, "window" text DEFAULT NULL, window_end text DEFAULT 'pause',
+    arguments jsonb DEFAULT NULL, keep_result boolean DEFAULT false)
 RETURNS bigint LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_submit';
 COMMENT ON FUNCTION kwjobs.submit(text, text, integer, integer, interval, interval,
     timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, text[], text, text, text, text,
-    jsonb, boolean) IS
+    text, text, jsonb, boolean) IS
 'creates a job of type SQL and returns its job_id; it starts when the transaction commits';
 
 CREATE FUNCTION kwjobs.submit_job(
@@ -1789,13 +1802,14 @@ CREATE FUNCTION kwjobs.submit_job(
     on_failure text DEFAULT 'fail', on_revert text DEFAULT NULL,
     run_as kwjobs.owner DEFAULT NULL, settings jsonb DEFAULT '{}', tags text[] DEFAULT NULL,
     queue text DEFAULT NULL, serial_key text DEFAULT NULL, on_conflict text DEFAULT 'keep',
-    notify text DEFAULT NULL, arguments jsonb DEFAULT NULL, keep_result boolean DEFAULT false,
+    notify text DEFAULT NULL, "window" text DEFAULT NULL, window_end text DEFAULT 'pause',
+    arguments jsonb DEFAULT NULL, keep_result boolean DEFAULT false,
     OUT job_id bigint, OUT is_new boolean)
 RETURNS record LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_submit_job';
 COMMENT ON FUNCTION kwjobs.submit_job(text, text, integer, integer, interval, interval,
     timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, text[], text, text, text, text,
-    jsonb, boolean) IS
+    text, text, jsonb, boolean) IS
 'kwjobs.submit that also returns whether the job is new: false if it is the one that has the key already';
 
 CREATE FUNCTION kwjobs.create_job(
@@ -1806,11 +1820,11 @@ CREATE FUNCTION kwjobs.create_job(
     key text DEFAULT NULL, depends_on kwjobs.job_ids DEFAULT NULL,
     on_failure text DEFAULT 'fail', run_as kwjobs.owner DEFAULT NULL, tags text[] DEFAULT NULL,
     queue text DEFAULT NULL, serial_key text DEFAULT NULL, on_conflict text DEFAULT 'keep',
-    notify text DEFAULT NULL)
+    notify text DEFAULT NULL, "window" text DEFAULT NULL, window_end text DEFAULT 'pause')
 RETURNS bigint LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_create_job';
 COMMENT ON FUNCTION kwjobs.create_job(text, jsonb, text, integer, integer, interval, interval,
-    timestamptz, text, kwjobs.job_ids, text, kwjobs.owner, text[], text, text, text, text) IS
+    timestamptz, text, kwjobs.job_ids, text, kwjobs.owner, text[], text, text, text, text, text, text) IS
 'creates a job of any type and returns its job_id; arguments: those of the type, such as statement for SQL';
 
 CREATE PROCEDURE kwjobs.run(
@@ -1823,13 +1837,14 @@ CREATE PROCEDURE kwjobs.run(
     INOUT job_id bigint DEFAULT NULL, INOUT status text DEFAULT NULL,
     INOUT rows bigint DEFAULT NULL, INOUT tags text[] DEFAULT NULL,
     queue text DEFAULT NULL, serial_key text DEFAULT NULL, on_conflict text DEFAULT 'keep',
-    notify text DEFAULT NULL, arguments jsonb DEFAULT NULL, keep_result boolean DEFAULT false,
+    notify text DEFAULT NULL, "window" text DEFAULT NULL, window_end text DEFAULT 'pause',
+    arguments jsonb DEFAULT NULL, keep_result boolean DEFAULT false,
     INOUT result jsonb DEFAULT NULL)
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_run';
 COMMENT ON PROCEDURE kwjobs.run(text, text, integer, integer, interval, interval,
     timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, bigint, text, bigint, text[],
-    text, text, text, text, jsonb, boolean, jsonb) IS
+    text, text, text, text, text, text, jsonb, boolean, jsonb) IS
 'creates a job of type SQL, waits for it and returns its outcome, or raises its error; tags: what is passed in are tags for the job, what comes out are the command tags of its statements';
 
 -- The following functions are for the statement of a SQL job.
@@ -2254,6 +2269,14 @@ RETURNS text LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_describe';
 COMMENT ON FUNCTION kwjobs.describe(text) IS
 'says in English when a cron expression or an interval is due';
+
+CREATE FUNCTION kwjobs.next_windows(
+    "window" text, n integer DEFAULT 5, after timestamptz DEFAULT pg_catalog.now(),
+    OUT opens timestamptz, OUT closes timestamptz)
+RETURNS SETOF record LANGUAGE c STABLE STRICT PARALLEL SAFE ROWS 5
+AS 'MODULE_PATHNAME', 'kwjobs_next_windows';
+COMMENT ON FUNCTION kwjobs.next_windows(text, integer, timestamptz) IS
+'the next n times in which a window is open, from an instant on; opens is that instant if it is open then, and closes infinity if it is always open';
 
 -- ---------------------------------------------------------------------------
 -- Cluster settings

@@ -30,6 +30,7 @@
 #include "track/new_file.h"
 #include "track/validation.h"
 #include "type/files/directory.h"
+#include "type/source/url.h"
 #include "type/limits.h"
 #include "utils/guc.h"
 
@@ -66,6 +67,7 @@ _PG_init(void)
 		kwj_settings_fix();
 	kwj_limits_define();
 	kwj_directories_define();
+	kwj_urls_define();
 	kwj_reserve_guc_prefix("kwjobs");
 	kwj_reserve_guc_prefix("jobs");
 

@@ -288,6 +288,10 @@ int			kwj_longest_ask_ms;
 double		kwj_test_schedule_clock;
 int			kwj_test_clock;
 
+/* transfer.c reads these by their names. */
+static int	test_url_silence;
+static char *test_url_ca;
+
 static void
 define_test_settings(void)
 {
@@ -299,6 +303,10 @@ define_test_settings(void)
 							 0, 0, 4e9, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("kwjobs.test_clock", "For tests: see job/clock.h.", NULL, &kwj_test_clock,
 							0, 0, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.test_url_silence", "For tests: after how many ms a server is gone.", NULL,
+							&test_url_silence, 60000, 0, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("kwjobs.test_url_ca", "For tests: a file with certificates.", NULL,
+							   &test_url_ca, NULL, PGC_USERSET, 0, NULL, NULL, NULL);
 }
 #endif
 

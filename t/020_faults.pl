@@ -207,6 +207,32 @@ BEGIN
                              ARRAY['n', 't'], jsonb_build_object('thread_concurrency', 1 + floor(random() * 4),
                                                                  'max_attempts', 1000, 'retry_initial_delay', '10 ms')
                              || CASE WHEN random() < 0.4 THEN '{"on_error": "skip", "reject_table": "left_out"}' ELSE '{}' END::jsonb);
+    WHEN 16 THEN
+        RETURN submit_in_window();
+    END CASE;
+END $body$;
+-- every other minute, for a while; a window opens and closes in most rounds
+CREATE FUNCTION some_window() RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(to_char(t, 'HH24:MI') || '-' || to_char(t + interval '1 minute', 'HH24:MI'), ',' ORDER BY t) || ' UTC'
+      FROM (SELECT date_trunc('minute', clock_timestamp() AT TIME ZONE 'UTC') + floor(random() * 2) * interval '1 minute') AS s (t0),
+           generate_series(t0, t0 + interval '24 minutes', '2 minutes') AS t
+$$;
+CREATE FUNCTION submit_in_window() RETURNS bigint LANGUAGE plpgsql AS $body$
+BEGIN
+    CASE floor(random() * 4)::integer
+    WHEN 0 THEN
+        RETURN kwjobs.submit('CALL ten_steps()', max_attempts => 1000, "window" => some_window(), window_end => 'stop');
+    WHEN 1 THEN
+        RETURN kwjobs.submit($sql$INSERT INTO ledger VALUES (kwjobs.current_job(), 'windowed'); SELECT pg_sleep(random())$sql$,
+                             max_attempts => 1000, "window" => some_window(), window_end => 'stop',
+                             serial_key => CASE WHEN random() < 0.3 THEN 'one of ' || floor(random() * 3) END);
+    WHEN 2 THEN
+        RETURN kwjobs.submit($sql$INSERT INTO ledger VALUES (kwjobs.current_job(), 'windowed')$sql$, max_attempts => 1000,
+                             queue => CASE WHEN random() < 0.5 THEN 'narrow' END, "window" => some_window(), window_end => 'finish');
+    WHEN 3 THEN
+        RETURN kwjobs.import('loaded', ARRAY[(SELECT directory FROM files) || '/good.csv'], ARRAY['n', 't'],
+                             jsonb_build_object('thread_concurrency', 1 + floor(random() * 2), 'max_attempts', 1000,
+                                                'retry_initial_delay', '10 ms', 'window', some_window()));
     END CASE;
 END $body$;
 CREATE TABLE files (directory text);
@@ -249,9 +275,9 @@ sub submit_some
 	my $n = 20 + int(rand(150));
 	my $out = try_sql(<<"EOF");
 SELECT least($n, greatest(0, $enough - count(*))) AS n FROM kwjobs.job
- WHERE finished IS NULL AND status <> 'paused' AND due < 'infinity' \\gset
+ WHERE finished IS NULL AND status <> 'paused' AND due < clock_timestamp() + interval '2 s' \\gset
 SET ROLE $role;
-SELECT count(submit_one(floor(random() * 16)::integer)) FROM generate_series(1, :n);
+SELECT count(submit_one(floor(random() * 17)::integer)) FROM generate_series(1, :n);
 EOF
 	return $out || 0;
 }
@@ -362,6 +388,11 @@ SELECT a.job, b.job FROM turn AS a JOIN jobs AS j ON j.job_id = a.job
   JOIN jobs AS k ON k.owner = j.owner AND k.serial_key = j.serial_key AND k.job_id > j.job_id
   JOIN turn AS b ON b.job = k.job_id
  WHERE a.began < b.ended AND b.began < a.ended
+EOF
+	'no attempt began outside the window of its job' => <<'EOF',
+SELECT a.job_id, a.attempt, a.started, j.window FROM kwjobs.attempt AS a JOIN all_jobs AS j USING (job_id)
+ WHERE j.window IS NOT NULL AND NOT a.reverting
+   AND NOT EXISTS (SELECT FROM kwjobs.next_windows(j.window, 1, a.started - interval '5 s') WHERE opens <= a.started)
 EOF
 	'jobs that were deleted are in the history' => <<'EOF',
 SELECT n, expected FROM jobs_ever, (SELECT b.jobs + (SELECT count(*) FROM kwjobs.job WHERE job_id > b.job) AS expected

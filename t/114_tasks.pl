@@ -228,6 +228,9 @@ sub start_waiting
 	like(task('See what a restart has done'), qr/Start PostgreSQL SERVICE/, '... which is a job');
 	task('Clean up');
 	is(sql(q{SELECT count(*) FROM kwdb_internal.jobs WHERE status IN ('succeeded', 'canceled')}), 0, '... nothing is left');
+	like(task('Import at night only'), qr/^\d+\n.* 22:00:00\+00|^\d+\n.* 06:00:00\+00/, 'it has a window');
+	sql(q{SELECT kwjobs.cancel_all()});
+	wait_for_all();
 	task('Remove kwjobs');
 	is(sql(q{SELECT count(*) FROM pg_extension WHERE extname = 'kwjobs'}), 0, '... and it is gone');
 }

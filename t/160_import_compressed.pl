@@ -191,6 +191,16 @@ for my $how (compressions())
 	is($node->safe_psql('postgres', "SELECT array_agg(n) FROM at_$how"), '{0}', '... and no row is left');
 }
 
+# The names in the header say in each batch which column is which.
+{
+	my $file = "$dir/header.gz";
+	write_file($file, compress('gzip', "t,n\n" . join('', map { "row $_,$_\n" } 1 .. 50_000), 2));
+	$node->safe_psql('postgres', 'CREATE TABLE matched (n integer, t text)');
+	my $job = $node->safe_psql('postgres', "SELECT kwjobs.import('matched', ARRAY['$file'], NULL, '{\"header\": \"match\"}')");
+	is(wait_over($job), 'succeeded|50000', 'columns by their names, in many batches');
+	is($node->safe_psql('postgres', "SELECT count(*) FROM matched WHERE t = 'row ' || n"), '50000', '... are right in each');
+}
+
 # A plain file that became a compressed one after the job with several workers was created.
 {
 	my $file = "$dir/becomes.csv";

@@ -157,7 +157,7 @@ sql('CREATE TABLE turned (extra integer DEFAULT 7, t text, n integer)');
 	$refused->(q(ARRAY['t']), 'the files of the manifest ".*" have 2 columns, and the IMPORT fills 1');
 	$refused->(q(ARRAY['t', 'nosuch']), 'column "nosuch"');
 	$refused->("NULL, '{\"$_->[0]\": \"$_->[1]\"}'", qq(IMPORT option "$_->[0]" contradicts the manifest))
-	  for [ 'delimiter', ',' ], [ 'enclosed', '|' ], [ 'nullif', '' ], [ 'skip', '1' ];
+	  for [ 'delimiter', ',' ], [ 'enclosed', '|' ], [ 'nullif', '' ], [ 'skip', '1' ], [ 'format', 'text' ];
 	like(said($node, "SELECT kwjobs.import('t', ARRAY['$dir/manifest.json', '$dir/n1.0.csv'])"), qr/^ERROR:  the manifest ".*" is not the only file/, 'a manifest and a file');
 	my $plain = export();
 	like(said($node, "SELECT kwjobs.import('t', ARRAY['$plain/manifest.json'], NULL, '{\"header\": \"skip\"}')"),

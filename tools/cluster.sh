@@ -13,7 +13,7 @@
 # what --help prints.
 
 # What a build needs, beside PostgreSQL.
-packages=(libunwind-dev zlib1g-dev liblz4-dev libzstd-dev pkg-config gcc libc6-dev make)
+packages=(libunwind-dev zlib1g-dev liblz4-dev libzstd-dev libcurl4-openssl-dev pkg-config gcc libc6-dev make)
 # PostgreSQL's extensions (as in postgresql-15-cron) that are wanted where the
 # release has them.
 extensions=()
@@ -27,6 +27,7 @@ bin=                            # the private installation's executables
 pg_config=                      # its pg_config
 keep=no                         # yes: the exit trap leaves it all as it is
 drop_in=                        # a file in /etc while packages are installed
+policy=                         # another one then, which keeps services from being started
 
 say() { printf '== %s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
@@ -78,19 +79,26 @@ is_installed() {
     [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
 }
 
-# Debian's PostgreSQL creates and starts a cluster when it is installed. Not here.
+# Debian's PostgreSQL creates and starts a cluster when it is installed, and other packages start
+# services, as nginx. Not here.
 without_main_cluster() {
     local status=0
     drop_in=/etc/postgresql-common/createcluster.d/kwjobs-$$.conf
     as_root mkdir -p "${drop_in%/*}"
     echo 'create_main_cluster = false' | as_root tee "$drop_in" >/dev/null
+    if [[ ! -e /usr/sbin/policy-rc.d ]]; then
+        policy=/usr/sbin/policy-rc.d
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
+    fi
     "$@" || status=$?
     remove_drop_in
     return "$status"
 }
 
 remove_drop_in() {
-    as_root rm -f "$drop_in"
+    as_root rm -f "$drop_in" ${policy:+"$policy"}
+    policy=
     as_root rmdir --ignore-fail-on-non-empty "${drop_in%/*}"
     drop_in=
 }

@@ -6,8 +6,8 @@
  * rows of kwjobs.job with SKIP LOCKED, until the end of the transaction; kwj_shared->lock for
  * moments.
  *
- * The way of a claim: held.c reads the holds, groups.c reads and locks candidates, assign.c
- * reserves or assigns a slot for each that can have one (the slot is "assigned"),
+ * The way of a claim: held.c reads the holds, groups.c reads and locks candidates, window.c puts off
+ * those that are outside their windows, assign.c reserves or assigns a slot for each that can have one (the slot is "assigned"),
  * kwj_store_begin() writes the job's and the attempt's row, and after the commit the slots are
  * handed over. If the transaction is rolled back, or this process dies, the slots are taken back.
  */
@@ -18,6 +18,7 @@
 #include "coordinator/groups.h"
 #include "coordinator/held.h"
 #include "coordinator/refusal.h"
+#include "coordinator/window.h"
 #include "shared/held.h"
 #include "store/candidates.h"
 #include "store/claim.h"
@@ -98,7 +99,7 @@ kwj_claim_assign(KwjPass *pass, const KwjWorkerInfo *workers, int n, KwjJobs set
 	kwj_held_read(pass->todo.held);
 	open = !kwj_held_is_everything();
 	if (open)
-		candidates = kwj_groups_candidates(&asked, workers, n, &seen);
+		candidates = kwj_windows_leave_out(pass, kwj_groups_candidates(&asked, workers, n, &seen));
 
 	coordinator->lowest_rank = seen.all_groups && seen.enough ? find_lowest_rank(candidates) :
 		DT_NOBEGIN;

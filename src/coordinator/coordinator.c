@@ -61,6 +61,7 @@
 #include "coordinator/record.h"
 #include "coordinator/retention.h"
 #include "coordinator/singly.h"
+#include "coordinator/window.h"
 #include "job/test_gate.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -140,6 +141,7 @@ adopt(KwjPass *pass)
 	int			n_active = list_length(active);
 
 	pass->active = kwj_adopt_orphans(active, pass->workers, pass->n_workers);
+	kwj_windows_review(pass, pass->active);
 	if (list_length(pass->active) == n_active)
 		return;
 	/* An attempt that was taken back may have left a request on a job that nobody runs now. */
@@ -364,7 +366,7 @@ look_at_everything(KwjPass *pass)
 	}
 	pass->next = kwj_store_next_due(began);
 	pass->next = Min(pass->next, Min(pass->refused_again, pass->later));
-	pass->next = Min(pass->next, pass->record_again);
+	pass->next = Min(pass->next, Min(pass->record_again, pass->windows_next));
 	coordinator->next_due = pass->next;
 	kwj_test_gate(4904);
 }
@@ -636,6 +638,7 @@ begin_pass(KwjPass *pass)
 	if (kwj_held_see_settings())
 		created = DT_NOBEGIN;
 	pass->next = pass->later = pass->refused_again = pass->record_again = DT_NOEND;
+	pass->windows_next = DT_NOEND;
 	/* The first pass claims in any case, so that each coordinator gets something done. */
 	pass->told = !first_pass && kwj_shared_told_to_leave();
 	/* The clock was set back: what was found out by the old time may be wrong. */
@@ -737,8 +740,14 @@ is_anything_asked(const List *active)
 	ListCell   *lc;
 
 	foreach(lc, active)
-		if (((KwjActive *) lfirst(lc))->request != KWJ_REQUEST_NONE)
+	{
+		const KwjActive *item = lfirst(lc);
+
+		/* For an attempt that is to stop when it can, nothing is left to do. */
+		if (item->request != KWJ_REQUEST_NONE &&
+			!(item->request == KWJ_REQUEST_CLOSE && item->patient))
 			return true;
+	}
 	return false;
 }
 

@@ -9,7 +9,8 @@
  *
  *   none -> delivered     kwj_shared_deliver writes it into the slot and wakes the worker
  *   -> interrupted        SIGINT: for CANCEL at once, for PAUSE after PAUSE_GRACE_MS, and again
- *                         each INTERRUPT_AGAIN_MS, MAX_INTERRUPTS times
+ *                         each INTERRUPT_AGAIN_MS, MAX_INTERRUPTS times; the same for CLOSE, unless
+ *                         that is patient
  *   -> terminated         SIGTERM; adopt.c then settles the attempt as ended by request
  *   any -> none           RESUME took the request back
  *
@@ -92,7 +93,7 @@ kwj_dispatch_start(const KwjClaim *claim)
 
 /* The request is new to the attempt: delivers it, and sets when to interrupt. */
 static void
-begin_delivery(Dispatch *d, const KwjWorkerInfo *worker, KwjRequest request)
+begin_delivery(Dispatch *d, const KwjWorkerInfo *worker, KwjRequest request, bool patient)
 {
 	d->job_id = worker->job_id;
 	d->attempt = worker->attempt;
@@ -101,9 +102,10 @@ begin_delivery(Dispatch *d, const KwjWorkerInfo *worker, KwjRequest request)
 	d->interrupt_at = DT_NOEND;
 	if (request == KWJ_REQUEST_NONE)
 		return;
-	d->interrupt_at =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-									request == KWJ_REQUEST_PAUSE ? PAUSE_GRACE_MS : 0);
+	if (!patient)
+		d->interrupt_at =
+			TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+										request == KWJ_REQUEST_CANCEL ? 0 : PAUSE_GRACE_MS);
 	kwj_shared_deliver(worker, request, KWJ_TELL);
 }
 
@@ -126,7 +128,7 @@ kwj_dispatch_deliver(const KwjWorkerInfo *worker, const KwjActive *active)
 	Assert(!IsTransactionState());
 	if (d->job_id != worker->job_id || d->attempt != worker->attempt ||
 		(request != KWJ_REQUEST_NONE && request != d->delivered))
-		begin_delivery(d, worker, request);
+		begin_delivery(d, worker, request, request == KWJ_REQUEST_CLOSE && active->patient);
 	else if (active != NULL && request == KWJ_REQUEST_NONE && d->delivered != KWJ_REQUEST_NONE)
 		take_back(d, worker);
 	if (d->interrupt_at <= now)

@@ -101,6 +101,7 @@ typedef struct KwjPass
 	TimestampTz later;			/* when a step that rests goes on */
 	TimestampTz refused_again;	/* when to look again at roles that cannot have a worker */
 	TimestampTz record_again;	/* when to look again at jobs that sessions do themselves */
+	TimestampTz windows_next;	/* when the window of a job that runs, or may start, changes */
 	TimestampTz next;			/* when to look again for any other reason */
 } KwjPass;
 

@@ -35,6 +35,7 @@
 #include "coordinator/fire.h"
 #include "coordinator/record.h"
 #include "coordinator/singly.h"
+#include "coordinator/window.h"
 #include "job/test_gate.h"
 #include "miscadmin.h"
 #include "process/process.h"
@@ -214,10 +215,10 @@ adopt(void *arg)
 	KwjWorkerInfo *workers = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
 	int			elsewhere;
 	int			n = kwj_shared_workers(workers, &elsewhere);
-	List	   *active = kwj_store_active(single->job_id);
+	List	   *active = kwj_adopt_orphans(kwj_store_active(single->job_id), workers, n);
 
-	single->pass->active = list_concat(single->pass->active,
-									   kwj_adopt_orphans(active, workers, n));
+	kwj_windows_review(single->pass, active);
+	single->pass->active = list_concat(single->pass->active, active);
 }
 
 /* Returns a window with entries of this one job only, from the first one. */
@@ -508,6 +509,7 @@ find_next_due(void *arg)
 	KwjPass    *pass = single->pass;
 	TimestampTz next = kwj_store_next_due(GetCurrentTimestamp());
 
+	next = Min(next, pass->windows_next);
 	kwj_store_look(GetCurrentTimestamp(), kwj_fire_behind(), &pass->todo);
 	kwj_fire_note(&pass->todo, true);
 	pass->coordinator->next_due = Min(next, Min(pass->refused_again, pass->record_again));
@@ -522,7 +524,8 @@ begin_anew(KwjPass *pass)
 	KwjPass		anew = {
 		.coordinator = pass->coordinator, .workers = pass->workers, .n_workers = pass->n_workers,
 		.told = pass->told, .all = true, .news = true, .for_rounds = KWJ_ALL_NEWS,
-		.later = DT_NOEND, .refused_again = DT_NOEND, .record_again = DT_NOEND, .next = DT_NOEND
+		.later = DT_NOEND, .refused_again = DT_NOEND, .record_again = DT_NOEND,
+		.windows_next = DT_NOEND, .next = DT_NOEND
 	};
 
 	*pass = anew;

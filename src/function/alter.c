@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "datatype/timestamp.h"
 #include "fmgr.h"
 #include "lifecycle/alter.h"
@@ -19,15 +20,17 @@ PG_FUNCTION_INFO_V1(kwjobs_alter);
 static const KwjOption options[] = {
 	KWJ_OPTION_DESCRIPTION, KWJ_OPTION_PRIORITY, KWJ_OPTION_MAX_ATTEMPTS,
 	KWJ_OPTION_RETRY_INITIAL_DELAY, KWJ_OPTION_TIMEOUT, KWJ_OPTION_RUN_AT, KWJ_OPTION_ON_FAILURE,
-	KWJ_OPTION_TAGS,
+	KWJ_OPTION_TAGS, KWJ_OPTION_WINDOW, KWJ_OPTION_WINDOW_END,
 };
 
-/* A timeout of 0 takes the job's timeout away. */
+/* A timeout of 0 takes the job's timeout away, and an empty window the window. */
 static bool
-is_no_timeout(KwjOption option, Datum value)
+is_none(KwjOption option, Datum value)
 {
 	const Interval *interval;
 
+	if (option == KWJ_OPTION_WINDOW)
+		return toast_raw_datum_size(value) == VARHDRSZ;
 	if (option != KWJ_OPTION_TIMEOUT)
 		return false;
 	interval = DatumGetIntervalP(value);
@@ -50,7 +53,7 @@ kwjobs_alter(PG_FUNCTION_ARGS)
 			continue;
 		change.is_set[options[i]] = true;
 		/* the same checks as for a new job */
-		if (!is_no_timeout(options[i], PG_GETARG_DATUM(i + 1)))
+		if (!is_none(options[i], PG_GETARG_DATUM(i + 1)))
 			kwj_set_option(&change.values, options[i], PG_GETARG_DATUM(i + 1), false);
 	}
 	kwj_alter(PG_GETARG_INT64(0), &change);

@@ -19,6 +19,7 @@
 #include "lifecycle/submit.h"
 #include "store/jobs.h"
 #include "type/backup/backup.h"
+#include "type/create.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
@@ -52,7 +53,7 @@ submit(FunctionCallInfo fcinfo, const Kind *kind)
 	given.options = PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3);
 	kwj_new_job(&job, kind->type->name);
 	kind->validate(&given, &job);
-	return kwj_submit(&job);
+	return kwj_create_checked(kind->type, &job);
 }
 
 static Datum

@@ -108,6 +108,8 @@ stop(KwjAttempt *attempt, KwjRequest request)
 			(errcode(ERRCODE_QUERY_CANCELED),
 			 request == KWJ_REQUEST_PAUSE ?
 			 errmsg("job " INT64_FORMAT " ends here because it is to be paused", attempt->job_id) :
+			 request == KWJ_REQUEST_CLOSE ?
+			 errmsg("job " INT64_FORMAT " ends here because its window has closed", attempt->job_id) :
 			 errmsg("job " INT64_FORMAT " ends here because it is to be canceled", attempt->job_id)));
 }
 

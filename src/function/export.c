@@ -18,6 +18,7 @@
 #include "lifecycle/control.h"
 #include "lifecycle/submit.h"
 #include "store/jobs.h"
+#include "type/create.h"
 #include "type/export/export.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -53,7 +54,7 @@ submit(FunctionCallInfo fcinfo)
 	new.tables = arg_tables(fcinfo);
 	kwj_new_job(&job, kwj_type_export.name);
 	kwj_export_validate(&new, &job);
-	return kwj_submit(&job);
+	return kwj_create_checked(&kwj_type_export, &job);
 }
 
 Datum

@@ -17,6 +17,7 @@
 #include "lifecycle/control.h"
 #include "lifecycle/submit.h"
 #include "store/jobs.h"
+#include "type/create.h"
 #include "type/import/import.h"
 #include "utils/builtins.h"
 
@@ -35,7 +36,7 @@ submit_new(const KwjNewImport *new)
 
 	kwj_new_job(&job, kwj_type_import.name);
 	kwj_import_validate(new, &job);
-	return kwj_submit(&job);
+	return kwj_create_checked(&kwj_type_import, &job);
 }
 
 /* The arguments are target, files, columns, options. */

@@ -14,9 +14,11 @@
 
 #include "function/blocked.h"
 #include "function/reason.h"
+#include "job/clip.h"
 #include "job/login.h"
 #include "lifecycle/held.h"
 #include "miscadmin.h"
+#include "schedule/window.h"
 #include "shared/room.h"
 #include "type/limits.h"
 #include "utils/timestamp.h"
@@ -280,11 +282,43 @@ explain_time(const KwjPending *job)
 	return reason;
 }
 
+/* Returns that the job is outside its window; the text is NULL if it is not. */
+static KwjReason
+explain_window(TimestampTz now, const KwjPending *job)
+{
+	KwjReason	reason = {NULL, NULL};
+	KwjWindowLook look;
+	TimestampTz opens;
+
+	if (job->window == NULL)
+		return reason;
+	look = kwj_window_look(job->window, now);
+	if (look.is_open)
+		return reason;
+	opens = job->due == DT_NOEND ? look.until : kwj_window_next(job->window, Max(now, job->due));
+	reason.text = look.problem ?
+		psprintf("its window \"%s\" cannot be used: %s", kwj_quoted(job->window, KWJ_WINDOW_LENGTH), look.problem) :
+		psprintf("outside its window %s, which opens at %s", kwj_quoted(job->window, KWJ_WINDOW_LENGTH),
+				 timestamptz_to_str(opens));
+	reason.advice = psprintf("For another window, type SELECT kwjobs.alter(" INT64_FORMAT ", \"window\" => '...'); with an empty one it may start now.",
+							 job->job_id);
+	return reason;
+}
+
 static KwjReason
 explain(KwjRoom *room, const KwjPending *job)
 {
+	KwjReason	reason;
+
 	if (job->n_depends_on > 0)
 		return explain_dependency(job);
+	/* A time of its own that lies in its window says more. */
+	if (job->due <= room->now || job->due != job->run_at)
+	{
+		reason = explain_window(room->now, job);
+		if (reason.text != NULL)
+			return reason;
+	}
 	if (job->ready || job->due <= room->now || job->due == DT_NOEND)
 		return explain_ready(room, job);
 	return explain_time(job);

@@ -21,6 +21,7 @@ typedef struct KwjPending
 	int			n_depends_on;	/* how many jobs it waits for; there may be more if it is 2 */
 	int64		depends_on;		/* one of them */
 	int64		job_id;			/* for the advice; 0: no advice is wanted */
+	const char *window;			/* the hours in which it may start; NULL: always */
 } KwjPending;
 
 typedef struct KwjReason

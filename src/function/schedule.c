@@ -113,7 +113,7 @@ template_of_sql(const char *statement, Jsonb *options)
 	kwj_schedule_job_options(options, &job);
 	kwj_sql_validate(&sql, &job);
 	kwj_template_want();
-	(void) kwj_submit(&job);
+	(void) kwj_create_checked(&kwj_type_sql, &job);
 	return kwj_template_take();
 }
 

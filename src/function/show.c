@@ -234,6 +234,7 @@ kwjobs_waiting(PG_FUNCTION_ARGS)
 	job.ready = PG_GETARG_BOOL(4);
 	job.noted = kwj_arg_text(fcinfo, 5);
 	job.n_depends_on = jobs_arg(fcinfo, 6, &job.depends_on);
+	job.window = kwj_arg_text(fcinfo, 7);
 	PG_RETURN_TEXT_P(cstring_to_text(kwj_reason_of(room_of_query(fcinfo), &job).text));
 }
 

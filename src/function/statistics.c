@@ -14,6 +14,7 @@
 #include "lifecycle/control.h"
 #include "lifecycle/submit.h"
 #include "store/jobs.h"
+#include "type/create.h"
 #include "type/stats/stats.h"
 
 PG_FUNCTION_INFO_V1(kwjobs_create_statistics);
@@ -40,7 +41,7 @@ submit(FunctionCallInfo fcinfo)
 		stats.throttling = PG_GETARG_FLOAT8(3);
 	kwj_new_job(&job, kwj_type_create_stats.name);
 	kwj_stats_validate(&stats, &job);
-	return kwj_submit(&job);
+	return kwj_create_checked(&kwj_type_create_stats, &job);
 }
 
 Datum

@@ -18,6 +18,7 @@
 #include "lifecycle/bounds.h"
 #include "lifecycle/control.h"
 #include "lifecycle/submit.h"
+#include "type/create.h"
 #include "type/sql/sql.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -109,7 +110,7 @@ submit(FunctionCallInfo fcinfo, const char *function, int arg_tags, bool *is_new
 	kwj_new_job(&job, kwj_type_sql.name);
 	kwj_read_options(fcinfo, ARG_FIRST_OPTION, ARG_RUN_AS, arg_tags, &job);
 	kwj_sql_validate(&sql, &job);
-	job_id = kwj_submit(&job);
+	job_id = kwj_create_checked(&kwj_type_sql, &job);
 	*is_new = job.is_new;
 	return job_id;
 }

@@ -85,7 +85,7 @@ static void
 say_pending(StringInfo into, int64 job_id, const KwjStanding *job)
 {
 	KwjPending	pending = {job->owner, job->job_type, job->due, job->run_at, job->ready, job->noted,
-	job->n_depends_on, job->depends_on, job_id};
+	job->n_depends_on, job->depends_on, job_id, job->status == KWJ_PENDING ? job->window : NULL};
 	KwjReason	reason = kwj_reason_of(kwj_reason_look(), &pending);
 
 	appendStringInfo(into, "Job " INT64_FORMAT " (%s) is %s, and no worker has it: %s.", job_id,
@@ -146,6 +146,12 @@ say_active(StringInfo into, int64 job_id, const KwjStanding *job)
 	if (worker.running_status[0] != '\0')
 		appendStringInfo(into, ": %s", worker.running_status);
 	appendStringInfoString(into, asked ? "; it stops at its next checkpoint, or when its statement can be interrupted." : ".");
+	if (worker.request == KWJ_REQUEST_CLOSE)
+	{
+		next_line(into);
+		appendStringInfo(into, "Its window %s has closed: it stops at its next checkpoint, and goes on in the next one.",
+						 job->window ? job->window : "");
+	}
 	say_process(into, worker.pid);
 }
 

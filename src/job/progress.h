@@ -23,6 +23,11 @@ typedef enum KwjRequest
 	KWJ_REQUEST_NONE,
 	KWJ_REQUEST_PAUSE,
 	KWJ_REQUEST_CANCEL,
+	/*
+	 * The job's window has closed: as PAUSE, but no request of a user, and not in the job's row. Only
+	 * attempts get it of which coordinator/window.c says so.
+	 */
+	KWJ_REQUEST_CLOSE,
 } KwjRequest;
 
 /*

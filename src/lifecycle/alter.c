@@ -20,6 +20,7 @@
 #include "lifecycle/alter.h"
 #include "lifecycle/bounds.h"
 #include "lifecycle/options.h"
+#include "schedule/window.h"
 #include "store/events.h"
 #include "store/jobs.h"
 #include "utils/array.h"
@@ -38,6 +39,30 @@ lock_row(int64 job_id, KwjJob *job)
 
 /* ---- checks ---- */
 
+/*
+ * Refuses to run a job now whose window is closed. The user who wants that takes the window away, so
+ * that the job does not stop at its next checkpoint.
+ */
+static void
+check_window(const KwjJob *job)
+{
+	KwjWindowLook look;
+
+	if (job->window == NULL)
+		return;
+	look = kwj_window_look(job->window, GetCurrentTimestamp());
+	if (look.is_open)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("job " INT64_FORMAT " is outside its window, %s", job->job_id,
+					kwj_quoted(job->window, KWJ_WINDOW_LENGTH)),
+			 look.problem ? errdetail_internal("%s", look.problem) :
+			 errdetail("The window opens at %s.", timestamptz_to_str(look.until)),
+			 errhint("To run it now all the same, take the window away first: SELECT kwjobs.alter(" INT64_FORMAT ", \"window\" => '').",
+					 job->job_id)));
+}
+
 static void
 check_run_now(const KwjJob *job)
 {
@@ -47,6 +72,7 @@ check_run_now(const KwjJob *job)
 				 errmsg("job with status %s cannot be run now", kwj_status_name(job->status)),
 				 errhint("Only a pending job waits for its time. To see the job, type %s.",
 						 kwj_to_see(job->job_id))));
+	check_window(job);
 }
 
 static void
@@ -72,6 +98,19 @@ check_alter(const KwjJob *job)
 				 errhint("It stands still in the middle of its work. Cancel it, and create it again.") :
 				 errhint("Only a job that waits can be: type %s first.",
 						 kwj_to_type("PAUSE JOB", "kwjobs.pause", job->job_id))));
+}
+
+/* Refuses a change of what happens at the end of a window that the job does not have. */
+static void
+check_window_end(const KwjJob *job, const KwjChange *change)
+{
+	bool		has_window = change->is_set[KWJ_OPTION_WINDOW] ? change->values.window != NULL : job->window != NULL;
+
+	if (change->is_set[KWJ_OPTION_WINDOW_END] && !has_window)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("job " INT64_FORMAT " has no window", job->job_id),
+				 errhint("Give a window, too, as in \"window\" => '22:00-06:00 Europe/Berlin'.")));
 }
 
 static void
@@ -147,6 +186,7 @@ kwj_alter(int64 job_id, const KwjChange *change)
 		return;
 	lock_row(job_id, &job);
 	check_alter(&job);
+	check_window_end(&job, change);
 	changes = kwj_store_alter(job_id, change);
 	kwj_control_note(&job, "alter", said_of_changes(changes), job.status, NULL, changes);
 }
@@ -235,6 +275,8 @@ kwj_change_text(const KwjChange *change)
 	append_number(&json, change, KWJ_OPTION_RUN_AT, values->run_at);
 	append_text(&json, change, KWJ_OPTION_ON_FAILURE, values->on_failure);
 	append_tags(&json, change);
+	append_text(&json, change, KWJ_OPTION_WINDOW, values->window ? values->window : "");
+	append_text(&json, change, KWJ_OPTION_WINDOW_END, values->window_end);
 	appendStringInfoChar(&json, '}');
 	return json.data;
 }
@@ -293,7 +335,7 @@ kwj_change_from_text(const char *text, KwjChange *change)
 	static const KwjOption options[] = {
 		KWJ_OPTION_DESCRIPTION, KWJ_OPTION_PRIORITY, KWJ_OPTION_MAX_ATTEMPTS,
 		KWJ_OPTION_RETRY_INITIAL_DELAY, KWJ_OPTION_TIMEOUT, KWJ_OPTION_RUN_AT,
-		KWJ_OPTION_ON_FAILURE, KWJ_OPTION_TAGS,
+		KWJ_OPTION_ON_FAILURE, KWJ_OPTION_TAGS, KWJ_OPTION_WINDOW, KWJ_OPTION_WINDOW_END,
 	};
 	Jsonb	   *json = kwj_json_parse(text);
 
@@ -305,8 +347,9 @@ kwj_change_from_text(const char *text, KwjChange *change)
 		if (getKeyJsonValueFromContainer(&json->root, key, strlen(key), NULL) == NULL)
 			continue;
 		change->is_set[options[i]] = true;
-		/* A timeout of 0 takes the job's timeout away. */
-		if (options[i] != KWJ_OPTION_TIMEOUT || kwj_json_int64(json, key) != 0)
+		/* A timeout of 0 takes the job's timeout away, and an empty window the window. */
+		if (!(options[i] == KWJ_OPTION_TIMEOUT && kwj_json_int64(json, key) == 0) &&
+			!(options[i] == KWJ_OPTION_WINDOW && kwj_json_text(json, key)[0] == '\0'))
 			kwj_set_option(&change->values, options[i], value_of(json, options[i]), false);
 	}
 }

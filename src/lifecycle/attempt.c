@@ -163,6 +163,13 @@ begin_last_commit(const KwjAttempt *attempt)
 	CHECK_FOR_INTERRUPTS();
 }
 
+KwjRequest
+kwj_attempt_request(KwjRequest in_row)
+{
+	return in_row == KWJ_REQUEST_NONE && kwj_progress_request() == KWJ_REQUEST_CLOSE ?
+		KWJ_REQUEST_CLOSE : in_row;
+}
+
 /* Writes the checkpoint in the current transaction, which has done the work of this step. */
 static KwjRequest
 write_checkpoint(KwjAttempt *attempt, Jsonb *state, double fraction, int64 rows,
@@ -177,7 +184,7 @@ write_checkpoint(KwjAttempt *attempt, Jsonb *state, double fraction, int64 rows,
 	if (revertible)
 		kwj_attempt_write_subtransactions(attempt, KWJ_NO_PIECE);
 	attempt->rows = rows;
-	return request;
+	return kwj_attempt_request(request);
 }
 
 void

@@ -53,8 +53,8 @@ extern void kwj_attempt_end_reading(KwjAttempt *attempt);
  * revertible	a revert of the job has to remove the rows that this transaction inserted; see
  *				kwj_attempt_transactions
  *
- * Returns the request that has been committed for this job by then. If it is PAUSE or CANCEL, the
- * job type must return from execute() at once. If a stop of the server waits for this checkpoint,
+ * Returns the request that has been committed for this job by then, or KWJ_REQUEST_CLOSE. Unless it is
+ * KWJ_REQUEST_NONE, the job type must return from execute() at once. If a stop of the server waits for this checkpoint,
  * the process exits after the commit, and the function does not return.
  *
  * Errors: 55000 if this is not the job's active attempt any more.
@@ -91,6 +91,12 @@ extern KwjRequest kwj_attempt_note_on_disk(KwjAttempt *attempt, Jsonb *state, bo
  * transaction, so a crash of the server can lose both, but never one of them alone.
  */
 extern void kwj_attempt_commit_checkpoint(void);
+
+/*
+ * Returns the request that an attempt has to obey after a checkpoint: the one that is committed in the
+ * job's row or, if there is none, KWJ_REQUEST_CLOSE if the job's window has closed.
+ */
+extern KwjRequest kwj_attempt_request(KwjRequest in_row);
 
 /*
  * Marks the job as succeeded and commits that together with all that was done since

@@ -16,6 +16,8 @@
 #include "lifecycle/bounds.h"
 #include "lifecycle/many.h"
 #include "lifecycle/options.h"
+#include "pgtime.h"
+#include "schedule/window.h"
 #include "shared/listeners.h"
 #include "store/collected.h"
 #include "utils/builtins.h"
@@ -48,6 +50,8 @@ static const char *const names[] = {
 	[KWJ_OPTION_SERIAL_KEY] = "serial_key",
 	[KWJ_OPTION_ON_CONFLICT] = "on_conflict",
 	[KWJ_OPTION_NOTIFY] = "notify",
+	[KWJ_OPTION_WINDOW] = "window",
+	[KWJ_OPTION_WINDOW_END] = "window_end",
 };
 
 StaticAssertDecl(lengthof(names) == KWJ_OPTION_COUNT, "each option has a name");
@@ -301,6 +305,37 @@ on_conflict_option(KwjOption option, Datum value)
 	return (KwjConflict) choice_option(option, value, choices);
 }
 
+static const char *
+window_end_option(KwjOption option, Datum value)
+{
+	static const char *const choices[N_CHOICES] = {"pause", "stop", "finish"};
+
+	return choices[choice_option(option, value, choices)];
+}
+
+char *
+kwj_read_window(const char *text, KwjHours *hours)
+{
+	KwjCronProblem problem;
+
+	if (!kwj_window_parse(text, session_timezone, hours, &problem))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg_internal("%s", problem.message),
+				 errdetail_internal("%s", problem.detail),
+				 errhint("%s", problem.hint)));
+	return kwj_window_text(text, hours);
+}
+
+/* Returns the window with its time zone, that of the session if the text names none. */
+static const char *
+window_option(KwjOption option, Datum value)
+{
+	KwjHours	hours;
+
+	return kwj_read_window(text_option(option, value), &hours);
+}
+
 /* The name is shown in lists and in messages, so it has to fit on a line. */
 static const char *
 queue_option(KwjOption option, Datum value)
@@ -462,6 +497,12 @@ set_value(KwjNewJob *job, KwjOption option, Datum value)
 		case KWJ_OPTION_NOTIFY:
 			job->notify = notify_option(option, value);
 			break;
+		case KWJ_OPTION_WINDOW:
+			job->window = window_option(option, value);
+			break;
+		case KWJ_OPTION_WINDOW_END:
+			job->window_end = window_end_option(option, value);
+			break;
 		case KWJ_OPTION_RUN_AS:
 			job->owner = DatumGetObjectId(value);
 			break;
@@ -475,7 +516,7 @@ kwj_set_option(KwjNewJob *job, KwjOption option, Datum value, bool isnull)
 		option == KWJ_OPTION_RUN_AT || option == KWJ_OPTION_KEY ||
 		option == KWJ_OPTION_DEPENDS_ON || option == KWJ_OPTION_TAGS || option == KWJ_OPTION_RUN_AS ||
 		option == KWJ_OPTION_QUEUE || option == KWJ_OPTION_SERIAL_KEY ||
-		option == KWJ_OPTION_NOTIFY;
+		option == KWJ_OPTION_NOTIFY || option == KWJ_OPTION_WINDOW;
 
 	if (!isnull)
 		set_value(job, option, value);
@@ -522,6 +563,8 @@ parse_value(KwjOption option, const char *value)
 		case KWJ_OPTION_SERIAL_KEY:
 		case KWJ_OPTION_ON_CONFLICT:
 		case KWJ_OPTION_NOTIFY:
+		case KWJ_OPTION_WINDOW:
+		case KWJ_OPTION_WINDOW_END:
 			datum = CStringGetTextDatum(value);
 			break;
 		case KWJ_OPTION_PRIORITY:

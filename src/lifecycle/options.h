@@ -6,6 +6,7 @@
 #define KWJ_LIFECYCLE_OPTIONS_H
 
 #include "kwjobs.h"
+#include "schedule/window.h"
 #include "store/jobs.h"
 #include "utils/array.h"
 
@@ -41,6 +42,12 @@ extern char *kwj_bounded_text(const char *name, Datum value, const char *hint);
  * job; 54000 if it is larger than KWJ_TEXT_BOUND.
  */
 extern const char *kwj_queue_name(Datum value);
+
+/*
+ * Reads a window, in the session's time zone if it names none. Returns what is stored: the text with
+ * its time zone, palloc'd. Errors: 22023 if the text is no window.
+ */
+extern char *kwj_read_window(const char *text, KwjHours *hours);
 
 /*
  * Reads a role's name or OID as type regrole does, and returns its OID. Errors: whatever the input

@@ -42,6 +42,7 @@ kwj_new_job(KwjNewJob *job, const char *job_type)
 	job->max_attempts = KWJ_DEFAULT_MAX_ATTEMPTS;
 	job->retry_delay_ms = KWJ_DEFAULT_RETRY_DELAY_MS;
 	job->on_failure = "fail";
+	job->window_end = "pause";
 }
 
 /*

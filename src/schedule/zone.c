@@ -104,11 +104,19 @@ is_misspelt(pg_tz *zone, const char *name)
 }
 
 pg_tz *
-kwj_cron_zone(const char *name)
+kwj_zone_by_name(const char *name)
 {
 	pg_tz	   *zone = pg_tzset(name);
 
-	if (zone == NULL || !pg_tz_acceptable(zone) || is_misspelt(zone, name))
+	return zone == NULL || !pg_tz_acceptable(zone) || is_misspelt(zone, name) ? NULL : zone;
+}
+
+pg_tz *
+kwj_cron_zone(const char *name)
+{
+	pg_tz	   *zone = kwj_zone_by_name(name);
+
+	if (zone == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("time zone \"%s\" not recognized", kwj_quoted(name, QUOTED)),

@@ -23,6 +23,9 @@ typedef struct KwjZoneSpan
 	pg_time_t	end;			/* the instant of the next change of the clock; PG_INT64_MAX: none */
 } KwjZoneSpan;
 
+/* As kwj_cron_zone, but returns NULL if there is no such zone. */
+extern pg_tz *kwj_zone_by_name(const char *name);
+
 /* Returns the second that an instant is in: the instant rounded down. It must be finite. */
 extern pg_time_t kwj_second_of(TimestampTz instant);
 

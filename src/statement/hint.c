@@ -197,12 +197,34 @@ words_of_attempt(int number)
 	return number < lengthof(attempts) ? attempts[number].words : NULL;
 }
 
+/*
+ * Returns whether the parser stopped at the name of the argument "window", which is a word that SQL
+ * reserves: window => value.
+ */
+static bool
+is_window_argument(const KwjPlace *place)
+{
+	static const char *const window = "window";
+	int			start = place->stop - (int) strlen(window);
+	int			at = place->stop;
+
+	if (start < 0 || pg_strncasecmp(place->text + start, window, strlen(window)) != 0)
+		return false;
+	while (at < place->length && isspace((unsigned char) place->text[at]))
+		at++;
+	return place->length - at >= 2 &&
+		(strncmp(place->text + at, "=>", 2) == 0 || strncmp(place->text + at, ":=", 2) == 0);
+}
+
 /* The hint for a text that PostgreSQL's parser refuses at this place; NULL if there is none. */
 const char *
 kwj_hint_near(const KwjPlace *place)
 {
 	const char *after;
 	int			number = kwj_words_near(place, words_of_attempt, true, &after);
+
+	if (is_window_argument(place))
+		return "The word is reserved in SQL: write \"window\" => '22:00-06:00 Europe/Berlin', with double quotes.";
 
 	if (number >= 0 &&
 		(!attempts[number].with_id || isdigit((unsigned char) *after) || *after == '$'))

@@ -130,8 +130,9 @@ static KwjQuery may_run_now_query = {
 };
 
 /*
- * $2 to $5, $7, $8: NULL leaves the column as it is. $10, $11: set the timeout to $6 and the tags
- * to $9, where NULL means none. rank becomes NULL, so that the coordinator computes the job's place
+ * $2 to $5, $7, $8, $14: NULL leaves the column as it is. $10, $11, $13: set the timeout to $6, the tags
+ * to $9 and the window to $12, where NULL means none. A job with a window may be put off because of
+ * these or of its timeout, so it is due at once then, and the coordinator looks. rank becomes NULL, so that the coordinator computes the job's place
  * in the order again, from its new due time and priority.
  */
 static KwjQuery alter_query = {
@@ -143,15 +144,21 @@ static KwjQuery alter_query = {
 	" timeout = CASE WHEN $10 THEN $6 ELSE j.timeout END,"
 	" run_at = coalesce($7, j.run_at), on_failure = coalesce($8, j.on_failure),"
 	" tags = CASE WHEN $11 THEN $9 ELSE j.tags END, rank = NULL, modified = t.now,"
+	" \"window\" = t.window, window_end = CASE WHEN t.window IS NOT NULL THEN coalesce($14, j.window_end, 'pause') END,"
+	" running_status = CASE WHEN t.anew THEN NULL ELSE j.running_status END,"
 	" line = CASE WHEN $7 > t.now THEN NULL ELSE j.line END,"
 	" queued = CASE WHEN $7 > t.now THEN NULL ELSE j.queued END,"
 	" refusals = CASE WHEN $7 > t.now THEN 0 ELSE j.refusals END,"
-	" due = CASE WHEN $7 IS NULL OR j.status <> 'pending'"
-	"   OR EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.job_id = j.job_id)"
-	"  THEN j.due ELSE greatest($7, t.now) END"
-	" FROM (SELECT clock_timestamp()) AS t (now) WHERE j.job_id = $1",
-	11, {INT8OID, TEXTOID, INT4OID, INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID,
-	BOOLOID, BOOLOID}
+	" due = CASE WHEN j.status <> 'pending'"
+	"   OR EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.job_id = j.job_id) THEN j.due"
+	"  WHEN $7 IS NOT NULL THEN greatest($7, t.now)"
+	"  WHEN t.anew AND j.due < 'infinity' THEN greatest(j.run_at, t.now) ELSE j.due END"
+	" FROM (SELECT clock_timestamp(), k.job_id, CASE WHEN $13 THEN $12 ELSE k.window END,"
+	"   $13 OR k.window IS NOT NULL AND ($10 OR $14 IS NOT NULL) AND k.status = 'pending'"
+	"  FROM kwjobs.job AS k WHERE k.job_id = $1) AS t (now, job_id, \"window\", anew)"
+	" WHERE j.job_id = t.job_id",
+	14, {INT8OID, TEXTOID, INT4OID, INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID,
+	BOOLOID, BOOLOID, TEXTOID, BOOLOID, TEXTOID}
 };
 
 /* The values of what alter_query changes, as users write them; long ones are clipped. */
@@ -160,7 +167,8 @@ static KwjQuery alterable_query = {
 	" 'max_attempts', j.max_attempts,"
 	" 'retry_initial_delay', j.retry_delay * interval '1 millisecond',"
 	" 'timeout', j.timeout * interval '1 millisecond', 'run_at', j.run_at,"
-	" 'on_failure', j.on_failure, 'tags', left(j.tags::text, 1000)) AS options"
+	" 'on_failure', j.on_failure, 'tags', left(j.tags::text, 1000), 'window', j.window,"
+	" 'window_end', j.window_end) AS options"
 	" FROM kwjobs.job AS j WHERE j.job_id = $1",
 	1, {INT8OID}
 };
@@ -415,8 +423,8 @@ kwj_store_alter(int64 job_id, const KwjChange *change)
 	Jsonb	   *changes;
 	const bool *is_set = change->is_set;
 	const KwjNewJob *job = &change->values;
-	Datum		values[11];
-	char		nulls[11];
+	Datum		values[14];
+	char		nulls[14];
 
 	memset(nulls, ' ', sizeof(nulls));
 	values[0] = Int64GetDatum(job_id);
@@ -436,6 +444,9 @@ kwj_store_alter(int64 job_id, const KwjChange *change)
 	nulls[8] = job->tags != NULL ? ' ' : 'n';
 	values[9] = BoolGetDatum(is_set[KWJ_OPTION_TIMEOUT]);
 	values[10] = BoolGetDatum(is_set[KWJ_OPTION_TAGS]);
+	kwj_text_arg(&values[11], &nulls[11], job->window);
+	values[12] = BoolGetDatum(is_set[KWJ_OPTION_WINDOW]);
+	kwj_text_arg(&values[13], &nulls[13], is_set[KWJ_OPTION_WINDOW_END] ? job->window_end : NULL);
 	kwj_store_enter(&scope);
 	before = alterable(job_id);
 	/* A job that is put off gives way to those behind it in line. */

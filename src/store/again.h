@@ -19,7 +19,7 @@ extern void kwj_store_retry(int64 job_id, const char *reason, int *dependents);
 
 /*
  * A change of a job that waits. Options that are not set stay as they are. A timeout that is set
- * to 0, and tags that are set to NULL, are taken away from the job.
+ * to 0, and tags or a window that are set to NULL, are taken away from the job.
  */
 typedef struct KwjChange
 {

@@ -268,11 +268,22 @@ choose_groups(KwjTable *jobs, KwjGroups *groups, const List *without, TimestampT
 	return list_truncate(open, groups->most_groups);
 }
 
+/* Returns the text in a column of the row that was found, palloc'd; NULL for NULL. */
+static char *
+text_of(KwjTable *row, const char *column)
+{
+	bool		isnull;
+	Datum		value = kwj_table_get(row, column, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
 /* A candidate of the group: the row that was found; or the placeholder if no job was locked. */
 static KwjCandidate *
 make_candidate(KwjTable *row, const ReadyGroup *group)
 {
 	KwjCandidate *candidate = palloc0(sizeof(KwjCandidate));
+	char	   *status;
 
 	candidate->owner = group->owner;
 	candidate->job_type = group->job_type;
@@ -281,6 +292,12 @@ make_candidate(KwjTable *row, const ReadyGroup *group)
 	candidate->job_id = kwj_table_get_int64(row, "job_id");
 	candidate->attempt = kwj_next_attempt(kwj_table_get_int32(row, "attempts"));
 	candidate->rank = kwj_table_get_int64(row, "rank");
+	/* A revert is not bound to the job's window. */
+	if (kwj_table_get_status(row, &status) == KWJ_PENDING)
+	{
+		candidate->window = text_of(row, "window");
+		candidate->window_end = text_of(row, "window_end");
+	}
 	return candidate;
 }
 
@@ -389,7 +406,7 @@ kwj_store_skip(KwjBlocked *group, int n)
 }
 
 /*
- * Reverts and held jobs are left out, but count towards the limit. Otherwise the search might have
+ * Reverts, jobs with a window and held jobs are left out, but count towards the limit. Otherwise the search might have
  * to step over many of them to find other jobs.
  */
 int
@@ -410,7 +427,7 @@ kwj_store_ready(Oid owner, const char *job_type, const List *holds, KwjJobs set_
 		if (kwj_jobs_include(set_aside, job_id))
 			continue;
 		n_read++;
-		if (kwj_table_get_status(jobs, &status) == KWJ_PENDING &&
+		if (kwj_table_get_status(jobs, &status) == KWJ_PENDING && kwj_table_is_null(jobs, "window") &&
 			!is_held(holds, jobs, owner, job_type))
 			job_ids[n++] = job_id;
 	}

@@ -18,6 +18,8 @@ typedef struct KwjCandidate
 	Oid			owner;
 	const char *job_type;
 	TimestampTz rank;			/* the lower, the more urgent */
+	const char *window;			/* the hours in which it may run; NULL: it may now */
+	const char *window_end;		/* what becomes of it at their end */
 } KwjCandidate;
 
 /* A position in the order of the jobs of one group (an owner and a type) that may start. */
@@ -76,8 +78,8 @@ extern bool kwj_store_skip(KwjBlocked *group, int n);
 
 /*
  * Read the most urgent pending jobs of an owner and type, up to limit, and lock none of them.
- * Returns how many. It leaves out jobs that one of the holds is about. set_aside, from: as for
- * kwj_store_candidates.
+ * Returns how many. It leaves out jobs that one of the holds is about, and jobs with a window, which
+ * only the coordinator claims. set_aside, from: as for kwj_store_candidates.
  */
 extern int	kwj_store_ready(Oid owner, const char *job_type, const List *holds, KwjJobs set_aside,
 							TimestampTz from, int64 *job_ids, int limit);

@@ -43,6 +43,7 @@
 #include "store/query.h"
 #include "store/queue.h"
 #include "store/table.h"
+#include "store/window.h"
 #include "shared/wakeup.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -169,6 +170,7 @@ static KwjQuery others_query = {
 /* $1: this job only; NULL: all jobs. $2: kwjobs.max_timeout, which does not apply to reverts. */
 static KwjQuery active_query = {
 	"SELECT j.job_id, j.active_attempt, j.owner, j.status, a.pid, a.job_id IS NOT NULL AS has_row,"
+	" j.job_type, j.window, j.window_end, a.reverting,"
 	" CASE WHEN date_part('epoch', clock_timestamp() - a.started) * 1000 > l.timeout"
 	"  THEN l.timeout ELSE 0 END AS exceeded"
 	" FROM kwjobs.job AS j LEFT JOIN kwjobs.attempt AS a"
@@ -180,7 +182,7 @@ static KwjQuery active_query = {
 };
 
 /*
- * Gives a rank to jobs whose time has come by $1, among the first $2 entries behind ($4, $5). $6:
+ * Gives a rank to jobs without a window whose time has come by $1, among the first $2 entries behind ($4, $5). $6:
  * this job only; NULL: all. $3: seconds that one step of priority counts for. Jobs whose rows
  * another transaction has locked are counted as read, but left as they are.
  *
@@ -191,20 +193,23 @@ static KwjQuery active_query = {
  */
 static KwjQuery promote_query = {
 	"WITH due AS MATERIALIZED ("
-	" SELECT j.due, j.job_id, j.serial_key IS NOT NULL OR j.queue IS NOT NULL AS serial FROM kwjobs.job AS j"
+	" SELECT j.due, j.job_id, j.serial_key IS NOT NULL OR j.queue IS NOT NULL AS serial,"
+	"  j.window IS NOT NULL AND j.status = 'pending' AS windowed FROM kwjobs.job AS j"
 	" WHERE j.rank IS NULL AND j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')"
 	"  AND j.due <= $1 AND (j.due, j.job_id) > ($4, $5) AND ($6 IS NULL OR j.job_id = $6)"
 	" ORDER BY j.due, j.job_id LIMIT $2),"
 	" promoted AS ("
 	" UPDATE kwjobs.job AS j SET rank = " KWJ_RANK("j.due", "j", "$3")
 	" WHERE j.job_id = ANY (ARRAY(SELECT l.job_id FROM due AS d CROSS JOIN LATERAL ("
-	"  SELECT k.job_id, k.rank, k.active_attempt, k.status, k.due, k.serial_key, k.queue"
+	"  SELECT k.job_id, k.rank, k.active_attempt, k.status, k.due, k.serial_key, k.queue, k.window"
 	"   FROM kwjobs.job AS k"
-	"  WHERE k.job_id = d.job_id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS l"
+	"  WHERE k.job_id = d.job_id AND NOT d.windowed LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS l"
 	"  WHERE l.rank IS NULL AND l.active_attempt IS NULL AND l.status IN ('pending', 'reverting')"
-	"   AND l.due <= $1 AND l.serial_key IS NULL AND l.queue IS NULL)) RETURNING j.job_id)"
+	"   AND l.due <= $1 AND l.serial_key IS NULL AND l.queue IS NULL"
+	"   AND (l.window IS NULL OR l.status = 'reverting'))) RETURNING j.job_id)"
 	" SELECT (SELECT count(*) FROM due) AS n_read, (SELECT count(*) FROM promoted) AS n_promoted,"
-	"  (SELECT array_agg(d.job_id) FROM due AS d WHERE d.serial) AS serial,"
+	"  (SELECT array_agg(d.job_id) FROM due AS d WHERE d.serial AND NOT d.windowed) AS serial,"
+	"  (SELECT array_agg(d.job_id) FROM due AS d WHERE d.windowed) AS windowed,"
 	"  l.due, l.job_id FROM (VALUES (1)) AS v LEFT JOIN LATERAL ("
 	"  SELECT d.due, d.job_id FROM due AS d ORDER BY d.due DESC, d.job_id DESC LIMIT 1) AS l ON true",
 	6, {TIMESTAMPTZOID, INT4OID, INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID}
@@ -548,11 +553,20 @@ kwj_store_unclaim(int64 job_id, int32 attempt, const char *why, int longest_dela
 	return done;
 }
 
+static void
+enter_lines(KwjJobs jobs, TimestampTz now, KwjWindow *window)
+{
+	if (jobs.n > 0 && kwj_store_enter_lines(jobs, now, &window->unfinished) > 0)
+		window->fruitful = true;
+}
+
 void
 kwj_store_promote(TimestampTz now, KwjWindow *window)
 {
 	KwjStoreScope scope;
 	KwjJobs		serial;
+	KwjJobs		windowed;
+	KwjJobs		open = {0};
 	Datum		values[6] = {TimestampTzGetDatum(now), Int32GetDatum(window->limit),
 		Int32GetDatum(kwj_priority_ageing), TimestampTzGetDatum(window->first),
 	Int64GetDatum(window->second)};
@@ -566,10 +580,13 @@ kwj_store_promote(TimestampTz now, KwjWindow *window)
 		window->first = kwj_row_int64(0, "due");
 		window->second = kwj_row_int64(0, "job_id");
 	}
-	/* jobs with a serial key or a queue, which the query has left alone */
+	/* jobs with a window, a serial key or a queue, which the query has left alone */
 	serial = kwj_row_jobs(0, "serial", CurrentMemoryContext);
-	if (serial.n > 0 && kwj_store_enter_lines(serial, now, &window->unfinished) > 0)
+	windowed = kwj_row_jobs(0, "windowed", CurrentMemoryContext);
+	if (windowed.n > 0 && kwj_store_open_windows(windowed, now, &open) > 0)
 		window->fruitful = true;
+	enter_lines(serial, now, window);
+	enter_lines(open, now, window);
 	kwj_store_leave(&scope);
 }
 
@@ -597,6 +614,10 @@ kwj_store_active(int64 only)
 		item->request = request;
 		item->paused = kwj_status_from_name(kwj_row_text(i, "status", scope.caller)) == KWJ_PAUSED;
 		item->exceeded_ms = kwj_row_int64(i, "exceeded");
+		item->job_type = kwj_row_text_or_empty(i, "job_type", scope.caller);
+		item->reverting = kwj_row_bool(i, "reverting");
+		item->window = kwj_row_text(i, "window", scope.caller);
+		item->window_end = kwj_row_text(i, "window_end", scope.caller);
 		active = lappend(active, item);
 		MemoryContextSwitchTo(old);
 	}

@@ -140,8 +140,9 @@ extern bool kwj_store_unclaim(int64 job_id, int32 attempt, const char *why,
 							  int longest_delay_ms);
 
 /*
- * Give those jobs of the window whose time has come by `now` a place in the order of jobs that may
- * start. The window is in the order of (due, id).
+ * Give those jobs of the list's window whose time has come by `now` a place in the order of jobs that
+ * may start. Jobs whose own window is closed are put off. The list's window is in the order of (due,
+ * id).
  */
 extern void kwj_store_promote(TimestampTz now, KwjWindow *window);
 
@@ -156,9 +157,17 @@ typedef struct KwjActive
 	int			pid;			/* of the worker; 0: no worker has begun the attempt */
 	int64		exceeded_ms;	/* if the attempt has exceeded its timeout: that timeout; else 0 */
 	bool		has_row;		/* the attempt has a row in kwjobs.attempt */
+	const char *job_type;
+	bool		reverting;		/* the attempt reverts the job */
+	const char *window;			/* the hours in which the job may run; NULL: always */
+	const char *window_end;		/* what becomes of it at their end */
+	bool		patient;		/* KWJ_REQUEST_CLOSE waits for the next checkpoint, however long */
 } KwjActive;
 
-/* Read all jobs with an active attempt: a list of KwjActive. only: read just this job; 0: all. */
+/*
+ * Read all jobs with an active attempt: a list of KwjActive. only: read just this job; 0: all.
+ * `patient` is left to coordinator/window.c, which may also change the request.
+ */
 extern List *kwj_store_active(int64 only);
 
 /*

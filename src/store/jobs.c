@@ -28,6 +28,7 @@
 #include "job/role.h"
 #include "job/status.h"
 #include "miscadmin.h"
+#include "schedule/window.h"
 #include "shared/job_id.h"
 #include "shared/wakeup.h"
 #include "storage/lmgr.h"
@@ -54,30 +55,30 @@
  * The columns that describe a new job. job_args() sets their values, which are the first arguments
  * of the next two queries, in this order.
  */
-#define N_JOB_ARGS	23
+#define N_JOB_ARGS	25
 #define JOB_ARG_TYPES \
 	INT8OID, TEXTOID, TEXTOID, TEXTOID, OIDOID, INT4OID, INT4OID, JSONBOID, TEXTOID, \
 	TIMESTAMPTZOID, INT8OID, INT8OID, TEXTOID, BOOLOID, OIDOID, OIDOID, OIDARRAYOID, TEXTOID, \
-	INT8OID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID
+	INT8OID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID
 static const char *const job_columns[N_JOB_ARGS] = {
 	"job_id", "job_type", "description", "statement", "owner", "priority", "max_attempts", "payload",
 	"key", "run_at", "retry_delay", "timeout", "on_failure", "has_revert", "created_by",
 	"created_by_session", "authority", "created_by_type", "created_by_id", "tags", "queue",
-	"serial_key", "notify"
+	"serial_key", "notify", "window", "window_end"
 };
 
 /*
  * Inserts a job. If an unfinished job of the same owner has the same key, this query inserts
  * nothing; if the transaction that has inserted that job is not over, the query waits for its end.
- * $24: the name of the role that owns the job; $25: due; $26: rank; $27: the present time.
+ * $26: the name of the role that owns the job; $27: due; $28: rank; $29: the present time.
  */
 static KwjQuery insert_query = {
 	"INSERT INTO kwjobs.job (job_id, job_type, description, statement, owner, priority, max_attempts,"
 	" payload, key, run_at, retry_delay, timeout, on_failure, has_revert, created_by,"
 	" created_by_session, authority, created_by_type, created_by_id, tags, queue, serial_key, notify,"
-	" user_name, status, due, rank, created, modified)"
+	" \"window\", window_end, user_name, status, due, rank, created, modified)"
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,"
-	" $20, $21, $22, $23, $24, 'pending', $25, $26, $27, $27)"
+	" $20, $21, $22, $23, $24, $25, $26, 'pending', $27, $28, $29, $29)"
 	" ON CONFLICT (owner, key) WHERE key IS NOT NULL AND finished IS NULL DO NOTHING",
 	N_JOB_ARGS + 4, {JOB_ARG_TYPES, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 };
@@ -87,7 +88,7 @@ static KwjQuery has_limit_query = {
 };
 
 /*
- * Replaces what a job does. $24: whether the new job depends on others.
+ * Replaces what a job does. $26: whether the new job depends on others.
  *
  * The job keeps the time at which it became due; otherwise a job that is replaced again and again
  * would never start. The job stays in line if it may start now and has the same serial key. It
@@ -98,10 +99,10 @@ static KwjQuery replace_query = {
 	" priority = $6, max_attempts = $7, payload = $8, run_at = $10, retry_delay = $11,"
 	" timeout = $12, on_failure = $13, has_revert = $14, created_by = $15,"
 	" created_by_session = $16, authority = $17, created_by_type = $18, created_by_id = $19,"
-	" tags = $20, queue = $21, serial_key = $22, notify = $23,"
-	" line = CASE WHEN NOT $24 AND j.serial_key = $22 AND ($10 IS NULL OR $10 <= t.now) THEN j.line END,"
+	" tags = $20, queue = $21, serial_key = $22, notify = $23, \"window\" = $24, window_end = $25,"
+	" line = CASE WHEN NOT $26 AND j.serial_key = $22 AND ($10 IS NULL OR $10 <= t.now) THEN j.line END,"
 	" queued = NULL, rank = NULL, refusals = 0, running_status = NULL, modified = t.now,"
-	" due = CASE WHEN $24 THEN 'infinity' WHEN $10 > t.now THEN $10 ELSE least(j.due, t.now) END"
+	" due = CASE WHEN $26 THEN 'infinity' WHEN $10 > t.now THEN $10 ELSE least(j.due, t.now) END"
 	" FROM (SELECT clock_timestamp()) AS t (now) WHERE j.job_id = $1",
 	N_JOB_ARGS + 1, {JOB_ARG_TYPES, BOOLOID}
 };
@@ -133,14 +134,16 @@ static KwjQuery same_key_query = {
 	" CASE WHEN j.queue IS DISTINCT FROM $13 THEN 'queue' END,"
 	" CASE WHEN j.notify IS DISTINCT FROM $15 THEN 'notify' END,"
 	" CASE WHEN j.serial_key IS DISTINCT FROM $14 THEN 'serial_key' END,"
+	" CASE WHEN j.window IS DISTINCT FROM $16 THEN 'window' END,"
+	" CASE WHEN j.window_end IS DISTINCT FROM $17 THEN 'window_end' END,"
 	" CASE WHEN j.payload -> 'on_revert' IS DISTINCT FROM $4 -> 'on_revert' THEN 'on_revert' END,"
 	" CASE WHEN j.payload -> 'settings' IS DISTINCT FROM $4 -> 'settings' THEN 'settings' END,"
 	" CASE WHEN j.payload - '{statement,on_revert,settings}'::text[]"
 	"   IS DISTINCT FROM $4 - '{statement,on_revert,settings}'::text[] THEN 'arguments' END)"
 	"  AS differences"
 	" FROM kwjobs.job AS j WHERE j.owner = $1 AND j.key = $2 AND j.finished IS NULL",
-	15, {OIDOID, TEXTOID, TEXTOID, JSONBOID, INT4OID, TIMESTAMPTZOID, INT4OID, INT8OID, INT8OID,
-	TEXTOID, INT8ARRAYOID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID}
+	17, {OIDOID, TEXTOID, TEXTOID, JSONBOID, INT4OID, TIMESTAMPTZOID, INT4OID, INT8OID, INT8OID,
+	TEXTOID, INT8ARRAYOID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 };
 
 static KwjQuery highest_id_query = {
@@ -169,7 +172,7 @@ static KwjQuery owner_query = {
 	" j.crashes, j.max_attempts, j.revert_to IS NOT NULL AS reverting," \
 	" j.started IS NOT NULL AS started, j.attempts = 0 AND j.total_num_of_ex = 1 AS of_session," \
 	" j.finished IS NOT NULL AS over," \
-	" j.retry_delay, j.on_failure," \
+	" j.retry_delay, j.on_failure, j.window," \
 	" c.written IS NOT NULL OR (j.has_revert AND j.started IS NOT NULL) AS revertible," \
 	" coalesce(c.written >= a.started, false) OR EXISTS (SELECT FROM kwjobs.piece AS p" \
 	"  WHERE p.job_id = j.job_id AND p.written >= a.started) AS progressed" \
@@ -232,7 +235,8 @@ static KwjQuery reason_query = {
 	"  WHEN j.status IN ('pending', 'reverting')"
 	"  THEN kwjobs_waiting(j.owner, j.job_type, j.due, j.run_at, j.rank IS NOT NULL, j.running_status,"
 	"   CASE WHEN j.due = 'infinity' THEN ARRAY(SELECT d.depends_on FROM kwjobs.dependency AS d"
-	"    WHERE d.job_id = j.job_id ORDER BY d.depends_on LIMIT 2) END)"
+	"    WHERE d.job_id = j.job_id ORDER BY d.depends_on LIMIT 2) END,"
+	"   CASE WHEN j.status = 'pending' THEN j.window END)"
 	"  WHEN j.status = 'paused' THEN coalesce(j.running_status,"
 	"   kwjobs_paused(kwjobs.role_name(j.requested_by, j.request_user), j.request_reason))"
 	"  ELSE j.running_status END AS reason"
@@ -255,6 +259,13 @@ oid_array(const Oid *oids, int n)
 	for (int i = 0; i < n; i++)
 		elements[i] = ObjectIdGetDatum(oids[i]);
 	return PointerGetDatum(construct_array(elements, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+}
+
+/* The value of column window_end: a job without a window has none. */
+static const char *
+window_end_of(const KwjNewJob *job)
+{
+	return job->window != NULL ? job->window_end : NULL;
 }
 
 /* Set the values of job_columns. Both arrays have KWJ_QUERY_MAX_ARGS elements. */
@@ -290,6 +301,8 @@ job_args(const KwjNewJob *job, int64 job_id, Datum *values, char *nulls)
 	kwj_text_arg(&values[20], &nulls[20], job->queue);
 	kwj_text_arg(&values[21], &nulls[21], job->serial_key);
 	kwj_text_arg(&values[22], &nulls[22], job->notify);
+	kwj_text_arg(&values[23], &nulls[23], job->window);
+	kwj_text_arg(&values[24], &nulls[24], window_end_of(job));
 }
 
 /* Returns whether the queue has a limit, or is held. */
@@ -311,8 +324,8 @@ typedef struct Place
 } Place;
 
 /*
- * A job that depends on others, has a serial key, or is of a queue with a limit, gets no rank yet;
- * the coordinator gives it one later.
+ * A job that depends on others, has a serial key or a window, or is of a queue with a limit, gets no
+ * rank yet; the coordinator gives it one later.
  */
 static Place
 place_of(const KwjNewJob *job)
@@ -322,8 +335,10 @@ place_of(const KwjNewJob *job)
 	if (job->n_depends_on > 0)
 		return place;
 	place.due = Max(job->run_at, place.now);
-	if (job->run_at <= place.now && job->serial_key == NULL &&
-		(job->queue == NULL || !has_limit(job->queue)))
+	if (job->window != NULL)
+		place.due = kwj_window_next(job->window, place.due);
+	else if (job->run_at <= place.now && job->serial_key == NULL &&
+			 (job->queue == NULL || !has_limit(job->queue)))
 		place.rank = kwj_rank(place.now, job->priority);
 	return place;
 }
@@ -416,7 +431,7 @@ dependencies_array(const KwjNewJob *job)
 static void
 read_job_with_key(const KwjNewJob *job, KwjExisting *existing, MemoryContext context)
 {
-	Datum		values[15] = {
+	Datum		values[17] = {
 		ObjectIdGetDatum(job->owner), CStringGetTextDatum(job->key),
 		CStringGetTextDatum(job->job_type), JsonbPGetDatum(job->payload),
 		Int32GetDatum(job->priority), TimestampTzGetDatum(job->run_at),
@@ -424,12 +439,14 @@ read_job_with_key(const KwjNewJob *job, KwjExisting *existing, MemoryContext con
 		Int64GetDatum(job->timeout_ms), CStringGetTextDatum(job->on_failure),
 		dependencies_array(job), PointerGetDatum(job->tags)
 	};
-	char		nulls[15];
+	char		nulls[17];
 
 	memset(nulls, ' ', sizeof(nulls));
 	kwj_text_arg(&values[12], &nulls[12], job->queue);
 	kwj_text_arg(&values[13], &nulls[13], job->serial_key);
 	kwj_text_arg(&values[14], &nulls[14], job->notify);
+	kwj_text_arg(&values[15], &nulls[15], job->window);
+	kwj_text_arg(&values[16], &nulls[16], window_end_of(job));
 	nulls[5] = job->run_at == 0 ? 'n' : ' ';
 	nulls[8] = job->timeout_ms == 0 ? 'n' : ' ';
 	nulls[11] = job->tags == NULL ? 'n' : ' ';
@@ -559,6 +576,7 @@ read_job(int64 job_id, KwjJob *job, MemoryContext context)
 	job->max_attempts = kwj_row_int32(0, "max_attempts");
 	job->retry_delay_ms = kwj_row_int64(0, "retry_delay");
 	job->on_failure = kwj_row_text_or_empty(0, "on_failure", context);
+	job->window = kwj_row_text(0, "window", context);
 }
 
 bool

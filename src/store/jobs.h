@@ -32,9 +32,11 @@ typedef enum KwjOption
 	KWJ_OPTION_SERIAL_KEY,		/* text, 1 to 200 bytes */
 	KWJ_OPTION_ON_CONFLICT,		/* text, "keep", "replace" or "error" */
 	KWJ_OPTION_NOTIFY,			/* text, 1 to 63 bytes: a channel */
+	KWJ_OPTION_WINDOW,			/* text, as schedule/window.h reads it */
+	KWJ_OPTION_WINDOW_END,		/* text, "pause", "stop" or "finish" */
 } KwjOption;
 
-#define KWJ_OPTION_COUNT	(KWJ_OPTION_NOTIFY + 1)
+#define KWJ_OPTION_COUNT	(KWJ_OPTION_WINDOW_END + 1)
 
 /* What becomes of a new job if an unfinished job of its owner has the same key. */
 typedef enum KwjConflict
@@ -67,6 +69,8 @@ typedef struct KwjNewJob
 	const char *serial_key;		/* of the jobs with this key one runs at a time; NULL: none */
 	KwjConflict on_conflict;	/* no column: what is done if a job has the key */
 	const char *notify;			/* the channel on which its end is told; NULL: none */
+	const char *window;			/* the hours in which it may run, with their zone; NULL: always */
+	const char *window_end;		/* "pause", "stop", "finish" */
 	Oid			created_by;		/* the current user */
 	Oid			created_by_session; /* the session user */
 	const char *created_by_type;	/* kind of creator, such as a schedule; NULL: a session */
@@ -127,6 +131,7 @@ typedef struct KwjJob
 	int32		max_attempts;
 	int64		retry_delay_ms;	/* as in KwjNewJob */
 	const char *on_failure;
+	char	   *window;			/* as in KwjNewJob */
 } KwjJob;
 
 typedef enum KwjLockWait

@@ -57,11 +57,11 @@
 
 /*
  * The rank of a job that gets the turn: the time at which it entered the line, less its priority. A
- * job of a queue gets no rank here. It only becomes due; then the coordinator gives it a rank, or
- * lets it wait for a place in its queue.
+ * job of a queue, or with a window, gets no rank here. It only becomes due; then the coordinator gives
+ * it a rank, lets it wait for a place in its queue, or puts it off.
  */
 #define TURN_RANK(j, ageing) \
-	"CASE WHEN " j ".queue IS NULL THEN " KWJ_RANK(j ".line", j, ageing) " END"
+	"CASE WHEN " j ".queue IS NULL AND " j ".window IS NULL THEN " KWJ_RANK(j ".line", j, ageing) " END"
 
 /* Whether the job has a serial key and is to enter its line once it is due: index job_to_enter. */
 #define TO_ENTER(j) \
@@ -277,7 +277,7 @@ is_parked(KwjTable *jobs)
 
 /*
  * Gives the turn to the parked job, whose row this transaction has locked and read. A job of a
- * queue gets no rank: the coordinator gives it one, or lets it wait for a place in the queue. A
+ * queue, or with a window, gets no rank: the coordinator gives it one, or lets it wait. A
  * revert is not offered to the workers, as only the coordinator claims it.
  */
 static void
@@ -289,7 +289,7 @@ give_turn(KwjTable *jobs)
 	int64		job_id = kwj_table_get_int64(jobs, "job_id");
 	Oid			owner = DatumGetObjectId(kwj_table_get(jobs, "owner", &isnull));
 	char	   *job_type = TextDatumGetCString(kwj_table_get(jobs, "job_type", &isnull));
-	bool		ready = kwj_table_is_null(jobs, "queue");
+	bool		ready = kwj_table_is_null(jobs, "queue") && kwj_table_is_null(jobs, "window");
 	char	   *name;
 
 	kwj_table_change_row(jobs);

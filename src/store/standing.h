@@ -24,6 +24,7 @@ typedef struct KwjStanding
 	char	   *noted;			/* why it does not run, if that was noted in its row */
 	int			n_depends_on;	/* how many jobs it waits for, at most 2 are counted */
 	int64		depends_on;		/* one of them */
+	char	   *window;			/* the hours in which it may run */
 	char	   *in_line;		/* which job of its line it waits for, as running_status says it */
 	int64		first;			/* that job */
 	int64		before;			/* how many jobs of its role and type start before it; bounded */

@@ -8,8 +8,40 @@
  */
 #include "postgres.h"
 
+#include "lifecycle/settle.h"
 #include "lifecycle/submit.h"
 #include "type/create.h"
+
+/*
+ * A job that may have no checkpoint starts only if it can be expected to end in its window. Of the
+ * first one of its kind nothing is known but its timeout, so the user has to give one, or to say what
+ * is to become of the job when the window closes.
+ */
+static void
+check_window(const KwjType *type, const KwjNewJob *job)
+{
+	bool		is_default = strcmp(job->window_end, "pause") == 0;
+
+	if (job->window == NULL && !is_default)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"window_end\" of a job needs a window"),
+				 errhint("Give a window, too, as in \"window\" => '22:00-06:00 Europe/Berlin'.")));
+	if (job->window != NULL && is_default && type->pauses != KWJ_PAUSES_ALWAYS &&
+		kwj_settle_limit_timeout(job->timeout_ms) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a job of type %s with a window needs a timeout, or window_end", type->name),
+				 errdetail("Without checkpoints it cannot pause, so it starts only if it can be expected to end in its window."),
+				 errhint("Give timeout => '1 hour', so that it starts if the window lasts at least that long; or window_end => 'finish', so that it may go on after the window, or 'stop', so that it is interrupted then and begins anew in the next one.")));
+}
+
+int64
+kwj_create_checked(const KwjType *type, KwjNewJob *job)
+{
+	check_window(type, job);
+	return kwj_submit(job);
+}
 
 int64
 kwj_create_job(const KwjType *type, Jsonb *arguments, KwjNewJob *job)
@@ -21,5 +53,5 @@ kwj_create_job(const KwjType *type, Jsonb *arguments, KwjNewJob *job)
 				 errdetail("Only kwjobs itself creates such jobs."),
 				 errhint("To run a statement as a job, type SELECT kwjobs.submit('statement').")));
 	type->validate(arguments, job);
-	return kwj_submit(job);
+	return kwj_create_checked(type, job);
 }

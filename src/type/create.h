@@ -19,4 +19,10 @@
  */
 extern int64 kwj_create_job(const KwjType *type, Jsonb *arguments, KwjNewJob *job);
 
+/*
+ * The same for a job whose payload the caller has set. Errors: 22023 if the job's window does not go
+ * with its type or its other options; whatever kwj_submit raises.
+ */
+extern int64 kwj_create_checked(const KwjType *type, KwjNewJob *job);
+
 #endif

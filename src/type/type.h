@@ -11,9 +11,25 @@
 #include "lifecycle/parts.h"
 #include "lifecycle/submit.h"
 
+/*
+ * Where the work of a type can stop so that the next attempt goes on from there. The coordinator goes
+ * by this when the window of a job closes (coordinator/window.c).
+ */
+typedef enum KwjPauses
+{
+	/*
+	 * Nowhere: an attempt that is cut short has worked in vain. It is not asked to stop for a window,
+	 * and need not know KWJ_REQUEST_CLOSE, except where the user asks for that (window_end = 'stop').
+	 */
+	KWJ_PAUSES_NEVER,
+	KWJ_PAUSES_SOMETIMES,		/* it depends on the job whether it writes checkpoints */
+	KWJ_PAUSES_ALWAYS,			/* at checkpoints, which come one soon after the other */
+} KwjPauses;
+
 typedef struct KwjType
 {
 	const char *name;			/* as in column job_type */
+	KwjPauses	pauses;
 	bool		pausable;
 	bool		cancelable;
 	bool		reverts_at_length;	/* kwjobs.max_timeout does not limit the revert */

@@ -452,7 +452,7 @@ sub wait_for_pass
 	for (1 .. 2)
 	{
 		my $job = $node->safe_psql($db // 'postgres',
-			q{SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')});
+			q{SELECT kwjobs.submit('SELECT 1', run_at => '2999-01-01')});
 		$node->safe_psql($db // 'postgres', "CANCEL JOB $job");
 		wait_for_status($node, $job, 'canceled', $db);
 	}

@@ -96,7 +96,12 @@ kwj_import_bytes_of_files(const KwjImport *import)
 	int64		bytes = 0;
 
 	for (int i = import->position.file; i < list_length(import->spec.files); i++)
-		bytes += Max(kwj_source_size(list_nth(import->spec.files, i)), 0);
+	{
+		const char *location = list_nth(import->spec.files, i);
+
+		bytes += Max(kwj_source_is_remote(location) ? kwj_import_size_noted(&import->spec, i) :
+					 kwj_source_size(location), 0);
+	}
 	return bytes;
 }
 
@@ -180,7 +185,7 @@ kwj_import_open_target(KwjImport *import)
 	ListCell   *lc;
 
 	PreventCommandIfReadOnly("IMPORT");
-	kwj_import_check_may_read_files();
+	kwj_import_check_may_read(import->spec.files);
 	/* A part has not created the target; the checkpoint of the one that has done it is committed. */
 	if (import->spec.definition != NULL && !OidIsValid(import->spec.target))
 		kwj_import_read_created(import, kwj_parts_state(import->attempt));

@@ -8,7 +8,8 @@
  *      kwj_attempt_begin           a transaction for each batch
  *      kwj_import_run_batch        imports some records (batch.c)
  *      kwj_attempt_checkpoint      commits the rows with the position after them
- *      ... after the last file: kwj_attempt_succeed
+ *      ... after the last file: kwj_attempt_succeed, or, if there is a last step, kwj_import_maintain
+ *      and then kwj_attempt_succeed
  *
  * Locks: RowExclusiveLock on the target and its partitions during a batch.
  *
@@ -25,6 +26,7 @@
 #include "lifecycle/submit.h"
 #include "type/import/batch.h"
 #include "type/import/import.h"
+#include "type/import/maintain.h"
 #include "type/import/parts.h"
 #include "type/import/revert.h"
 #include "type/import/verify.h"
@@ -178,7 +180,7 @@ check_sums(Execution *execution)
 	while (request == KWJ_REQUEST_NONE && kwj_import_needs_check(import, first_unopened(import)))
 	{
 		kwj_attempt_begin(attempt);
-		kwj_import_check_may_read_files();
+		kwj_import_check_may_read(import->spec.files);
 		if (!kwj_import_check_sums(import, first_unopened(import)))
 			request = kwj_attempt_checkpoint(attempt, checkpoint_state(import), fraction_done(execution),
 											 import->rows, false);
@@ -186,6 +188,16 @@ check_sums(Execution *execution)
 			kwj_attempt_end_look(import->storage.context);
 	}
 	return request;
+}
+
+/* Does the last step, if there is one, when all rows are committed, and ends the job. */
+static KwjRequest
+finish(KwjImport *import)
+{
+	kwj_import_maintain(import);
+	kwj_attempt_begin(import->attempt);
+	return kwj_attempt_succeed(import->attempt, checkpoint_state(import), import->rows, false,
+							   kwj_import_result(import, import->rows, import->rejected));
 }
 
 static KwjRequest
@@ -201,7 +213,7 @@ execute_batches(Execution *execution)
 		request = create_target(import);
 	if (request != KWJ_REQUEST_NONE)
 		return request;
-	for (;;)
+	while (!kwj_import_is_done(import) || !kwj_import_maintains(&import->spec.options))
 	{
 		Jsonb	   *state;
 
@@ -209,7 +221,7 @@ execute_batches(Execution *execution)
 		kwj_import_run_batch(import);
 		show(import, import->rows);
 		state = checkpoint_state(import);
-		if (kwj_import_is_done(import))
+		if (kwj_import_is_done(import) && !kwj_import_maintains(&import->spec.options))
 			return kwj_attempt_succeed(attempt, state, import->rows, true,
 									   kwj_import_result(import, import->rows, import->rejected));
 		request = kwj_attempt_checkpoint(attempt, state, fraction_done(execution),
@@ -218,6 +230,7 @@ execute_batches(Execution *execution)
 			return request;
 		kwj_pace_end_batch(&import->pace, import->batch_bytes);
 	}
+	return finish(import);
 }
 
 static KwjRequest
@@ -267,6 +280,7 @@ import_validate(Jsonb *arguments, KwjNewJob *job)
 
 const KwjType kwj_type_import = {
 	.name = "IMPORT",
+	.pauses = KWJ_PAUSES_ALWAYS,
 	.pausable = true,
 	.cancelable = true,
 	.reverts_at_length = true,

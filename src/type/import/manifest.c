@@ -309,7 +309,10 @@ add_header(const KwjImportManifest *manifest, Jsonb *options, StringInfo json, L
 	bool		written = kwj_json_bool_or_false(manifest->options, "column_name");
 	char	   *given = given_text(options, "header");
 	char	   *skip = given_text(options, "skip");
+	char	   *format = given_text(options, "format");
 
+	if (format != NULL && pg_strcasecmp(format, "csv") != 0)
+		contradicts(manifest, "format", "csv", "Leave the option out: EXPORT writes CSV files.");
 	if (given != NULL && !written)
 		contradicts(manifest, "header", NULL, "The files have no header: leave the option out.");
 	if (skip != NULL && strcmp(skip, "0") != 0)

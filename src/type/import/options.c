@@ -18,6 +18,7 @@
 #include "type/import/options.h"
 #include "type/import/reject_table.h"
 #include "type/import/settings.h"
+#include "type/source/source.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/varlena.h"
@@ -49,6 +50,7 @@ static const struct
 }			known_options[] =
 {
 	/* Sorted by name. */
+	{"analyze", NULL, 0, offsetof(KwjImportOptions, analyze)},
 	{"charset", set_charset},
 	{"delimiter", set_delimiter},
 	{"enclosed", set_enclosed},
@@ -57,6 +59,7 @@ static const struct
 	{"force_not_null", NULL, offsetof(KwjImportOptions, force_not_null)},
 	{"force_null", NULL, offsetof(KwjImportOptions, force_null)},
 	{"format", set_format},
+	{"freeze", NULL, 0, offsetof(KwjImportOptions, freeze)},
 	{"header", set_header},
 	{"nullif", set_nullif},
 	{"on_error", set_on_error},
@@ -80,9 +83,11 @@ static const KwjForeignOption foreign_options[] = {
 	{"jobs", "How many workers import at most is the option thread_concurrency."},
 	{"null", "The text that stands for NULL is the option nullif, for instance WITH nullif = 'NULL'."},
 	{"parallel", "How many workers import at most is the option thread_concurrency."},
+	{"log_errors", "Records that were left out are written into the option reject_table, with on_error = 'skip'."},
 	{"max_errors", "How many records may be left out is the option reject_limit, with on_error = 'skip'."},
 	{"quote", "The character around a field is the option enclosed, for instance WITH enclosed = '\"'."},
 	{"rejected_rows", "How many records may be left out is the option reject_limit, with on_error = 'skip'."},
+	{"stats", "To collect statistics at the end, type WITH analyze."},
 	{"strict_quotes", "Quotes are read as COPY reads them; there is no option for it."},
 };
 
@@ -516,6 +521,50 @@ append_json_numbers(StringInfo buf, const char *key, List *numbers)
 	kwj_json_append_numbers(buf, numbers);
 }
 
+/*
+ * Appends the files. What may be a secret in one of them goes into another member, which no view shows
+ * (kwdb_internal.jobs).
+ */
+static void
+append_files(StringInfo json, const List *files)
+{
+	List	   *plain = NIL;
+	List	   *secrets = NIL;
+	bool		has_secret = false;
+	ListCell   *lc;
+
+	foreach(lc, files)
+	{
+		const char *secret = kwj_source_secret(lfirst(lc));
+
+		plain = lappend(plain, pnstrdup(lfirst(lc), secret - (char *) lfirst(lc)));
+		secrets = lappend(secrets, unconstify(char *, secret));
+		has_secret |= *secret != '\0';
+	}
+	appendStringInfoString(json, ", \"files\": ");
+	kwj_json_append_texts(json, plain);
+	if (!has_secret)
+		return;
+	appendStringInfoString(json, ", \"secrets\": ");
+	kwj_json_append_texts(json, secrets);
+}
+
+static List *
+read_files(Jsonb *payload)
+{
+	List	   *plain = kwj_json_texts(payload, "files");
+	List	   *secrets = kwj_json_texts(payload, "secrets");
+	List	   *files = NIL;
+	ListCell   *lp;
+	ListCell   *ls;
+
+	if (secrets == NIL)
+		return plain;
+	forboth(lp, plain, ls, secrets)
+		files = lappend(files, psprintf("%s%s", (char *) lfirst(lp), (char *) lfirst(ls)));
+	return files;
+}
+
 Jsonb *
 kwj_import_payload(const KwjImportSpec *spec)
 {
@@ -532,15 +581,17 @@ kwj_import_payload(const KwjImportSpec *spec)
 		appendStringInfoString(&buf, ", \"numbers\": ");
 		kwj_json_append_numbers(&buf, spec->numbers);
 	}
-	appendStringInfoString(&buf, ", \"files\": ");
-	kwj_json_append_texts(&buf, spec->files);
+	append_files(&buf, spec->files);
+	if (spec->sizes != NIL)
+	{
+		appendStringInfoString(&buf, ", \"sizes\": ");
+		kwj_json_append_texts(&buf, spec->sizes);
+	}
 	if (options->format != KWJ_IMPORT_CSV)
 		append_json_text(&buf, "format", format_names[options->format]);
 	if (spec->checksum != NULL)
 	{
 		append_json_text(&buf, "checksum", spec->checksum);
-		appendStringInfoString(&buf, ", \"sizes\": ");
-		kwj_json_append_texts(&buf, spec->sizes);
 		appendStringInfoString(&buf, ", \"checksums\": ");
 		kwj_json_append_texts(&buf, spec->checksums);
 	}
@@ -558,6 +609,10 @@ kwj_import_payload(const KwjImportSpec *spec)
 		append_json_text(&buf, "header", header_names[options->header]);
 	if (options->on_error != KWJ_IMPORT_STOP)
 		append_json_text(&buf, "on_error", on_error_names[options->on_error]);
+	if (options->analyze)
+		appendStringInfoString(&buf, ", \"analyze\": 1");
+	if (options->freeze)
+		appendStringInfoString(&buf, ", \"freeze\": 1");
 	if (options->reject_limit >= 0)
 		appendStringInfo(&buf, ", \"reject_limit\": " INT64_FORMAT, options->reject_limit);
 	if (OidIsValid(options->reject_table))
@@ -610,7 +665,7 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	spec->table = kwj_json_text(payload, "table");
 	spec->columns = kwj_json_texts(payload, "columns");
 	spec->numbers = kwj_payload_columns(payload);
-	spec->files = kwj_json_texts(payload, "files");
+	spec->files = read_files(payload);
 	format = kwj_json_text_or_null(payload, "format");
 	if (format != NULL)
 		set_format(options, format);
@@ -633,6 +688,8 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	on_error = kwj_json_text_or_null(payload, "on_error");
 	if (on_error != NULL)
 		set_on_error(options, on_error);
+	options->analyze = kwj_json_int64_or(payload, "analyze", 0) != 0;
+	options->freeze = kwj_json_int64_or(payload, "freeze", 0) != 0;
 	options->reject_limit = kwj_json_int64_or(payload, "reject_limit", -1);
 	options->reject_table = (Oid) kwj_json_int64_or(payload, "reject_table", InvalidOid);
 	options->reject_name = kwj_json_text_or_null(payload, "reject_name");
@@ -656,6 +713,12 @@ bool
 kwj_import_payload_creates(Jsonb *payload)
 {
 	return kwj_json_text_or_null(payload, "definition") != NULL;
+}
+
+int64
+kwj_import_size_noted(const KwjImportSpec *spec, int file)
+{
+	return strtoll(list_nth(spec->sizes, file), NULL, 10);
 }
 
 int
@@ -690,7 +753,7 @@ kwj_import_description(const KwjImportSpec *spec, List *columns, List *given)
 	separator = " CSV DATA (";
 	foreach(lc, spec->files)
 	{
-		appendStringInfo(&buf, "%s%s", separator, quote_literal_cstr(lfirst(lc)));
+		appendStringInfo(&buf, "%s%s", separator, quote_literal_cstr(kwj_source_shown(lfirst(lc))));
 		separator = ", ";
 	}
 	if (spec->files != NIL)

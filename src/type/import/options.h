@@ -51,6 +51,8 @@ typedef struct KwjImportOptions
 	int64		reject_limit;	/* so many records are left out at most; -1: no limit */
 	Oid			reject_table;	/* into which they are written; InvalidOid: none */
 	char	   *reject_name;	/* its quoted name when the job was created */
+	bool		analyze;		/* when all rows are committed, ANALYZE the target */
+	bool		freeze;			/* ... VACUUM (FREEZE) it */
 	bool		keeps_rows;		/* revert = 'none': a failure or CANCEL removes nothing */
 	const char *one_worker;		/* why only one may; NULL: no reason that was known when the job was created */
 	int			fields;			/* fields of a record: one for each column */
@@ -65,9 +67,9 @@ typedef struct KwjImportSpec
 	List	   *columns;		/* char *: their names when the job was created */
 	List	   *numbers;		/* integers: their numbers; NIL: the user gave names */
 	List	   *files;			/* char * */
-	/* if a manifest names the files: how long they are, and their checksums, as texts */
+	List	   *sizes;			/* char *: how many bytes they have, if a manifest or a server says so; else NIL */
+	/* if a manifest names the files: their checksums */
 	char	   *checksum;		/* the algorithm; NULL: no manifest does */
-	List	   *sizes;			/* char * */
 	List	   *checksums;		/* char * */
 	KwjImportOptions options;
 
@@ -105,6 +107,9 @@ extern bool kwj_import_payload_keeps_rows(Jsonb *payload);
 
 /* Returns whether the job with this payload creates its target. */
 extern bool kwj_import_payload_creates(Jsonb *payload);
+
+/* Returns how many bytes the file had when the job was created; spec->sizes has to be there. */
+extern int64 kwj_import_size_noted(const KwjImportSpec *spec, int file);
 
 /* Returns how many workers may carry an attempt of the job with this payload at most. */
 extern int	kwj_import_payload_workers(Jsonb *payload);

@@ -14,7 +14,7 @@
  *      plan     finds the ends of the next pieces (kwj_reader_find_end)
  *      work     imports a piece: one batch, or several, each with a checkpoint of the piece
  *      replay   if a unique index has refused a row: in the order of the files (replay.c)
- *      finish   ends the job
+ *      finish   does the last step, if there is one (maintain.c), and ends the job
  *
  * The state of planning has the position behind the last piece, the tables that hold rows, as they
  * were before the first row came (`storage`), and the remarks about skipped lines. A piece says
@@ -33,6 +33,7 @@
 #include "job/transcript.h"
 #include "lifecycle/attempt.h"
 #include "type/import/batch.h"
+#include "type/import/maintain.h"
 #include "type/import/order.h"
 #include "type/import/parts.h"
 #include "type/import/replay.h"
@@ -336,7 +337,7 @@ plan(KwjAttempt *attempt, KwjPlan *plan)
 	Planning	planning = {.import = &carrier->import};
 	int64		left = STEP_SIZE;
 
-	kwj_import_check_may_read_files();
+	kwj_import_check_may_read(carrier->import.spec.files);
 	/* Before the first step, the state has at most what the job has created. */
 	if (plan->state == NULL || kwj_json_int64_or(plan->state, "file", -1) < 0)
 		plan->total = kwj_import_bytes_of_files(planning.import);
@@ -467,6 +468,21 @@ work(KwjAttempt *attempt, KwjPiece *piece)
 
 /* ---- the end ---- */
 
+/* Does the last step of the import, if there is one, unless too many records were left out. */
+static void
+do_last_step(KwjAttempt *attempt)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	KwjImport  *import = &carrier_of(attempt)->import;
+
+	if (!kwj_import_maintains(&import->spec.options))
+		return;
+	kwj_attempt_begin(attempt);
+	(void) kwj_import_check_limit(attempt);
+	kwj_attempt_end_look(caller);
+	kwj_import_maintain(import);
+}
+
 static KwjRequest
 finish(KwjAttempt *attempt)
 {
@@ -475,6 +491,7 @@ finish(KwjAttempt *attempt)
 	int64		rejected;
 	ListCell   *lc;
 
+	do_last_step(attempt);
 	kwj_attempt_begin(attempt);
 	state = kwj_parts_state(attempt);
 	if (kwj_json_int64(state, "file") < list_length(carrier_of(attempt)->import.spec.files))

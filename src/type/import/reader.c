@@ -50,16 +50,9 @@ static KwjImportReader *source = NULL;
 static void
 check_identity(const KwjImportReader *reader, const KwjSourceIdentity *before)
 {
-	const KwjSourceIdentity *now = &reader->source->identity;
-	const char *what;
+	const char *what = kwj_source_difference(reader->source, before);
 
-	if (now->size != before->size)
-		what = "size";
-	else if (now->mtime != before->mtime)
-		what = "modification time";
-	else if (now->inode != before->inode)
-		what = "inode";
-	else
+	if (what == NULL)
 		return;
 	ereport(ERROR,
 			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -197,7 +190,15 @@ pass_header(KwjImportReader *reader, const KwjImportOptions *options)
 		kwj_header_end_of_file(&header);
 	position->line += header.lines;
 	if (options->header == KWJ_IMPORT_HEADER_MATCH)
+	{
+		MemoryContext caller = CurrentMemoryContext;
+
+		/* It lives as long as the source is open. */
+		if (reader->context != NULL)
+			MemoryContextSwitchTo(reader->context);
 		reader->order = kwj_header_order(&header);
+		MemoryContextSwitchTo(caller);
+	}
 	pfree(header.text.data);
 	pfree(buffer);
 }
@@ -268,7 +269,8 @@ static void
 read_header(KwjImportReader *reader, const KwjImportOptions *options)
 {
 	KwjImportPosition start = {0};
-	KwjImportReader again = {.path = reader->path, .source = reader->source, .position = &start, .options = options};
+	KwjImportReader again = {.path = reader->path, .source = reader->source, .context = reader->context,
+		.position = &start, .options = options};
 
 	(void) begin_file(&again, options, PG_INT64_MAX);
 	reader->order = again.order;
@@ -324,6 +326,8 @@ close_source(KwjImportReader *reader)
 	if (reader->source != NULL)
 		kwj_source_close(reader->source);
 	reader->source = NULL;
+	list_free(reader->order);
+	reader->order = NIL;
 }
 
 /* Opens the source, or goes on with the one that is open. */
@@ -355,11 +359,11 @@ kwj_reader_open(KwjImportReader *reader, const char *location,
 	kwj_csv_scan_init(&reader->scan, options, position->line_end);
 	kwj_trailing_init(&reader->trailing, options);
 
-	reader->order = NIL;
 	if (position->opened)
 	{
 		check_identity(reader, &position->identity);
-		if (options->header == KWJ_IMPORT_HEADER_MATCH)
+		/* While the source is open, the order is known: to go back to the header may take long. */
+		if (options->header == KWJ_IMPORT_HEADER_MATCH && reader->order == NIL)
 			read_header(reader, options);
 	}
 	else
@@ -381,9 +385,9 @@ kwj_reader_open(KwjImportReader *reader, const char *location,
 void
 kwj_reader_close(KwjImportReader *reader)
 {
-	kwj_source_look(reader->source);
-	check_identity(reader, &reader->position->identity);
 	reader->at_end = kwj_reader_at_end(reader);
+	kwj_source_look(reader->source, reader->at_end);
+	check_identity(reader, &reader->position->identity);
 	if ((reader->at_end && !reader->keeps) || reader->context == NULL)
 		close_source(reader);
 }

@@ -33,6 +33,7 @@
 #include "type/import/keeper.h"
 #include "type/import/statement.h"
 #include "type/import/target.h"
+#include "type/source/source.h"
 #include "job/json.h"
 #include "job/relation.h"
 #include "lifecycle/parts.h"
@@ -47,6 +48,20 @@ kwj_import_check_may_read_files(void)
 				errdetail("Only superusers and roles with privileges of the role pg_read_server_files may do that."),
 				errhint("Ask an administrator for: GRANT pg_read_server_files TO %s",
 						quote_identifier(GetUserNameFromId(GetUserId(), false))));
+}
+
+void
+kwj_import_check_may_read(const List *locations)
+{
+	ListCell   *lc;
+
+	foreach(lc, locations)
+	{
+		if (kwj_source_needs_no_role(lfirst(lc)))
+			continue;
+		kwj_import_check_may_read_files();
+		break;
+	}
 }
 
 /* Returns whether COPY can fill a relation of this kind. */

@@ -57,8 +57,12 @@ extern List *kwj_import_column_names(Relation rel, List *numbers, List *before);
 extern QueryDesc *kwj_import_begin(ParseState *pstate, Relation rel, List *numbers,
 								   const char *text);
 
-/* Errors: 42501 unless the current user may read files of the server. */
+/*
+ * Errors: 42501 unless the current user may read files of the server. kwj_import_check_may_read looks
+ * whether that is needed for these locations (char *).
+ */
 extern void kwj_import_check_may_read_files(void);
+extern void kwj_import_check_may_read(const List *locations);
 
 /*
  * Returns whether COPY brings rows of the target to where a revert could not remove them: another server,

@@ -25,6 +25,7 @@
 #include "type/given.h"
 #include "type/import/definition.h"
 #include "type/import/import.h"
+#include "type/import/maintain.h"
 #include "type/import/manifest.h"
 #include "type/import/options.h"
 #include "type/import/patterns.h"
@@ -42,9 +43,11 @@
  * read all of them.
  */
 static int64
-check_files(const KwjImportSpec *spec, const char **one_reader)
+check_files(KwjImportSpec *spec, const char **one_reader)
 {
 	int64		bytes = 0;
+	List	   *sizes = NIL;
+	bool		is_remote = false;
 	ListCell   *lc;
 
 	*one_reader = NULL;
@@ -65,7 +68,11 @@ check_files(const KwjImportSpec *spec, const char **one_reader)
 		if (*one_reader == NULL)
 			*one_reader = file.one_reader;
 		bytes += Max(file.size, 0);
+		sizes = lappend(sizes, psprintf(INT64_FORMAT, file.size));
+		is_remote |= kwj_source_is_remote(lfirst(lc));
 	}
+	if (is_remote)
+		spec->sizes = sizes;
 	return bytes;
 }
 
@@ -206,6 +213,7 @@ read_spec(Checking *checking, const KwjDefinition *definition)
 	spec->options.names = spec->columns;
 	kwj_import_read_column_options(&spec->options, given);
 	kwj_import_check_skips(&spec->options, rel);
+	kwj_import_check_maintains(&spec->options, rel);
 	if (definition != NULL)
 	{
 		spec->schema = get_namespace_name(RelationGetNamespace(rel));
@@ -314,7 +322,9 @@ validate_as_owner(void *arg)
 	Checking   *checking = arg;
 	const KwjNewImport *new = checking->new;
 
-	kwj_import_check_may_read_files();
+	kwj_import_check_may_read(kwj_array_texts(new->files, "file of an IMPORT must not be NULL"));
+	if (new->definition_file != NULL)
+		kwj_import_check_may_read_files();
 	if (OidIsValid(new->target))
 	{
 		checking->spec.target = new->target;

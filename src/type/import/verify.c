@@ -54,13 +54,6 @@ show(int64 done, int64 total)
 	pfree(text);
 }
 
-/* Sizes are texts in the payload. */
-static int64
-size_of(const KwjImport *import, int file)
-{
-	return strtoll(list_nth(import->spec.sizes, file), NULL, 10);
-}
-
 /*
  * Compares a file. *done: so many bytes are compared already. Returns false if the job is to stop before
  * it is through.
@@ -77,7 +70,7 @@ check_file(const KwjImport *import, int file, KwjSourceIdentity *identity, int64
 	size_t		n;
 
 	*identity = source->identity;
-	if (identity->size != size_of(import, file))
+	if (identity->size != kwj_import_size_noted(&import->spec, file))
 		differs(source->name, "size");
 	if (!pg_checksum_parse_type(import->spec.checksum, &type))
 		elog(ERROR, "unknown checksum \"%s\"", import->spec.checksum);
@@ -109,7 +102,7 @@ kwj_import_check_sums(KwjImport *import, int first_file)
 
 	Assert(IsTransactionState());
 	for (int i = first_file; i < n; i++)
-		total += size_of(import, i);
+		total += kwj_import_size_noted(&import->spec, i);
 	checked = MemoryContextAllocZero(import->storage.context, Max(n, 1) * sizeof(KwjSourceIdentity));
 	for (int i = first_file; i < n; i++)
 	{

@@ -160,7 +160,7 @@ open_file(KwjSource *source)
 }
 
 static void
-look(KwjSource *source)
+look(KwjSource *source, bool thoroughly)
 {
 	struct stat st;
 
@@ -207,4 +207,6 @@ const KwjSourceKind kwj_source_file = {
 	.look = look,
 	.read = read_file,
 	.try_to_read = try_to_read,
+	.mtime_name = "modification time",
+	.inode_name = "inode",
 };

@@ -16,9 +16,16 @@ typedef struct KwjSourceKind
 	void		(*open) (KwjSource *source);
 	/* As kwj_source_open_again and kwj_source_look. */
 	void		(*open_again) (KwjSource *source);
-	void		(*look) (KwjSource *source);
+	void		(*look) (KwjSource *source, bool thoroughly);
 	/* Reads bytes as they are stored; returns 0 only at the end. */
 	size_t		(*read) (KwjSource *source, char *buffer, size_t size, int64 offset);
+	/* As kwj_source_ends_at, for a source that is not compressed; NULL: the size of the identity tells. */
+	bool		(*ends_at) (KwjSource *source, int64 offset);
+	/* What mtime and inode of the identity are, for a message. */
+	const char *mtime_name;
+	const char *inode_name;
+	/* As kwj_source_needs_no_role. */
+	bool		needs_no_role;
 	/* As kwj_source_needs_one_reader, for a source that is not compressed. */
 	const char *one_reader;
 	/* As kwj_source_try_to_read; NULL if one_reader is not. */
@@ -26,5 +33,7 @@ typedef struct KwjSourceKind
 } KwjSourceKind;
 
 extern const KwjSourceKind kwj_source_file;
+extern const KwjSourceKind kwj_source_large_object;
+extern const KwjSourceKind kwj_source_url;
 
 #endif

@@ -15,21 +15,21 @@
 #include "type/source/kind.h"
 #include "type/source/source.h"
 #include "type/source/stream.h"
+#include "type/source/url.h"
 #include "utils/memutils.h"
 
 static const KwjSourceKind *const kinds[] = {
 	&kwj_source_file,
+	&kwj_source_large_object,
+	&kwj_source_url,
 };
 
-/* Returns the kind of the location. Refuses a path that is not absolute. */
-static const KwjSourceKind *
-kind_of(const char *location)
+/* Raises the error for a location that is of no kind. */
+static void
+refuse_location(const char *location)
 {
 	const char *scheme = strstr(location, "://");
 
-	for (int i = 0; i < lengthof(kinds); i++)
-		if (kinds[i]->is_location(location))
-			return kinds[i];
 	if (location[0] == '\0')
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_NAME),
@@ -38,7 +38,8 @@ kind_of(const char *location)
 	if (scheme != NULL && scheme > location)
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("cannot import from \"%s\": IMPORT reads files of the server", location),
+				errmsg("cannot import from \"%s\"", kwj_url_hide(location)),
+				errdetail("IMPORT reads files of the server, large objects as lo:OID, and URLs of http and https."),
 				strncmp(location, "file:///", 8) == 0 ?
 				errhint("Give its absolute path: '%s'.", location + 7) :
 				errhint("Copy the file to the server and give its absolute path."));
@@ -46,6 +47,24 @@ kind_of(const char *location)
 			errcode(ERRCODE_INVALID_NAME),
 			errmsg("relative path \"%s\" not allowed for IMPORT", location),
 			errhint("Give the absolute path of the file on the server."));
+}
+
+/* Returns the kind of the location; NULL if it is of none. */
+static const KwjSourceKind *
+find_kind(const char *location)
+{
+	for (int i = 0; i < lengthof(kinds); i++)
+		if (kinds[i]->is_location(location))
+			return kinds[i];
+	return NULL;
+}
+
+bool
+kwj_source_needs_no_role(const char *location)
+{
+	const KwjSourceKind *kind = find_kind(location);
+
+	return kind != NULL && kind->needs_no_role;
 }
 
 /* Recognizes a compressed source by its first bytes. */
@@ -67,11 +86,16 @@ begin_stream(KwjSource *source)
 static KwjSource *
 open_place(const char *location, MemoryContext context)
 {
-	const KwjSourceKind *kind = kind_of(location);
-	MemoryContext own = AllocSetContextCreate(context, "kwjobs source", ALLOCSET_SMALL_SIZES);
-	MemoryContext caller = MemoryContextSwitchTo(own);
-	KwjSource  *source = palloc0(sizeof(KwjSource));
+	const KwjSourceKind *kind = find_kind(location);
+	MemoryContext own;
+	MemoryContext caller;
+	KwjSource  *source;
 
+	if (kind == NULL)
+		refuse_location(location);
+	own = AllocSetContextCreate(context, "kwjobs source", ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(own);
+	source = palloc0(sizeof(KwjSource));
 	source->context = own;
 	source->kind = kind;
 	source->location = pstrdup(location);
@@ -81,15 +105,34 @@ open_place(const char *location, MemoryContext context)
 	return source;
 }
 
+const char *
+kwj_source_shown(const char *location)
+{
+	return kwj_url_hide(location);
+}
+
+const char *
+kwj_source_secret(const char *location)
+{
+	return location + (kwj_url_is_one(location) ? strcspn(location, "?") : strlen(location));
+}
+
 KwjSource *
 kwj_source_open(const char *location, MemoryContext context)
 {
 	KwjSource  *source = open_place(location, context);
 	MemoryContext caller = MemoryContextSwitchTo(source->context);
 
+	source->kind->look(source, true);
 	begin_stream(source);
 	MemoryContextSwitchTo(caller);
 	return source;
+}
+
+bool
+kwj_source_is_remote(const char *location)
+{
+	return find_kind(location) == &kwj_source_url;
 }
 
 int64
@@ -112,12 +155,22 @@ kwj_source_open_again(KwjSource *source)
 }
 
 void
-kwj_source_look(KwjSource *source)
+kwj_source_look(KwjSource *source, bool thoroughly)
 {
 	MemoryContext caller = MemoryContextSwitchTo(source->context);
 
-	source->kind->look(source);
+	source->kind->look(source, thoroughly);
 	MemoryContextSwitchTo(caller);
+}
+
+const char *
+kwj_source_difference(const KwjSource *source, const KwjSourceIdentity *before)
+{
+	if (source->identity.size != before->size)
+		return "size";
+	if (source->identity.mtime != before->mtime)
+		return source->kind->mtime_name;
+	return source->identity.inode != before->inode ? source->kind->inode_name : NULL;
 }
 
 void
@@ -161,13 +214,15 @@ kwj_source_try_to_read(KwjSource *source, char *buffer, size_t size, int64 offse
 bool
 kwj_source_ends_at(KwjSource *source, int64 offset)
 {
-	MemoryContext caller;
+	MemoryContext caller = MemoryContextSwitchTo(source->context);
 	bool		ends;
 
-	if (source->stream == NULL)
-		return offset >= source->identity.size;
-	caller = MemoryContextSwitchTo(source->context);
-	ends = kwj_stream_ends_at(source->stream, offset);
+	if (source->stream != NULL)
+		ends = kwj_stream_ends_at(source->stream, offset);
+	else if (source->kind->ends_at != NULL)
+		ends = source->kind->ends_at(source, offset);
+	else
+		ends = offset >= source->identity.size;
 	MemoryContextSwitchTo(caller);
 	return ends;
 }
@@ -181,5 +236,7 @@ kwj_source_stored_before(const KwjSource *source, int64 offset)
 const char *
 kwj_source_needs_one_reader(const KwjSource *source)
 {
-	return source->stream != NULL ? "compressed file" : source->kind->one_reader;
+	if (source->kind->one_reader != NULL)
+		return source->kind->one_reader;
+	return source->stream != NULL ? "compressed file" : NULL;
 }

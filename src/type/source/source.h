@@ -46,14 +46,32 @@ typedef struct KwjSource
 extern KwjSource *kwj_source_open(const char *location, MemoryContext context);
 
 /*
+ * Returns whether a role may read from the location that is no member of pg_read_server_files, if it has
+ * the rights that kwj_source_open checks.
+ */
+extern bool kwj_source_needs_no_role(const char *location);
+
+/* Returns what of the identity is not as it was before, for a message; NULL: it is the same. */
+extern const char *kwj_source_difference(const KwjSource *source, const KwjSourceIdentity *before);
+
+/* Returns the location as others may see it, without what may be a secret. */
+extern const char *kwj_source_shown(const char *location);
+
+/* Returns where in the location what may be a secret begins: to its end; its end if there is nothing. */
+extern const char *kwj_source_secret(const char *location);
+
+/*
  * To be called for a source that is open since another transaction, or for longer. Looks anew what
  * the location means, and whether the current user may read it, and sets the identity. What was read
  * ahead is kept, so the caller compares the identity with the one before.
  */
 extern void kwj_source_open_again(KwjSource *source);
 
-/* Sets the identity to what it is now, while the source is open. */
-extern void kwj_source_look(KwjSource *source);
+/*
+ * Sets the identity to what it is now, while the source is open. thoroughly: also looks for changes that
+ * take long to find; to be called so when all was read.
+ */
+extern void kwj_source_look(KwjSource *source, bool thoroughly);
 
 extern void kwj_source_close(KwjSource *source);
 
@@ -90,5 +108,8 @@ extern const char *kwj_source_needs_one_reader(const KwjSource *source);
 
 /* Returns the size of a source that the current user may read, as it is stored; -1: nobody knows. */
 extern int64 kwj_source_size(const char *location);
+
+/* Returns whether another machine has the source, so that to ask for its size takes long. */
+extern bool kwj_source_is_remote(const char *location);
 
 #endif

@@ -7,7 +7,7 @@
  *                                              begin                                       end
  *
  * The stream reads on from where it is, so a batch that goes on where the last one has ended costs
- * nothing. It keeps at least WINDOW / 2 bytes of what it has read. For an offset before that it begins
+ * nothing. It keeps the last 128 kB of what it has read (window.h). For an offset before that it begins
  * anew at the start of the source, and goes over the text without keeping it: after a pause or a crash,
  * and after an aborted batch. Memory does not depend on the size of the source or of the text.
  *
@@ -20,10 +20,10 @@
 #include "type/files/decompress.h"
 #include "type/source/kind.h"
 #include "type/source/stream.h"
+#include "type/source/window.h"
 #include "utils/memutils.h"
 
 #define IN_SIZE		(64 * 1024)
-#define WINDOW		(256 * 1024)
 
 /* Users are told of going over so much text without importing it. */
 #define MUCH		(INT64CONST(64) * 1024 * 1024)
@@ -37,10 +37,8 @@ struct KwjStream
 	KwjDecompressStep step;		/* in and out are set for each call */
 	int64		stored;			/* so many stored bytes were read into in */
 	bool		stored_end;		/* there are no more of them */
-	char	   *window;
-	int64		begin;			/* offset of the first byte in the window */
-	int64		end;			/* offset behind the last one */
-	bool		complete;		/* the text ends at end */
+	KwjWindow	window;			/* the text that was read last */
+	bool		complete;		/* the text ends where the window ends */
 };
 
 static void
@@ -56,7 +54,8 @@ begin_anew(KwjStream *stream)
 	stream->decompressor = kwj_decompress_begin(stream->source->compression);
 	MemoryContextSwitchTo(caller);
 	memset(&stream->step, 0, sizeof(stream->step));
-	stream->stored = stream->begin = stream->end = 0;
+	kwj_window_reset(&stream->window, 0);
+	stream->stored = 0;
 	stream->stored_end = stream->complete = false;
 }
 
@@ -67,7 +66,7 @@ kwj_stream_begin(KwjSource *source)
 
 	stream->source = source;
 	stream->in = palloc(IN_SIZE);
-	stream->window = palloc(WINDOW);
+	kwj_window_init(&stream->window);
 	begin_anew(stream);
 	return stream;
 }
@@ -94,18 +93,6 @@ refuse_end(const KwjStream *stream)
 			errhint("It seems to be cut off: get it again from where it comes from."));
 }
 
-/* Makes room in the window. */
-static void
-forget_half(KwjStream *stream)
-{
-	int64		size = stream->end - stream->begin;
-
-	if (size < WINDOW)
-		return;
-	memmove(stream->window, stream->window + WINDOW / 2, WINDOW / 2);
-	stream->begin += WINDOW / 2;
-}
-
 static void
 read_stored(KwjStream *stream)
 {
@@ -126,11 +113,9 @@ read_on(KwjStream *stream)
 	KwjDecompressStep *step = &stream->step;
 	const char *problem;
 
-	forget_half(stream);
-	step->out = stream->window;
-	step->out_used = stream->end - stream->begin;
-	step->out_size = WINDOW;
-	while (!stream->complete && stream->end - stream->begin == step->out_used)
+	step->out = kwj_window_room(&stream->window, &step->out_size);
+	step->out_used = 0;
+	while (!stream->complete && step->out_used == 0)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (step->in_used == step->in_size && !stream->stored_end)
@@ -138,14 +123,14 @@ read_on(KwjStream *stream)
 		problem = kwj_decompress(stream->decompressor, step);
 		if (problem != NULL)
 			refuse_data(stream, problem);
-		if (stream->stored_end && step->out_used == stream->end - stream->begin)
+		if (stream->stored_end && step->out_used == 0)
 		{
 			if (!kwj_decompress_may_end(stream->decompressor))
 				refuse_end(stream);
 			stream->complete = true;
 		}
 	}
-	stream->end = stream->begin + step->out_used;
+	kwj_window_add(&stream->window, step->out_used);
 	return !stream->complete;
 }
 
@@ -153,32 +138,28 @@ read_on(KwjStream *stream)
 static void
 go_to(KwjStream *stream, int64 offset)
 {
-	if (offset < stream->begin)
+	if (offset < stream->window.begin)
 		begin_anew(stream);
-	if (offset - stream->end > MUCH)
+	if (offset - stream->window.end > MUCH)
 		kwj_progress_set_status("reading the compressed file up to where the import goes on");
-	while (stream->end < offset && read_on(stream))
+	while (stream->window.end < offset && read_on(stream))
 		;
 }
 
 size_t
 kwj_stream_read(KwjStream *stream, char *buffer, size_t size, int64 offset)
 {
-	size_t		n;
-
 	go_to(stream, offset);
-	if (stream->end <= offset && !read_on(stream))
+	if (stream->window.end <= offset && !read_on(stream))
 		return 0;
-	n = Min((int64) size, stream->end - offset);
-	memcpy(buffer, stream->window + (offset - stream->begin), n);
-	return n;
+	return kwj_window_copy(&stream->window, buffer, size, offset);
 }
 
 bool
 kwj_stream_ends_at(KwjStream *stream, int64 offset)
 {
 	go_to(stream, offset);
-	return stream->end <= offset && !read_on(stream);
+	return stream->window.end <= offset && !read_on(stream);
 }
 
 int64

@@ -256,6 +256,7 @@ sql_revert(KwjAttempt *attempt)
 
 const KwjType kwj_type_sql = {
 	.name = "SQL",
+	.pauses = KWJ_PAUSES_SOMETIMES,
 	.pausable = true,
 	.cancelable = true,
 	.validate = sql_validate,

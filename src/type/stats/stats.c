@@ -536,6 +536,7 @@ const KwjType kwj_type_auto_create_stats = {
 
 const KwjType kwj_type_create_stats = {
 	.name = KWJ_CREATE_STATS,
+	.pauses = KWJ_PAUSES_SOMETIMES,
 	.pausable = true,
 	.cancelable = true,
 	.validate = stats_validate,

@@ -121,6 +121,7 @@ static const KwjParts parts = {
 
 const KwjType kwj_type_test_parts = {
 	.name = "TEST_PARTS",
+	.pauses = KWJ_PAUSES_ALWAYS,
 	.pausable = true,
 	.cancelable = true,
 	.validate = validate,
