@@ -42,7 +42,6 @@
 
 /* What to do instead of a statement that is not supported yet. */
 #define NO_SCHEDULES	"Have the system's cron run psql with the statement; jobs are controlled by PAUSE JOB, RESUME JOB and CANCEL JOB."
-#define NO_LOADING		"Create the table, then type IMPORT INTO table CSV DATA ('file', ...)."
 #define NO_SQL_FILES	"Have psql run the file."
 #define NO_SQL_EXPORT	"Use pg_dumpall --globals-only for users, and pg_file_settings for settings."
 
@@ -70,6 +69,8 @@ static const KwjForm forms[] = {
 	NULL, NULL, kwj_is_all_jobs},
 	{{"import", "into"}, false, "IMPORT", USAGE_IMPORT, kwj_build_import},
 	{{"import", "table"}, false, "IMPORT TABLE", USAGE_IMPORT_TABLE, kwj_build_import_table},
+	{{"import", "database"}, false, "IMPORT DATABASE",
+	"Type IMPORT DATABASE CSV DATA ('directory') [WITH option = 'value', ...].", kwj_build_import_database},
 	{{"export", "into"}, false, "EXPORT", USAGE_EXPORT, kwj_build_export},
 	{{"set", "cluster", "setting"}, false, "SET CLUSTER SETTING",
 	"Type SET CLUSTER SETTING name = 'value'.", kwj_build_set_setting},
@@ -98,9 +99,6 @@ static const KwjForm forms[] = {
 	NULL, kwj_check_show_schedule, NO_SCHEDULES},
 	{{"show", "schedules"}, true, "SHOW SCHEDULES", "Type SHOW SCHEDULES.",
 	NULL, kwj_check_show_schedules, NO_SCHEDULES},
-	{{"import", "database"}, false, "IMPORT DATABASE",
-		"Type IMPORT DATABASE CSV DATA ('directory').",
-	NULL, kwj_check_import_database, NO_LOADING},
 	{{"import", "cluster"}, false, "IMPORT CLUSTER SETTING",
 		"Type IMPORT CLUSTER SETTING SQL DATA ('file').",
 	NULL, kwj_check_import_sql, NO_SQL_FILES},

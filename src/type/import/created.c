@@ -120,9 +120,28 @@ kwj_created_complete(KwjCreated *created)
 }
 
 void
+kwj_created_add_target(KwjCreated *created, Oid table)
+{
+	MemoryContext caller = MemoryContextSwitchTo(created->context);
+
+	created->targets = lappend_oid(created->targets, table);
+	MemoryContextSwitchTo(caller);
+}
+
+void
 kwj_created_write(const KwjCreated *created, StringInfo json)
 {
-	appendStringInfo(json, "\"target\": %u, \"created\": [", created->target);
+	ListCell   *lc;
+
+	if (!created->is_done)
+	{
+		appendStringInfoString(json, "\"not_created\": true");
+		return;
+	}
+	appendStringInfoString(json, "\"targets\": [");
+	foreach(lc, created->targets)
+		appendStringInfo(json, "%s%u", lc != list_head(created->targets) ? ", " : "", lfirst_oid(lc));
+	appendStringInfoString(json, "], \"created\": [");
 	for (int i = 0; i < created->n; i++)
 		appendStringInfo(json, "%s%u, %u, %u", i > 0 ? ", " : "", created->items[i].class,
 						 created->items[i].oid, created->items[i].row_type);
@@ -135,8 +154,14 @@ kwj_created_read(KwjCreated *created, Jsonb *state)
 	int64	   *numbers;
 	int			n;
 
-	created->target = (Oid) kwj_json_int64_or(state, "target", InvalidOid);
+	numbers = kwj_json_int64s(state, "targets", &n);
+	created->is_done = numbers != NULL;
+	created->targets = NIL;
 	created->n = 0;
+	for (int i = 0; i < n; i++)
+		kwj_created_add_target(created, (Oid) numbers[i]);
+	if (!created->is_done)
+		return;
 	numbers = kwj_json_int64s(state, "created", &n);
 	for (int i = 0; i + 2 < n; i += 3)
 	{

@@ -142,7 +142,7 @@ create_target(KwjImport *import)
 {
 	KwjRequest	request;
 
-	if (import->spec.definition == NULL || OidIsValid(import->spec.target))
+	if (import->spec.definition == NULL || import->created.is_done)
 		return KWJ_REQUEST_NONE;
 	kwj_attempt_begin(import->attempt);
 	(void) kwj_import_create_target(import);
@@ -183,6 +183,15 @@ check_sums(Execution *execution)
 	return request;
 }
 
+/* Creates what the definition has for the time when all rows are committed, and ends the job. */
+static KwjRequest
+create_rest(KwjImport *import)
+{
+	kwj_attempt_begin(import->attempt);
+	kwj_import_create_rest(import);
+	return kwj_attempt_succeed(import->attempt, checkpoint_state(import), import->rows, false, result_of(import));
+}
+
 static KwjRequest
 execute_batches(Execution *execution)
 {
@@ -204,12 +213,14 @@ execute_batches(Execution *execution)
 		kwj_import_run_batch(import);
 		show(import, import->rows);
 		state = checkpoint_state(import);
-		if (kwj_import_is_done(import))
+		if (kwj_import_is_done(import) && !kwj_import_has_rest(import))
 			return kwj_attempt_succeed(attempt, state, import->rows, true, result_of(import));
 		request = kwj_attempt_checkpoint(attempt, state, fraction_done(execution),
 										 import->rows, true);
 		if (request != KWJ_REQUEST_NONE)
 			return request;
+		if (kwj_import_is_done(import))
+			return create_rest(import);
 		kwj_pace_end_batch(&import->pace, import->batch_bytes);
 	}
 }
@@ -240,7 +251,7 @@ static void
 import_validate(Jsonb *arguments, KwjNewJob *job)
 {
 	static const char *const names[] = {
-		"target", "files", "columns", "options", "definition", "definition_file", NULL
+		"target", "files", "columns", "options", "definition", "definition_file", "directory", NULL
 	};
 	KwjNewImport new = {0};
 	char	   *target;
@@ -249,9 +260,10 @@ import_validate(Jsonb *arguments, KwjNewJob *job)
 	target = kwj_argument_text(arguments, "target");
 	new.definition = kwj_argument_text(arguments, "definition");
 	new.definition_file = kwj_argument_text(arguments, "definition_file");
+	new.directory = kwj_argument_text(arguments, "directory");
 	if (target != NULL)
 		new.target = DatumGetObjectId(DirectFunctionCall1(regclassin, CStringGetDatum(target)));
-	else if (new.definition == NULL && new.definition_file == NULL)
+	else if (new.definition == NULL && new.definition_file == NULL && new.directory == NULL)
 		kwj_argument_missing(job->job_type, "target");
 	new.files = kwj_argument_texts(arguments, "files");
 	new.columns = kwj_argument_texts(arguments, "columns");

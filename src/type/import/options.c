@@ -405,6 +405,8 @@ kwj_import_payload(const KwjImportSpec *spec)
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "{\"target\": %u", spec->target);
 	append_json_text(&buf, "table", spec->table);
+	if (spec->tables != NIL)
+		kwj_import_tables_write(spec->tables, &buf);
 	appendStringInfoString(&buf, ", \"columns\": ");
 	kwj_json_append_texts(&buf, spec->columns);
 	if (spec->numbers != NIL)
@@ -441,7 +443,8 @@ kwj_import_payload(const KwjImportSpec *spec)
 	if (spec->definition != NULL)
 	{
 		append_json_text(&buf, "definition", spec->definition);
-		append_json_text(&buf, "schema", spec->schema);
+		if (spec->schema != NULL)
+			append_json_text(&buf, "schema", spec->schema);
 	}
 	if (options->one_worker != NULL)
 		append_json_text(&buf, "one_worker", options->one_worker);
@@ -501,6 +504,7 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	options->names = spec->columns;
 	spec->definition = kwj_json_text_or_null(payload, "definition");
 	spec->schema = kwj_json_text_or_null(payload, "schema");
+	spec->tables = kwj_import_tables_read(payload);
 	spec->head = NULL;
 }
 

@@ -136,26 +136,47 @@ created_state(const KwjImport *import)
 	return kwj_json_parse(json.data);
 }
 
-static int
-wanted(KwjAttempt *attempt)
+/*
+ * Checks a table, of those of the import, as a batch does, and whether it lets several workers import.
+ * *reason: why one has to import everything; NULL: nothing was found yet.
+ */
+static void
+check_table(KwjImport *import, int number, char **reason)
 {
-	Carrier    *carrier = carrier_of(attempt);
-	KwjImport  *import = &carrier->import;
+	char	   *found;
 
-	need_storage(carrier);
-	kwj_import_read_created(import, kwj_parts_state(attempt));
-	if (kwj_import_create_target(import))
-		(void) kwj_attempt_write_checkpoint(attempt, created_state(import), 0, 0);
+	import->position.file = 0;
+	for (int i = 0; i < number; i++)
+		import->position.file += ((KwjImportTable *) list_nth(import->spec.tables, i))->n_files;
 	kwj_import_open_target(import);
 	(void) kwj_import_run_statement(kwj_import_begin(import->pstate, import->rel, import->numbers,
 													 import->text),
 									NULL, NULL);
 	kwj_storage_note(&import->storage, import->rel);
+	found = kwj_import_needs_order(import->rel, import->numbers);
+	if (*reason == NULL && found != NULL)
+		*reason = import->spec.tables == NIL ? found : psprintf("%s of %s", found, import->spec.table);
+	kwj_import_close_target(import);
+}
+
+static int
+wanted(KwjAttempt *attempt)
+{
+	Carrier    *carrier = carrier_of(attempt);
+	KwjImport  *import = &carrier->import;
+	char	   *reason = NULL;
+
+	need_storage(carrier);
+	kwj_import_read_created(import, kwj_parts_state(attempt));
+	if (kwj_import_create_target(import))
+		(void) kwj_attempt_write_checkpoint(attempt, created_state(import), 0, 0);
+	for (int i = 0; i < Max(list_length(import->spec.tables), 1); i++)
+		check_table(import, i, &reason);
+	import->position.file = 0;
 	attempt->rows = kwj_pieces_rows_so_far(attempt);
 	if (attempt->rows > 0)
 		kwj_import_check_not_emptied(attempt, &import->storage);
-	set_reason(carrier, kwj_import_needs_order(import->rel, import->numbers));
-	kwj_import_close_target(import);
+	set_reason(carrier, reason);
 	return carrier->reason ? 1 : import->spec.options.workers;
 }
 
@@ -229,6 +250,8 @@ find_end(Planning *planning, int64 bytes)
 	int64		found;
 	char	   *remark;
 
+	planning->import->position.file = position->file;
+	kwj_import_select_table(planning->import);
 	remark = kwj_reader_open(&reader, list_nth(spec->files, position->file), position,
 							 &spec->options, bytes, NULL);
 	if (remark != NULL && list_length(planning->remarks) < MOST_REMARKS)
@@ -466,17 +489,23 @@ work(KwjAttempt *attempt, KwjPiece *piece)
 static KwjRequest
 finish(KwjAttempt *attempt)
 {
+	KwjImport  *import = &carrier_of(attempt)->import;
 	Jsonb	   *state;
 	int64		rows;
 	ListCell   *lc;
 
 	kwj_attempt_begin(attempt);
 	state = kwj_parts_state(attempt);
-	if (kwj_json_int64(state, "file") < list_length(carrier_of(attempt)->import.spec.files))
+	if (kwj_json_int64(state, "file") < list_length(import->spec.files))
 		elog(ERROR, "import was to end before all files were imported");
 	foreach(lc, kwj_json_texts(state, "remarks"))
 		kwj_transcript_add_message(psprintf("NOTICE:  %s", (char *) lfirst(lc)));
 	rows = kwj_pieces_rows(attempt);
+	if (kwj_import_has_rest(import))
+	{
+		kwj_import_read_created(import, state);
+		kwj_import_create_rest(import);
+	}
 	return kwj_attempt_succeed(attempt, NULL, rows, false, kwj_import_result(rows));
 }
 
