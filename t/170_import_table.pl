@@ -115,6 +115,20 @@ for my $workers (1, 3)
 	is(query(q{SELECT 'mine.t'::regclass::oid}), $oid, "$by: and with the table that it had created");
 	query('DROP TABLE mine.t');
 
+	# --- a crash when the table is committed, but no piece is planned yet ------------------------------
+	if ($workers > 1)
+	{
+		$gate = close_gates($node, 4942);
+		$job = create($workers, $good);
+		$pid = at_gate($job);
+		wait_query($node, q{SELECT to_regclass('mine.t') IS NOT NULL});
+		query('CHECKPOINT');
+		crash($pid, $gate);
+		ends_as($node, $job, 'succeeded', "$by: killed before it plans");
+		is_imported($node, 'mine.t', $rows, "$by: with all rows, once");
+		query('DROP TABLE mine.t');
+	}
+
 	# --- the postmaster dies -----------------------------------------------------------------------
 	$gate = close_gate($node);
 	$job = create($workers, $good);

@@ -203,6 +203,7 @@ for my $workers (1, 3)
 	my $gate = close_gates_in($node, 'target', 4940);
 	$job = target("IMPORT DATABASE CSV DATA ('$changed') WITH thread_concurrency = $workers, detached");
 	wait_query($node, "SELECT finished IS NOT NULL OR EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted) FROM kwdb_internal.jobs WHERE job_id = $job", 'target');
+	is(target(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted}), '0', "a changed byte, $workers workers: it is found before anything is created");
 	$gate->quit;
 	wait_for_status($node, $job, 'failed', 'target');
 	is(job_field($node, $job, 'error_code, rows', 'target'), 'XX001|0', "a changed byte, $workers workers");

@@ -30,6 +30,7 @@
 
 #include "access/xact.h"
 #include "job/json.h"
+#include "job/test_gate.h"
 #include "job/transcript.h"
 #include "lifecycle/attempt.h"
 #include "type/import/batch.h"
@@ -168,6 +169,10 @@ wanted(KwjAttempt *attempt)
 
 	need_storage(carrier);
 	kwj_import_read_created(import, kwj_parts_state(attempt));
+	/* Nothing is created for files that are not as they should be. */
+	if (import->spec.definition != NULL && !import->created.is_done && kwj_import_needs_check(import, 0) &&
+		!kwj_import_check_sums(import, 0))
+		return 1;
 	if (kwj_import_create_target(import))
 		(void) kwj_attempt_write_checkpoint(attempt, created_state(import), 0, 0);
 	for (int i = 0; i < Max(list_length(import->spec.tables), 1); i++)
@@ -358,6 +363,7 @@ plan(KwjAttempt *attempt, KwjPlan *plan)
 	int64		left = STEP_SIZE;
 
 	kwj_import_check_may_read_files();
+	kwj_test_gate(4942);
 	/* Before the first step, the state has at most what the job has created. */
 	if (plan->state == NULL || kwj_json_int64_or(plan->state, "file", -1) < 0)
 		plan->total = kwj_import_bytes_of_files(planning.import);
