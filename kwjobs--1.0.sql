@@ -415,6 +415,96 @@ CREATE TABLE kwjobs.collected (
     job_id      bigint
 );
 
+-- Schedules (doc/developers/schedules.md).
+CREATE TABLE kwjobs.schedule (
+    schedule_id     bigint PRIMARY KEY,
+    name            text NOT NULL UNIQUE,
+    owner           kwjobs.role NOT NULL,
+    -- the owner's name when the schedule was created; shown once the role was dropped
+    owner_name      text NOT NULL,
+    -- as those of kwjobs.job; each run gets them
+    created_by      kwjobs.role,
+    created_by_session kwjobs.role,
+    authority       kwjobs.role[],
+    created         timestamptz NOT NULL,
+    modified        timestamptz NOT NULL,
+    -- The database to which the schedule belongs. Where it is another one than in kwjobs.home, the
+    -- row has come with a dump or a copy, and counts as paused.
+    home_cluster    bigint NOT NULL,
+    home_database   oid NOT NULL,
+    -- what each run does: the type, and the other columns of the job
+    job_type        text NOT NULL,
+    job             jsonb NOT NULL,
+    -- when: an expression (NULL: NEVER), the instant from which an interval counts, and bounds
+    cron            text,
+    time_zone       text NOT NULL,
+    anchor          timestamptz NOT NULL,
+    starts          timestamptz,
+    ends            timestamptz,
+    -- milliseconds by which a run may be put off, at random
+    jitter          bigint NOT NULL DEFAULT 0,
+    -- 'start', 'skip' or 'wait'
+    on_previous_running text NOT NULL,
+    -- 'retry', 'reschedule' or 'pause'
+    on_execution_failure text NOT NULL,
+    -- 'one', 'all' or 'none'
+    catch_up        text NOT NULL,
+    -- failures in a row after which it is paused; NULL: never
+    pause_after     integer,
+    -- a statement that a job of the owner runs when a run has failed, and that job; NULL: none
+    failure_statement text,
+    failure_job     jsonb,
+    -- The due time that comes next, and when the coordinator acts for it. NULL: paused, or there is
+    -- no other due time.
+    next_due        timestamptz,
+    next_run        timestamptz,
+    -- at next_run, the run of this due time is tried again; next_due comes later
+    retry_of        timestamptz,
+    -- the last due time that has come
+    last_due        timestamptz,
+    -- what has become of it, for users
+    state           text,
+    -- since when it is paused, by whom and why; NULL: it is not
+    paused          timestamptz,
+    paused_by       kwjobs.role,
+    paused_by_name  text,
+    pause_reason    text,
+    -- runs in a row that have failed, and due times in a row that were refused
+    failures        integer NOT NULL DEFAULT 0,
+    refusals        integer NOT NULL DEFAULT 0,
+    -- totals
+    runs            bigint NOT NULL DEFAULT 0,
+    succeeded       bigint NOT NULL DEFAULT 0,
+    failed          bigint NOT NULL DEFAULT 0,
+    last_success    timestamptz
+) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
+CREATE INDEX schedule_next ON kwjobs.schedule (next_run, schedule_id) WHERE next_run IS NOT NULL;
+CREATE INDEX schedule_owner ON kwjobs.schedule (owner);
+
+-- What has become of the due times of schedules. Rows older than jobs.retention_time are deleted
+-- when the schedule is due again.
+CREATE TABLE kwjobs.due_time (
+    schedule_id bigint NOT NULL,
+    due         timestamptz NOT NULL,
+    -- 'due', 'retry' (of the run of that due time), or 'by hand' (kwjobs.run_schedule)
+    kind        text NOT NULL,
+    -- 'run', 'skipped', 'missed' or 'refused', and why
+    outcome     text NOT NULL,
+    reason      text,
+    -- a row may stand for many due times that were missed: how many, and the last of them
+    times       bigint NOT NULL DEFAULT 1,
+    until       timestamptz,
+    decided     timestamptz NOT NULL,
+    job_id      bigint,
+    -- once the job is over, as it was then; status NULL: it was deleted before this was noted
+    status      text,
+    started     timestamptz,
+    finished    timestamptz
+) WITH (fillfactor = 85);
+CREATE INDEX due_time_schedule ON kwjobs.due_time (schedule_id, due);
+-- Runs whose end was not noted yet.
+CREATE INDEX due_time_open ON kwjobs.due_time (schedule_id, job_id) WHERE job_id IS NOT NULL AND finished IS NULL;
+
 -- The database that the jobs belong to. A copy made by CREATE DATABASE ... TEMPLATE still names the
 -- original here, so the coordinator notices that the jobs were copied. pg_upgrade makes a new
 -- cluster, and may change the database's OID; then the jobs have moved with the database.
@@ -448,6 +538,8 @@ ALTER TABLE kwjobs.errand_done ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.history ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.hold ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.collected ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.schedule ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.due_time ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.home ENABLE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE kwjobs.job IS 'every job; read it through kwdb_internal.jobs';
@@ -466,6 +558,8 @@ COMMENT ON TABLE kwjobs.errand IS 'statements that change jobs of other database
 COMMENT ON TABLE kwjobs.errand_withdrawn IS 'which errands are to be withdrawn';
 COMMENT ON TABLE kwjobs.errand_done IS 'which errands of other databases have taken effect here';
 COMMENT ON TABLE kwjobs.collected IS 'of which tables the collector has collected statistics';
+COMMENT ON TABLE kwjobs.schedule IS 'every schedule; read it through kwdb_internal.schedules';
+COMMENT ON TABLE kwjobs.due_time IS 'what has become of the due times of schedules; read it through kwdb_internal.due_times';
 COMMENT ON TABLE kwjobs.home IS 'the database that the jobs belong to';
 COMMENT ON TABLE kwjobs.history IS 'sums of jobs that were deleted; read it through kwdb_internal.job_history';
 
@@ -486,6 +580,8 @@ SELECT pg_catalog.pg_extension_config_dump('kwjobs.checkpoint',
         AND j.finished IS NOT NULL AND j.status <> 'revert-failed')$$);
 SELECT pg_catalog.pg_extension_config_dump('kwjobs.history', '');
 SELECT pg_catalog.pg_extension_config_dump('kwjobs.queue', '');
+SELECT pg_catalog.pg_extension_config_dump('kwjobs.schedule', '');
+SELECT pg_catalog.pg_extension_config_dump('kwjobs.due_time', '');
 
 -- ---------------------------------------------------------------------------
 -- Building blocks of the statements. Not meant to be called by hand.
@@ -752,10 +848,19 @@ SELECT j.job_id,
        END AS fraction_completed,
        kwjobs.readable(j.error) AS error,
        j.coordinator_id,
-       j.total_num_of_ex,
-       j.total_num_of_success,
-       j.total_num_of_fail,
-       j.time_of_last_success,
+       -- of a job that a schedule has created, the next four are the totals of the schedule
+       coalesce(CASE WHEN j.created_by_type = 'schedule'
+                     THEN (SELECT s.runs FROM kwjobs.schedule AS s WHERE s.schedule_id = j.created_by_id) END,
+                j.total_num_of_ex) AS total_num_of_ex,
+       coalesce(CASE WHEN j.created_by_type = 'schedule'
+                     THEN (SELECT s.succeeded FROM kwjobs.schedule AS s WHERE s.schedule_id = j.created_by_id) END,
+                j.total_num_of_success) AS total_num_of_success,
+       coalesce(CASE WHEN j.created_by_type = 'schedule'
+                     THEN (SELECT s.failed FROM kwjobs.schedule AS s WHERE s.schedule_id = j.created_by_id) END,
+                j.total_num_of_fail) AS total_num_of_fail,
+       coalesce(CASE WHEN j.created_by_type = 'schedule'
+                     THEN (SELECT s.last_success FROM kwjobs.schedule AS s WHERE s.schedule_id = j.created_by_id) END,
+                j.time_of_last_success) AS time_of_last_success,
        j.created_by_type,
        j.created_by_id,
        coalesce(l.rows, j.rows, (SELECT c.rows FROM kwjobs.checkpoint AS c
@@ -849,10 +954,10 @@ COMMENT ON COLUMN kwdb_internal.jobs.errord IS 'when the job last met an error: 
 COMMENT ON COLUMN kwdb_internal.jobs.fraction_completed IS 'how much is done, from 0 to 1, of some commands estimated; NULL: it runs, and that is not known';
 COMMENT ON COLUMN kwdb_internal.jobs.error IS 'the last error, or empty';
 COMMENT ON COLUMN kwdb_internal.jobs.coordinator_id IS 'kwjobs.node_id of the server that ran it';
-COMMENT ON COLUMN kwdb_internal.jobs.total_num_of_ex IS 'attempts to execute it';
-COMMENT ON COLUMN kwdb_internal.jobs.total_num_of_success IS 'attempts that succeeded';
-COMMENT ON COLUMN kwdb_internal.jobs.total_num_of_fail IS 'attempts that failed or crashed';
-COMMENT ON COLUMN kwdb_internal.jobs.time_of_last_success IS 'when an attempt succeeded';
+COMMENT ON COLUMN kwdb_internal.jobs.total_num_of_ex IS 'attempts to execute it; of a job of a schedule: runs of the schedule';
+COMMENT ON COLUMN kwdb_internal.jobs.total_num_of_success IS 'attempts that succeeded; of a job of a schedule: runs of the schedule that did';
+COMMENT ON COLUMN kwdb_internal.jobs.total_num_of_fail IS 'attempts that failed or crashed; of a job of a schedule: runs of the schedule that failed';
+COMMENT ON COLUMN kwdb_internal.jobs.time_of_last_success IS 'when an attempt succeeded; of a job of a schedule: when a run of the schedule did last';
 COMMENT ON COLUMN kwdb_internal.jobs.created_by_type IS 'what has created the job by itself, as a schedule does; NULL: a session has';
 COMMENT ON COLUMN kwdb_internal.jobs.created_by_id IS 'the id of what has created the job by itself';
 COMMENT ON COLUMN kwdb_internal.jobs.rows IS 'rows so far';
@@ -1604,7 +1709,7 @@ COMMENT ON PROCEDURE kwjobs.restore_and_wait(text, text[], text, jsonb, bigint, 
 CREATE FUNCTION kwjobs.show_backup(
     directory text, OUT database text, OUT tables text[], OUT created timestamptz,
     OUT server_version text, OUT files integer, OUT bytes bigint, OUT checksums_right boolean,
-    OUT problem text)
+    OUT problem text, OUT verified text)
 RETURNS SETOF record LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_show_backup';
 COMMENT ON FUNCTION kwjobs.show_backup(text) IS
@@ -1877,6 +1982,234 @@ COMMENT ON COLUMN kwjobs.holds.running IS 'how many of them run, in this databas
 COMMENT ON COLUMN kwjobs.holds.paused IS 'which ones it has paused and would resume';
 
 -- ---------------------------------------------------------------------------
+-- Schedules
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION pg_catalog.kwjobs_clock()
+RETURNS timestamptz LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_clock';
+COMMENT ON FUNCTION pg_catalog.kwjobs_clock() IS 'the clock by which schedules are due';
+
+DO LANGUAGE plpgsql $views$
+DECLARE
+    -- the columns of a schedule, which two views share
+    schedule CONSTANT text := $schedule$
+SELECT s.schedule_id AS id,
+       s.name,
+       CASE WHEN s.paused IS NOT NULL OR NOT h.here THEN 'PAUSED'
+            WHEN s.next_run IS NULL THEN 'ENDED' ELSE 'ACTIVE' END AS schedule_status,
+       CASE WHEN h.here AND s.next_run IS NOT NULL THEN greatest(s.next_run, h.clock) END AS next_run,
+       CASE WHEN NOT h.here THEN 'paused: it has come with a dump or a copy of another database'
+            WHEN s.next_run < h.clock - interval '1 second'
+            THEN 'overdue: ' || CASE WHEN current_setting('kwjobs.scheduler_enabled')::boolean
+                 THEN 'the coordinator has not come to it yet' ELSE 'kwjobs.scheduler_enabled is off' END
+            ELSE kwjobs.readable(s.state) END AS state,
+       coalesce(s.cron, 'NEVER') AS recurrence,
+       (SELECT count(*) FROM kwjobs.due_time AS d JOIN kwjobs.job AS j ON j.job_id = d.job_id
+         WHERE d.schedule_id = s.schedule_id AND d.job_id IS NOT NULL AND d.finished IS NULL
+           AND j.status = 'running') AS jobsrunning,
+       kwjobs.role_name(s.owner, s.owner_name) AS owner,
+       s.created,
+       kwjobs.readable(coalesce(nullif(s.job ->> 'statement', ''), s.job ->> 'description')) AS command,
+       s.time_zone,
+       s.last_due,
+       l.outcome AS last_outcome,
+       r.last_duration,
+       r.usual_duration,
+       CASE WHEN h.here AND s.next_run < h.clock - interval '1 second' THEN h.clock - s.next_run END AS overdue,
+       CASE WHEN s.paused IS NOT NULL
+            THEN pg_catalog.concat_ws(': ', 'paused' || coalesce(' by ' || kwjobs.role_name(s.paused_by, s.paused_by_name), ''),
+                                      kwjobs.readable(s.pause_reason))
+            WHEN NOT h.here
+            THEN 'paused: it has come with a dump or a copy of another database; RESUME SCHEDULE lets it run here'
+            END AS why_paused,
+       CASE WHEN s.paused IS NOT NULL THEN s.paused END AS paused,
+       s.job_type,
+       s.next_due,
+       s.starts,
+       s.ends,
+       s.jitter * interval '1 millisecond' AS jitter,
+       s.on_previous_running,
+       s.on_execution_failure,
+       s.catch_up,
+       s.pause_after,
+       s.failure_statement,
+       s.runs,
+       s.succeeded,
+       s.failed,
+       s.failures,
+       s.last_success,
+       s.job
+  FROM kwjobs.schedule AS s
+ CROSS JOIN LATERAL (SELECT s.home_cluster = o.cluster AND s.home_database = o.database AS here,
+                            pg_catalog.kwjobs_clock() AS clock FROM kwjobs.home AS o) AS h
+  LEFT JOIN LATERAL (SELECT CASE WHEN d.outcome = 'run' THEN coalesce(j.status, d.status, 'deleted') ELSE d.outcome END AS outcome
+                       FROM (SELECT * FROM kwjobs.due_time AS e WHERE e.schedule_id = s.schedule_id
+                              ORDER BY e.due DESC LIMIT 1) AS d
+                       LEFT JOIN kwjobs.job AS j ON j.job_id = d.job_id) AS l ON true
+  LEFT JOIN LATERAL (SELECT (array_agg(d.took ORDER BY d.due DESC))[1] AS last_duration,
+                            percentile_cont(0.5) WITHIN GROUP (ORDER BY d.took) AS usual_duration
+                       FROM (SELECT e.due, e.finished - e.started AS took FROM kwjobs.due_time AS e
+                              WHERE e.schedule_id = s.schedule_id AND e.status = 'succeeded'
+                              ORDER BY e.due DESC LIMIT 20) AS d) AS r ON true
+$schedule$;
+    due_time CONSTANT text := $due_time$
+SELECT d.schedule_id, s.name AS schedule, d.due, d.kind, d.outcome, kwjobs.readable(d.reason) AS reason, d.times,
+       d.until, d.decided, d.job_id, coalesce(j.status, d.status) AS status,
+       coalesce(j.started, d.started) AS started, coalesce(j.finished, d.finished) AS finished
+  FROM kwjobs.due_time AS d JOIN kwjobs.schedule AS s ON s.schedule_id = d.schedule_id
+  LEFT JOIN kwjobs.job AS j ON j.job_id = d.job_id
+$due_time$;
+    visible CONSTANT text := 'WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(s.owner)';
+    own CONSTANT text := 'WHERE s.owner = ANY (ARRAY(SELECT r.oid FROM pg_catalog.pg_authid AS r
+            WHERE pg_catalog.pg_has_role(r.oid, ''USAGE'')))';
+BEGIN
+    EXECUTE 'CREATE VIEW kwdb_internal.schedules WITH (security_barrier) AS ' || schedule || visible;
+    EXECUTE 'CREATE VIEW kwjobs.my_schedules WITH (security_barrier) AS ' || schedule || own;
+    EXECUTE 'CREATE VIEW kwdb_internal.due_times WITH (security_barrier) AS ' || due_time || visible;
+    EXECUTE 'CREATE VIEW kwjobs.my_due_times WITH (security_barrier) AS ' || due_time || own;
+END $views$;
+COMMENT ON VIEW kwdb_internal.schedules IS 'all schedules of this database: what SHOW SCHEDULES reads';
+COMMENT ON VIEW kwjobs.my_schedules IS
+'the schedules that are the current user''s own: those of roles whose privileges the user has; for every role';
+COMMENT ON VIEW kwdb_internal.due_times IS 'what has become of each due time of the schedules';
+COMMENT ON VIEW kwjobs.my_due_times IS 'what has become of each due time of the current user''s own schedules; for every role';
+COMMENT ON COLUMN kwdb_internal.schedules.id IS 'names the schedule; jobs have it as created_by_id';
+COMMENT ON COLUMN kwdb_internal.schedules.name IS 'as it was given; no two schedules of a database have the same';
+COMMENT ON COLUMN kwdb_internal.schedules.schedule_status IS 'ACTIVE, PAUSED, or ENDED: there is no other due time';
+COMMENT ON COLUMN kwdb_internal.schedules.next_run IS 'when it runs next; never in the past: if it is overdue, now';
+COMMENT ON COLUMN kwdb_internal.schedules.state IS 'what became of the last due time, or of its run; or that it is overdue, and why';
+COMMENT ON COLUMN kwdb_internal.schedules.recurrence IS 'the expression, or NEVER';
+COMMENT ON COLUMN kwdb_internal.schedules.jobsrunning IS 'how many of its jobs run';
+COMMENT ON COLUMN kwdb_internal.schedules.owner IS 'as whom its jobs run: the name of now; if the role is gone, that of then';
+COMMENT ON COLUMN kwdb_internal.schedules.created IS 'when it was created';
+COMMENT ON COLUMN kwdb_internal.schedules.command IS 'what each run does';
+COMMENT ON COLUMN kwdb_internal.schedules.time_zone IS 'the zone by whose clocks it is due';
+COMMENT ON COLUMN kwdb_internal.schedules.last_due IS 'the last due time that has come';
+COMMENT ON COLUMN kwdb_internal.schedules.last_outcome IS 'the status of its last job; or skipped, missed, refused';
+COMMENT ON COLUMN kwdb_internal.schedules.last_duration IS 'how long the last run that has succeeded took';
+COMMENT ON COLUMN kwdb_internal.schedules.usual_duration IS 'the median of the last 20 of them';
+COMMENT ON COLUMN kwdb_internal.schedules.overdue IS 'for how long it should have run already; NULL: it is not overdue';
+COMMENT ON COLUMN kwdb_internal.schedules.why_paused IS 'who has paused it, and why; NULL: it is not paused';
+COMMENT ON COLUMN kwdb_internal.schedules.paused IS 'since when it is paused';
+COMMENT ON COLUMN kwdb_internal.schedules.job_type IS 'the type of its jobs';
+COMMENT ON COLUMN kwdb_internal.schedules.next_due IS 'the next due time; next_run may be later, by the jitter, or earlier: a run is tried again';
+COMMENT ON COLUMN kwdb_internal.schedules.starts IS 'no due time before this';
+COMMENT ON COLUMN kwdb_internal.schedules.ends IS 'no due time after this';
+COMMENT ON COLUMN kwdb_internal.schedules.jitter IS 'by how much a run may be put off, at random';
+COMMENT ON COLUMN kwdb_internal.schedules.on_previous_running IS 'start, skip or wait';
+COMMENT ON COLUMN kwdb_internal.schedules.on_execution_failure IS 'retry, reschedule or pause';
+COMMENT ON COLUMN kwdb_internal.schedules.catch_up IS 'one, all or none';
+COMMENT ON COLUMN kwdb_internal.schedules.pause_after IS 'after so many failed runs in a row it is paused; NULL: never';
+COMMENT ON COLUMN kwdb_internal.schedules.failure_statement IS 'what is run when a run has failed';
+COMMENT ON COLUMN kwdb_internal.schedules.runs IS 'how many jobs it has created';
+COMMENT ON COLUMN kwdb_internal.schedules.succeeded IS 'how many of them have succeeded';
+COMMENT ON COLUMN kwdb_internal.schedules.failed IS 'how many of them have failed';
+COMMENT ON COLUMN kwdb_internal.schedules.failures IS 'how many of the last ones have failed in a row';
+COMMENT ON COLUMN kwdb_internal.schedules.last_success IS 'when one of them succeeded last';
+COMMENT ON COLUMN kwdb_internal.schedules.job IS 'what each run does, with all its options';
+COMMENT ON COLUMN kwdb_internal.due_times.schedule_id IS 'the schedule';
+COMMENT ON COLUMN kwdb_internal.due_times.schedule IS 'its name';
+COMMENT ON COLUMN kwdb_internal.due_times.due IS 'when it was due';
+COMMENT ON COLUMN kwdb_internal.due_times.kind IS 'due; retry: the run of this due time was tried again; by hand: kwjobs.run_schedule';
+COMMENT ON COLUMN kwdb_internal.due_times.outcome IS 'run, skipped, missed or refused';
+COMMENT ON COLUMN kwdb_internal.due_times.reason IS 'why it did not run';
+COMMENT ON COLUMN kwdb_internal.due_times.times IS 'how many due times the row stands for: mostly one';
+COMMENT ON COLUMN kwdb_internal.due_times.until IS 'the last of them, if there are many';
+COMMENT ON COLUMN kwdb_internal.due_times.decided IS 'when the job was created, or it was clear that none is';
+COMMENT ON COLUMN kwdb_internal.due_times.job_id IS 'the job';
+COMMENT ON COLUMN kwdb_internal.due_times.status IS 'the status of the job';
+COMMENT ON COLUMN kwdb_internal.due_times.started IS 'when the job started';
+COMMENT ON COLUMN kwdb_internal.due_times.finished IS 'when the job was over';
+
+DO LANGUAGE plpgsql $$
+DECLARE
+    comment text;
+BEGIN
+    FOR comment IN
+        SELECT pg_catalog.format('COMMENT ON COLUMN %s.%I IS %L', v.mine, a.attname,
+                                 pg_catalog.col_description(a.attrelid, a.attnum))
+          FROM (VALUES ('kwdb_internal.schedules', 'kwjobs.my_schedules'),
+                       ('kwdb_internal.due_times', 'kwjobs.my_due_times')) AS v ("all", mine)
+          JOIN pg_catalog.pg_attribute AS a ON a.attrelid = v."all"::pg_catalog.regclass AND a.attnum > 0
+    LOOP
+        EXECUTE comment;
+    END LOOP;
+END $$;
+
+-- DROP SCHEDULES deletes from this view.
+CREATE VIEW kwjobs.schedule_control WITH (security_barrier) AS
+SELECT s.name FROM kwjobs.schedule AS s WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(s.owner);
+COMMENT ON VIEW kwjobs.schedule_control IS 'what DROP SCHEDULES becomes a DELETE of';
+COMMENT ON COLUMN kwjobs.schedule_control.name IS 'the schedule';
+CREATE FUNCTION kwjobs.drop_trigger()
+RETURNS trigger LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_drop_trigger';
+COMMENT ON FUNCTION kwjobs.drop_trigger() IS 'trigger of view kwjobs.schedule_control';
+CREATE TRIGGER drop INSTEAD OF DELETE ON kwjobs.schedule_control
+    FOR EACH ROW EXECUTE FUNCTION kwjobs.drop_trigger();
+
+CREATE FUNCTION kwjobs.create_schedule(
+    name text, recurring text, statement text DEFAULT NULL, job_type text DEFAULT NULL, arguments jsonb DEFAULT NULL,
+    options jsonb DEFAULT NULL, if_not_exists boolean DEFAULT false)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_create_schedule';
+COMMENT ON FUNCTION kwjobs.create_schedule(text, text, text, text, jsonb, jsonb, boolean) IS
+'CREATE SCHEDULE as a function: of a SQL statement, or of a job of any type with its arguments; recurring NULL: NEVER';
+
+CREATE FUNCTION kwjobs.alter_schedule(
+    name text, recurring text DEFAULT NULL, statement text DEFAULT NULL, job_type text DEFAULT NULL,
+    arguments jsonb DEFAULT NULL, options jsonb DEFAULT NULL, if_exists boolean DEFAULT false)
+RETURNS boolean LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_alter_schedule';
+COMMENT ON FUNCTION kwjobs.alter_schedule(text, text, text, text, jsonb, jsonb, boolean) IS
+'ALTER SCHEDULE as a function; what is not given stays as it is; false: there is no such schedule';
+
+CREATE FUNCTION kwjobs.pause_schedule(name text, if_exists boolean DEFAULT false, reason text DEFAULT NULL)
+RETURNS boolean LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_pause_schedule';
+COMMENT ON FUNCTION kwjobs.pause_schedule(text, boolean, text) IS 'PAUSE SCHEDULE as a function';
+
+CREATE FUNCTION kwjobs.resume_schedule(name text, if_exists boolean DEFAULT false)
+RETURNS boolean LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_resume_schedule';
+COMMENT ON FUNCTION kwjobs.resume_schedule(text, boolean) IS 'RESUME SCHEDULE as a function';
+
+CREATE FUNCTION kwjobs.drop_schedule(name text, if_exists boolean DEFAULT false)
+RETURNS boolean LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_drop_schedule';
+COMMENT ON FUNCTION kwjobs.drop_schedule(text, boolean) IS 'DROP SCHEDULE as a function';
+
+CREATE FUNCTION kwjobs.drop_schedules(names text[], if_exists boolean DEFAULT false)
+RETURNS text[] LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_drop_schedules';
+COMMENT ON FUNCTION kwjobs.drop_schedules(text[], boolean) IS
+'DROP SCHEDULES as a function: returns the names of those that it dropped';
+
+CREATE FUNCTION kwjobs.run_schedule(name text)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_run_schedule';
+COMMENT ON FUNCTION kwjobs.run_schedule(text) IS
+'runs a schedule now, whatever its due times are, and returns the job_id; kwdb_internal.due_times has it, too';
+
+-- A bare SHOW SCHEDULES becomes a CALL of this procedure, as SHOW JOBS does.
+CREATE PROCEDURE pg_catalog.kwjobs_show_schedules(
+    OUT id bigint, OUT name text, OUT schedule_status text, OUT next_run timestamptz, OUT state text,
+    OUT recurrence text, OUT jobsrunning bigint, OUT owner text, OUT created timestamptz, OUT command text,
+    OUT time_zone text, OUT last_due timestamptz, OUT last_outcome text, OUT last_duration interval,
+    OUT usual_duration interval, OUT overdue interval, OUT why_paused text)
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT s.id, s.name, s.schedule_status, s.next_run, s.state, s.recurrence, s.jobsrunning, s.owner, s.created,
+           s.command, s.time_zone, s.last_due, s.last_outcome, s.last_duration, s.usual_duration, s.overdue,
+           s.why_paused
+      FROM kwdb_internal.schedules AS s LIMIT 1;
+END;
+COMMENT ON PROCEDURE pg_catalog.kwjobs_show_schedules() IS
+'what SHOW SCHEDULES calls; to list schedules in a query, use kwdb_internal.schedules';
+
+-- ---------------------------------------------------------------------------
 -- Expressions of schedules
 -- ---------------------------------------------------------------------------
 
@@ -2023,7 +2356,7 @@ COMMENT ON PROCEDURE pg_catalog.kwjobs_restore_and_wait(text, text[], text, json
 CREATE FUNCTION pg_catalog.kwjobs_show_backup(
     directory text, OUT database text, OUT tables text[], OUT created timestamptz,
     OUT server_version text, OUT files integer, OUT bytes bigint, OUT checksums_right boolean,
-    OUT problem text)
+    OUT problem text, OUT verified text)
 RETURNS SETOF record LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_show_backup';
 COMMENT ON FUNCTION pg_catalog.kwjobs_show_backup(text) IS
@@ -2043,6 +2376,63 @@ LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_create_statistics_and_wait';
 COMMENT ON PROCEDURE pg_catalog.kwjobs_create_statistics_and_wait(text, regclass, text[], double precision) IS
 'what CREATE STATISTICS name FROM table calls';
+
+CREATE FUNCTION pg_catalog.kwjobs_for_schedule(name text, if_not_exists boolean)
+RETURNS text LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_for_schedule';
+COMMENT ON FUNCTION pg_catalog.kwjobs_for_schedule(text, boolean) IS
+'what CREATE SCHEDULE ... FOR a job statement calls before it';
+
+CREATE PROCEDURE pg_catalog.kwjobs_create_schedule_of_job(
+    name text, job_id bigint, recurring text, options jsonb, if_not_exists boolean)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_create_schedule_of_job';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_create_schedule_of_job(text, bigint, text, jsonb, boolean) IS
+'what CREATE SCHEDULE ... FOR a job statement calls; by hand, use kwjobs.create_schedule';
+
+CREATE PROCEDURE pg_catalog.kwjobs_create_schedule(
+    name text, recurring text, statement text, job_type text, arguments jsonb, options jsonb, if_not_exists boolean)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_create_schedule';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_create_schedule(text, text, text, text, jsonb, jsonb, boolean) IS
+'what CREATE SCHEDULE ... FOR SQL calls; by hand, use kwjobs.create_schedule';
+
+CREATE PROCEDURE pg_catalog.kwjobs_alter_schedule(
+    name text, recurring text, statement text, job_type text, arguments jsonb, options jsonb, if_exists boolean)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_alter_schedule';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_alter_schedule(text, text, text, text, jsonb, jsonb, boolean) IS
+'what ALTER SCHEDULE calls; by hand, use kwjobs.alter_schedule';
+
+CREATE PROCEDURE pg_catalog.kwjobs_pause_schedule(name text, if_exists boolean, reason text)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_pause_schedule';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_pause_schedule(text, boolean, text) IS
+'what PAUSE SCHEDULE calls; by hand, use kwjobs.pause_schedule';
+
+CREATE PROCEDURE pg_catalog.kwjobs_resume_schedule(name text, if_exists boolean)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_resume_schedule';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_resume_schedule(text, boolean) IS
+'what RESUME SCHEDULE calls; by hand, use kwjobs.resume_schedule';
+
+CREATE PROCEDURE pg_catalog.kwjobs_drop_schedule(name text, if_exists boolean)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_drop_schedule';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_drop_schedule(text, boolean) IS
+'what DROP SCHEDULE calls; by hand, use kwjobs.drop_schedule';
+
+CREATE FUNCTION pg_catalog.kwjobs_drop_schedules(names text[], if_exists boolean)
+RETURNS text[] LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_drop_schedules';
+COMMENT ON FUNCTION pg_catalog.kwjobs_drop_schedules(text[], boolean) IS
+'what DROP SCHEDULES calls; in a query, use kwjobs.drop_schedules';
+
+CREATE FUNCTION pg_catalog.kwjobs_schedule_jobs(name text)
+RETURNS bigint[] LANGUAGE c STABLE
+AS 'MODULE_PATHNAME', 'kwjobs_schedule_jobs';
+COMMENT ON FUNCTION pg_catalog.kwjobs_schedule_jobs(text) IS
+'what SHOW JOBS FOR SCHEDULE calls; in a query, use kwdb_internal.due_times';
 
 CREATE PROCEDURE pg_catalog.kwjobs_set_cluster_setting(name text, VARIADIC value text[])
 LANGUAGE c
@@ -2099,7 +2489,9 @@ END $$;
 GRANT USAGE ON SCHEMA kwjobs, kwdb_internal TO PUBLIC;
 GRANT SELECT ON kwdb_internal.jobs, kwdb_internal.job_attempts, kwdb_internal.job_events, kwdb_internal.job_history,
     kwjobs.running, kwjobs.progress, kwjobs.my_jobs, kwjobs.list, kwjobs.holds, kwjobs.queues,
-    kwjobs.errands TO PUBLIC;
+    kwjobs.errands, kwdb_internal.schedules, kwdb_internal.due_times, kwjobs.my_schedules,
+    kwjobs.my_due_times TO PUBLIC;
+GRANT SELECT, DELETE ON kwjobs.schedule_control TO PUBLIC;
 GRANT SELECT (job_id), UPDATE (verb, reason) ON kwjobs.job_control TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA kwjobs TO PUBLIC;
 GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_control,
@@ -2114,6 +2506,10 @@ GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_cont
     pg_catalog.kwjobs_backup, pg_catalog.kwjobs_backup_and_wait,
     pg_catalog.kwjobs_restore, pg_catalog.kwjobs_restore_and_wait,
     pg_catalog.kwjobs_show_backup, pg_catalog.kwjobs_create_statistics,
-    pg_catalog.kwjobs_create_statistics_and_wait, pg_catalog.kwjobs_set_cluster_setting,
+    pg_catalog.kwjobs_create_statistics_and_wait, pg_catalog.kwjobs_clock, pg_catalog.kwjobs_show_schedules,
+    pg_catalog.kwjobs_for_schedule, pg_catalog.kwjobs_create_schedule_of_job, pg_catalog.kwjobs_create_schedule,
+    pg_catalog.kwjobs_alter_schedule, pg_catalog.kwjobs_pause_schedule, pg_catalog.kwjobs_resume_schedule,
+    pg_catalog.kwjobs_drop_schedule, pg_catalog.kwjobs_drop_schedules, pg_catalog.kwjobs_schedule_jobs,
+    pg_catalog.kwjobs_set_cluster_setting,
     pg_catalog.kwjobs_reset_cluster_setting, pg_catalog.kwjobs_cluster_setting TO PUBLIC;
-REVOKE EXECUTE ON FUNCTION kwjobs.control_trigger() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION kwjobs.control_trigger(), kwjobs.drop_trigger() FROM PUBLIC;

@@ -13,6 +13,7 @@
 #include "lifecycle/control_log.h"
 #include "lifecycle/errands.h"
 #include "lifecycle/session_job.h"
+#include "lifecycle/template.h"
 #include "miscadmin.h"
 #include "process/process.h"
 #include "session/admin_role.h"
@@ -76,6 +77,7 @@ _PG_init(void)
 	kwj_session_job_init();
 	kwj_autovacuum_init();
 	kwj_control_log_init();
+	kwj_template_init();
 	kwj_errands_init();
 	kwj_listeners_init();
 	kwj_extension_init();

@@ -57,6 +57,12 @@ SHOW CLUSTER SETTING kwjobs.automatic_collection_min_stale_rows;
 SET CLUSTER SETTING sql.stats.automatic_collection.min_stale_rows = -1;
 SET CLUSTER SETTING sql.stats.automatic_collection.fraction_stale_rows = -0.1;
 SET CLUSTER SETTING sql.stats.automatic_collection.enabled = perhaps;
+SHOW CLUSTER SETTING jobs.scheduler.enabled;
+SET CLUSTER SETTING jobs.scheduler.pace = '30s';
+SHOW CLUSTER SETTING jobs.scheduler.pace;
+RESET CLUSTER SETTING jobs.scheduler.pace;
+SET CLUSTER SETTING jobs.scheduler.pace = 0;
+SHOW CLUSTER SETTING jobs.scheduler.max_jobs_per_iteration;
 SET CLUSTER SETTING sql.stats.automatic_collection.max_fraction_idle = 0.5;
 SELECT kwjobs.cluster_setting('sql.stats.automatic_collection.fraction_stale_rows');
 -- what SET does in a session is not the cluster's value

@@ -1,46 +1,22 @@
--- Statements whose job type is still to come: right ones, and misspelt ones.
+-- Statements whose job type is still to come: right ones, and misspelt ones. Misspelt statements of schedules.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS kwjobs;
 RESET client_min_messages;
 
--- 1. Schedules: what is right gets the error that it is not supported yet.
-CREATE SCHEDULE nightly FOR SQL 'DELETE FROM t' RECURRING '@daily';
-\echo :LAST_ERROR_SQLSTATE
-\set VERBOSITY terse
-CREATE SCHEDULE FOR SQL 'DELETE FROM t' RECURRING '@daily';
-CREATE SCHEDULE IF NOT EXISTS "Nightly" FOR SQL $$DELETE FROM t$$ RECURRING NEVER;
-create /* comment */ schedule 'nightly' FOR SQL E'DELETE' RECURRING '0 2 * * *'
-    WITH SCHEDULE OPTIONS first_run = now, on_execution_failure = 'pause';
-CREATE SCHEDULE nightly FOR SQL 'DELETE FROM t' RECURRING '@daily'
-    WITH SCHEDULE OPTIONS (on_previous_running = wait, first_run);
-ALTER SCHEDULE nightly RECURRING '@hourly';
-ALTER SCHEDULE IF EXISTS nightly RECURRING NEVER WITH SCHEDULE OPTIONS first_run = 'now';
-PAUSE SCHEDULE nightly;
-PAUSE SCHEDULE IF EXISTS 'nightly';
-RESUME SCHEDULE nightly;
-RESUME SCHEDULE IF EXISTS nightly;
-DROP SCHEDULE nightly;
-DROP SCHEDULE IF EXISTS nightly;
-DROP SCHEDULES (SELECT 'nightly');
-DROP SCHEDULES IF EXISTS SELECT name FROM [SHOW SCHEDULES];
-DROP SCHEDULES IF EXISTS SELECT description FROM [SHOW JOBS];
-SHOW SCHEDULES;
-SHOW SCHEDULE nightly;
-SHOW SCHEDULE 'nightly';
-SHOW JOBS FOR SCHEDULE nightly;
-SELECT * FROM [SHOW SCHEDULES];
-SELECT * FROM [SHOW JOBS FOR SCHEDULE nightly] AS j;
-COPY (SHOW SCHEDULES) TO STDOUT;
-SELECT * FROM [DROP SCHEDULE nightly];
-
--- ... and what is wrong a syntax error that says what was expected.
+-- 1. Schedules: what is wrong is a syntax error that says what was expected. sql/schedules.sql has what is right.
 \set VERBOSITY default
+SELECT * FROM [DROP SCHEDULE nightly];
 CREATE SCHEDULE;
 CREATE SCHEDULE nightly;
 CREATE SCHEDULE IF EXISTS nightly FOR SQL 'x' RECURRING NEVER;
 CREATE SCHEDULE IF NOT EXISTS FOR SQL 'x' RECURRING NEVER;
 CREATE SCHEDULE 5 FOR SQL 'x' RECURRING NEVER;
 CREATE SCHEDULE nightly FOR BACKUP 'x' RECURRING NEVER;
+CREATE SCHEDULE nightly FOR SHOW JOBS RECURRING NEVER;
+CREATE SCHEDULE nightly FOR CREATE STATISTICS s ON a, b FROM t RECURRING NEVER;
+CREATE SCHEDULE nightly FOR RECURRING NEVER;
+CREATE SCHEDULE nightly FOR IMPORT INTO t CSV DATA ('x') RECURRING;
+CREATE SCHEDULE nightly FOR IMPORT INTO t CSV DATA 'x' RECURRING NEVER;
 CREATE SCHEDULE nightly FOR SQL DELETE FROM t RECURRING NEVER;
 CREATE SCHEDULE nightly FOR SQL 'x';
 CREATE SCHEDULE nightly FOR SQL 'x' RECURING '@daily';
@@ -53,10 +29,13 @@ CREATE SCHEDULE nightly FOR SQL 'x' RECURRING '@daily' WITH SCHEDULE OPTIONS fir
 CREATE SCHEDULE nightly FOR SQL 'x' RECURRING '@daily' WITH SCHEDULE OPTIONS first_run = ;
 CREATE SCHEDULE nightly FOR SQL 'x' RECURRING '@daily' WITH SCHEDULE OPTIONS (first_run = now) x;
 CREATE SCHEDULE nightly FOR SQL 'x' RECURRING '@daily' WITH SCHEDULE OPTIONS a = 1, A = 2;
+CREATE SCHEDULE nightly FOR SQL 'x' RECURRING '@daily' WITH SCHEDULE OPTIONS detached;
+ALTER SCHEDULE nightly FOR IMPORT INTO t CSV DATA ('x');
 ALTER SCHEDULE nightly;
 ALTER SCHEDULE IF nightly RECURRING NEVER;
 PAUSE SCHEDULE;
 PAUSE SCHEDULE a, b;
+PAUSE SCHEDULE a WITH RAISIN = 'x';
 PAUSE SCHEDULES nightly;
 RESUME SCHEDULE 1;
 DROP SCHEDULE IF EXISTS;
@@ -176,19 +155,18 @@ DROP TABLE grammar_target;
 -- 5. Wherever a statement can stand
 \set VERBOSITY terse
 BEGIN;
-PAUSE SCHEDULE nightly;
+EXPORT USERS TO SQL 'place';
 SELECT 1;
-PAUSE SCHEDULE nightly;
+EXPORT USERS TO SQL 'place';
 PAUSE SCHEDULE;
 SHOW SCHEDULES;
 ROLLBACK;
 SELECT 1 AS first\; BACKUP TO 'place';
-PREPARE p AS PAUSE SCHEDULE $1;
-PREPARE p AS CREATE SCHEDULE $1 FOR SQL $2 RECURRING $3 WITH SCHEDULE OPTIONS first_run = $4;
+PREPARE p AS EXPORT USERS TO SQL $1;
 EXPLAIN EXPORT INTO CSV 'dir' FROM TABLE t;
-DO $$ BEGIN PAUSE SCHEDULE nightly; END $$;
+DO $$ BEGIN EXPORT USERS TO SQL 'place'; END $$;
 DO $$ BEGIN EXECUTE 'BACKUP TO $1' USING 'place'; EXCEPTION WHEN feature_not_supported THEN RAISE NOTICE 'caught: %', SQLERRM; END $$;
-CREATE FUNCTION unsupported() RETURNS void LANGUAGE sql AS 'DROP SCHEDULE nightly';
+CREATE FUNCTION unsupported() RETURNS void LANGUAGE sql AS 'IMPORT USERS SQL DATA (''place'')';
 -- names that look like statements
 DO $$
 DECLARE

@@ -70,6 +70,10 @@ extern bool kwj_track_autovacuum;		/* kwjobs.track_autovacuum */
 extern bool kwj_collection_enabled;
 extern double kwj_collection_fraction;
 extern int	kwj_collection_rows;
+extern bool kwj_scheduler_enabled;		/* kwjobs.scheduler_enabled */
+extern int	kwj_scheduler_pace;			/* kwjobs.scheduler_pace, seconds */
+extern int	kwj_scheduler_batch;		/* kwjobs.scheduler_max_jobs_per_iteration */
+extern int	kwj_max_schedules_per_role; /* kwjobs.max_schedules_per_role */
 extern bool kwj_statements;				/* kwjobs.statements */
 extern char *kwj_admin_role;			/* kwjobs.admin_role */
 extern int	kwj_job_visibility;			/* kwjobs.job_visibility */
@@ -83,6 +87,8 @@ extern int	kwj_show_window;			/* kwjobs.show_window, seconds */
 #ifdef KWJ_TEST_BUILD
 extern int	kwj_silence_ms;				/* kwjobs.test_silence */
 extern int	kwj_longest_ask_ms;			/* kwjobs.test_longest_ask */
+/* kwjobs.test_clock, for job/clock.h: seconds since 1970-01-01 UTC; 0: the server's clock */
+extern double kwj_test_clock;
 #else
 #define kwj_silence_ms		1000
 #define kwj_longest_ask_ms	60000

@@ -46,6 +46,10 @@ bool		kwj_track_autovacuum = false;
 bool		kwj_collection_enabled = false;
 double		kwj_collection_fraction;
 int			kwj_collection_rows;
+bool		kwj_scheduler_enabled = true;
+int			kwj_scheduler_pace;
+int			kwj_scheduler_batch;
+int			kwj_max_schedules_per_role;
 
 /*
  * The highest value of kwjobs.max_workers, and how far it can be raised without a restart by
@@ -133,6 +137,28 @@ define_collection_settings(void)
 							"How many rows must have changed for the statistics of a table to be collected again.",
 							"And the fraction kwjobs.automatic_collection_fraction_stale_rows more.",
 							&kwj_collection_rows, 500, 0, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
+}
+
+/* jobs.scheduler.* in KWDB; function/cluster_setting.c translates the names. */
+static void
+define_scheduler_settings(void)
+{
+	DefineCustomBoolVariable("kwjobs.scheduler_enabled",
+							 "Whether schedules run.",
+							 "What becomes due while it is off is caught up with as each schedule's catch_up says.",
+							 &kwj_scheduler_enabled, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.scheduler_pace",
+							"How long kwjobs waits at most before it looks at the clock again, which may have been set.",
+							"Schedules run when they are due, whatever this is. More than a minute counts as a minute.",
+							&kwj_scheduler_pace, 60, 1, INT_MAX, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.scheduler_max_jobs_per_iteration",
+							"How many schedules one transaction starts.",
+							"The next transaction follows at once. 0: as many as is good.",
+							&kwj_scheduler_batch, 0, 0, 10000, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.max_schedules_per_role",
+							"How many schedules one role may have in a database.",
+							"0 is no limit; superusers have none.",
+							&kwj_max_schedules_per_role, 1000, 0, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
 }
 
 static void
@@ -259,6 +285,7 @@ define_server_settings(void)
 #ifdef KWJ_TEST_BUILD
 int			kwj_silence_ms;
 int			kwj_longest_ask_ms;
+double		kwj_test_clock;
 
 static void
 define_test_settings(void)
@@ -267,6 +294,8 @@ define_test_settings(void)
 							1000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("kwjobs.test_longest_ask", "For tests: see kwjobs.h.", NULL,
 							&kwj_longest_ask_ms, 60000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomRealVariable("kwjobs.test_clock", "For tests: see kwjobs.h.", NULL, &kwj_test_clock,
+							 0, 0, 4e9, PGC_SIGHUP, 0, NULL, NULL, NULL);
 }
 #endif
 
@@ -280,6 +309,7 @@ kwj_settings_define(void)
 	define_administrator_settings();
 	define_track_settings();
 	define_collection_settings();
+	define_scheduler_settings();
 	if (process_shared_preload_libraries_in_progress)
 		define_server_settings();
 }

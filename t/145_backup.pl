@@ -88,7 +88,7 @@ is(join(' ', map { sprintf('%o', (stat($_))[2] & 077) } glob("$place/one/*")), j
 my $manifest = decode_json(slurp_file("$place/one/manifest.json"));
 is("$manifest->{kind} $manifest->{database} $manifest->{job_id}", "logical shop $job", 'the manifest says what it is');
 is(scalar(@{$manifest->{files}}) + 1, scalar(my @files = glob("$place/one/*")), 'and names all files');
-like(sql("SHOW BACKUP '$place/one'"), qr/^shop\|\|[^|]+\|[^|]+\|\d+\|\d+\|t\|$/, 'SHOW BACKUP says that it is right');
+like(sql("SHOW BACKUP '$place/one'"), qr/^shop\|\|[^|]+\|[^|]+\|\d+\|\d+\|t\|\|read$/, 'SHOW BACKUP says that it is right');
 is(sql("SELECT checksums_right FROM [SHOW BACKUP '$place/one']"), 't', 'also in a query');
 is(sql("SELECT status, fraction_completed, description, (result ->> 'bytes')::bigint > 0 FROM kwdb_internal.jobs WHERE job_id = $job"),
 	"succeeded|1|BACKUP DATABASE shop TO '$place/one'|t", 'the job');

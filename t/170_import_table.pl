@@ -139,6 +139,12 @@ for my $workers (1, 3)
 	ends_as($node, $job, 'succeeded', "$by: without the postmaster");
 	is_imported($node, 'mine.t', $rows, "$by: all rows, once");
 	query('DROP TABLE mine.t');
+}
+
+for my $workers (1, 3)
+{
+	my $by = "by $workers worker" . ($workers > 1 ? 's' : '');
+	my ($gate, $job);
 
 	# --- PAUSE and RESUME --------------------------------------------------------------------------
 	$job = paused($workers);

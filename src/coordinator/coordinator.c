@@ -10,6 +10,7 @@
  *
  * The process runs passes until it leaves (leave.c). A pass is
  *
+ *   fire_due          creates the jobs of schedules that are due (fire.c)
  *   begin_pass        take what is new from shared memory, before the snapshot
  *   look_at_once      one short transaction: the steps below, in their order
  *   commit            commit, publish the list of ready jobs, hand the claims over: all or nothing
@@ -52,6 +53,7 @@
 #include "coordinator/dispatch.h"
 #include "coordinator/errands_in.h"
 #include "coordinator/errands_out.h"
+#include "coordinator/fire.h"
 #include "coordinator/held.h"
 #include "coordinator/leave.h"
 #include "coordinator/parts.h"
@@ -334,7 +336,8 @@ look_at_everything(KwjPass *pass)
 
 	/* t/128_passes.pl stops a full pass before its first and behind its last look. */
 	kwj_test_gate(4903);
-	kwj_store_look(began, &pass->todo);
+	kwj_store_look(began, kwj_fire_behind(), &pass->todo);
+	kwj_fire_note(&pass->todo, pass->news);
 	kwj_store_lock_jobs();
 	/* A job may have become due since the pass began. */
 	if (began >= coordinator->next_due)
@@ -608,6 +611,8 @@ begin_pass(KwjPass *pass)
 	TimestampTz created = kwj_shared_take_lowest_rank();
 
 	kwj_shared_note_holds();
+	if (created == DT_NOBEGIN)
+		kwj_fire_unlocked();
 	if (kwj_held_see_settings())
 		created = DT_NOBEGIN;
 	pass->next = pass->later = pass->refused_again = pass->record_again = DT_NOEND;
@@ -780,6 +785,9 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	MemoryContextReset(scratch);
 	MemoryContextSwitchTo(scratch);
 	kwj_dispatch_reap();
+	last_commit = XactLastCommitEnd;
+	if (coordinator->at_home)
+		kwj_fire_due();
 	overlooked = kwj_singly_find_overlooked(coordinator);
 	begin_pass(&pass);
 
@@ -791,7 +799,6 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	pass.n_workers = kwj_shared_workers(pass.workers, &elsewhere);
 	see_room(coordinator, pass.n_workers);
 
-	last_commit = XactLastCommitEnd;
 	look_somehow(&pass);
 	pass.again |= overlooked;
 	end_first_pass(coordinator);
@@ -813,12 +820,16 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	pgstat_report_stat(true);
 	if (!pass.told)
 	{
-		TimestampTz collect_next = kwj_collect_run(&pass);
+		TimestampTz collect_next;
+
+		kwj_fire_note_ends();
+		collect_next = kwj_collect_run(&pass);
 
 		pass.next = Min(pass.next, collect_next);
 		coordinator->next_due = Min(coordinator->next_due, collect_next);
 		next = kwj_retention_run();
 	}
+	pass.next = Min(pass.next, kwj_fire_next());
 	busy = is_busy(&pass);
 	/*
 	 * If this process left now, the sessions that read its answers would lose the rest of them. It

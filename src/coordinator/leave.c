@@ -29,6 +29,9 @@
 /* How long a coordinator that was told to leave waits for workers that it has started to attach. */
 #define LINGER_MS			5000
 
+/* A successor comes so long before it is due, so that its start delays nothing. */
+#define LEAD_MS				500
+
 static TimestampTz idle_since = 0;	/* 0: this process is busy */
 static TimestampTz told_since = 0;	/* 0: it was not told to leave */
 
@@ -82,7 +85,8 @@ leave_if_worthwhile(TimestampTz due, TimestampTz now)
 	TimestampTz soon = TimestampTzPlusMilliseconds(now, kwj_coordinator_idle_timeout);
 
 	if (due > soon && (due = next_due(due)) > soon)
-		leave(due, KWJ_STAY_FOR_ANYTHING);
+		leave(due == DT_NOEND ? due : TimestampTzPlusMilliseconds(due, -Min(LEAD_MS, kwj_coordinator_idle_timeout)),
+			  KWJ_STAY_FOR_ANYTHING);
 }
 
 /*

@@ -31,6 +31,7 @@
 #include "coordinator/adopt.h"
 #include "coordinator/careful.h"
 #include "coordinator/claim.h"
+#include "coordinator/fire.h"
 #include "coordinator/record.h"
 #include "coordinator/singly.h"
 #include "job/test_gate.h"
@@ -505,6 +506,8 @@ find_next_due(void *arg)
 	KwjPass    *pass = single->pass;
 	TimestampTz next = kwj_store_next_due(GetCurrentTimestamp());
 
+	kwj_store_look(GetCurrentTimestamp(), kwj_fire_behind(), &pass->todo);
+	kwj_fire_note(&pass->todo, true);
 	pass->coordinator->next_due = Min(next, Min(pass->refused_again, pass->record_again));
 }
 

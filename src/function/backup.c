@@ -123,8 +123,8 @@ kwjobs_show_backup(PG_FUNCTION_ARGS)
 	KwjManifest *manifest;
 	char	   *path = kwj_arg_text(fcinfo, 0);
 	char	   *problem;
-	Datum		values[8];
-	bool		nulls[8] = {0};
+	Datum		values[9];
+	bool		nulls[9] = {0};
 
 	if (path == NULL)
 		ereport(ERROR,
@@ -151,6 +151,7 @@ kwjobs_show_backup(PG_FUNCTION_ARGS)
 	values[6] = BoolGetDatum(problem == NULL);
 	nulls[7] = problem == NULL;
 	values[7] = problem ? CStringGetTextDatum(problem) : (Datum) 0;
+	values[8] = CStringGetTextDatum(manifest->verified);
 	tuplestore_putvalues(rows, desc, values, nulls);
 	return (Datum) 0;
 }

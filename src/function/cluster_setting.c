@@ -43,11 +43,19 @@ PG_FUNCTION_INFO_V1(kwjobs_cluster_setting);
 static const char *
 own_name(const char *name)
 {
-	static const char *const in_kwdb = "sql.stats.automatic_collection.";
+	static const char *const prefixes[][2] = {
+		{"sql.stats.automatic_collection.", "kwjobs.automatic_collection_"},
+		{"jobs.scheduler.", "kwjobs.scheduler_"},
+	};
 
-	if (pg_strncasecmp(name, in_kwdb, strlen(in_kwdb)) != 0)
-		return name;
-	return psprintf("kwjobs.automatic_collection_%s", name + strlen(in_kwdb));
+	for (int i = 0; i < lengthof(prefixes); i++)
+	{
+		const char *in_kwdb = prefixes[i][0];
+
+		if (pg_strncasecmp(name, in_kwdb, strlen(in_kwdb)) == 0)
+			return psprintf("%s%s", prefixes[i][1], name + strlen(in_kwdb));
+	}
+	return name;
 }
 
 /*

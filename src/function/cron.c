@@ -9,6 +9,7 @@
 
 #include "fmgr.h"
 #include "funcapi.h"
+#include "lifecycle/recurrence.h"
 #include "miscadmin.h"
 #include "schedule/cron.h"
 #include "utils/builtins.h"
@@ -29,20 +30,6 @@ typedef struct Runs
 	TimestampTz after;
 } Runs;
 
-/* Reads an expression. Errors: 22023 if it is none. */
-static void
-read_expression(const text *expression, KwjCron *cron)
-{
-	KwjCronProblem problem;
-
-	if (!kwj_cron_parse(text_to_cstring(expression), cron, &problem))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg_internal("%s", problem.message),
-				 errdetail_internal("%s", problem.detail),
-				 errhint("%s", problem.hint)));
-}
-
 /* Arguments: the expression, how many instants, the name of the zone, and the instant before them. */
 static Runs *
 begin_runs(FunctionCallInfo fcinfo, int n)
@@ -54,7 +41,7 @@ begin_runs(FunctionCallInfo fcinfo, int n)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the number of runs is out of range: %d", n),
 				 errhint("Give a number from 0 to %d.", MOST_RUNS)));
-	read_expression(PG_GETARG_TEXT_PP(0), &runs->cron);
+	kwj_recurrence_parse(text_to_cstring(PG_GETARG_TEXT_PP(0)), &runs->cron);
 	runs->zone = kwj_cron_zone(text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	runs->anchor = runs->after = PG_GETARG_TIMESTAMPTZ(3);
 	if (TIMESTAMP_NOT_FINITE(runs->after))
@@ -96,6 +83,6 @@ kwjobs_describe(PG_FUNCTION_ARGS)
 {
 	KwjCron		cron;
 
-	read_expression(PG_GETARG_TEXT_PP(0), &cron);
+	kwj_recurrence_parse(text_to_cstring(PG_GETARG_TEXT_PP(0)), &cron);
 	PG_RETURN_TEXT_P(cstring_to_text(kwj_cron_describe(&cron)));
 }

@@ -90,7 +90,7 @@ static int64
 submit(FunctionCallInfo fcinfo, const char *function, int arg_tags, bool *is_new)
 {
 	KwjNewJob	job;
-	KwjNewSql	sql;
+	KwjNewSql	sql = {0};
 	int64		job_id;
 
 	kwj_check_writable(function);

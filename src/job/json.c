@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
@@ -194,4 +195,20 @@ kwj_json_append_numbers(StringInfo json, const List *numbers)
 	foreach(lc, numbers)
 		appendStringInfo(json, "%s%d", foreach_current_index(lc) > 0 ? ", " : "", lfirst_int(lc));
 	appendStringInfoChar(json, ']');
+}
+
+Jsonb *
+kwj_json_with(Jsonb *object, const char *key, Jsonb *value)
+{
+	StringInfoData json;
+	Jsonb	   *added;
+
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	escape_json(&json, key);
+	appendStringInfoString(&json, ": ");
+	(void) JsonbToCString(&json, &value->root, VARSIZE(value));
+	appendStringInfoChar(&json, '}');
+	added = kwj_json_parse(json.data);
+	return DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(object), JsonbPGetDatum(added)));
 }

@@ -39,6 +39,9 @@ extern Jsonb *kwj_json_copy(Datum value, bool isnull, MemoryContext context);
 /* Make a jsonb of JSON text. Errors: 22P02. */
 extern Jsonb *kwj_json_parse(const char *text);
 
+/* Returns a copy of the object with this value for the key, whether or not it has the key. */
+extern Jsonb *kwj_json_with(Jsonb *object, const char *key, Jsonb *value);
+
 /* Append an array to JSON text: of strings (char *), or of numbers (integers). */
 extern void kwj_json_append_texts(StringInfo json, const List *texts);
 extern void kwj_json_append_numbers(StringInfo json, const List *numbers);

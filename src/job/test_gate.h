@@ -29,8 +29,12 @@
  *     4940  worker        of an IMPORT, has created its table, before the commit (type/import/batch.c)
  *     4941  worker        ..., has created what follows the rows                           (there)
  *     4942  worker        ..., before it plans pieces                        (type/import/parts.c)
+ *     4945  worker        of a BACKUP, before it verifies it by a restore     (type/backup/verify.c)
  *     4950  worker        of an IMPORT, compares a file with its checksum       (type/import/verify.c)
  *     4951  worker        of an IMPORT, has compared all files                               (there)
+ *     4960  coordinator   before it looks which schedules are due              (coordinator/fire.c)
+ *     4961  coordinator   has created the jobs of schedules, before the commit              (there)
+ *     4962  coordinator   has found runs that have ended, before it notes that              (there)
  *
  * And these are the faults, which happen while a session has the lock:
  *

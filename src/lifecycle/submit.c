@@ -19,6 +19,7 @@
 #include "lifecycle/control.h"
 #include "lifecycle/held.h"
 #include "lifecycle/submit.h"
+#include "lifecycle/template.h"
 #include "miscadmin.h"
 #include "shared/init.h"
 #include "shared/room.h"
@@ -46,8 +47,8 @@ kwj_new_job(KwjNewJob *job, const char *job_type)
  * The worker connects as the owner of the job. So an owner that cannot log in is refused now, and
  * not only when the job is to start.
  */
-void
-kwj_check_may_own(Oid owner)
+static void
+check_owner(Oid owner, bool by_right_of_user)
 {
 	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(owner));
 	bool		can_log_in;
@@ -62,7 +63,7 @@ kwj_check_may_own(Oid owner)
 	ReleaseSysCache(tuple);
 	name = GetUserNameFromId(owner, false);
 
-	if (owner != GetUserId() && !kwj_can_set_role(GetUserId(), owner))
+	if (by_right_of_user && owner != GetUserId() && !kwj_can_set_role(GetUserId(), owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to create a job of role \"%s\"", name),
@@ -79,6 +80,12 @@ kwj_check_may_own(Oid owner)
 						 quote_identifier(name)) :
 				 errhint("Name another role, or have ALTER ROLE %s LOGIN run.",
 						 quote_identifier(name))));
+}
+
+void
+kwj_check_may_own(Oid owner)
+{
+	check_owner(owner, true);
 }
 
 void
@@ -279,6 +286,8 @@ kwj_submit(KwjNewJob *job)
 	kwj_check_may_own(job->owner);
 	check_dependencies(job);
 	kwj_authority_note(job);
+	if (kwj_template_catch(job))
+		return 0;
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -293,5 +302,19 @@ kwj_submit(KwjNewJob *job)
 	}
 	if (is_first)
 		warn_if_nothing_starts();
+	return job_id;
+}
+
+int64
+kwj_submit_run(KwjNewJob *job)
+{
+	KwjExisting existing;
+	int64		job_id;
+
+	check_owner(job->owner, false);
+	job_id = kwj_store_insert(job, &existing);
+	job->is_new = existing.job_id == 0;
+	if (job->is_new)
+		kwj_check_quota(job->owner, VARSIZE(job->payload) + strlen(job->description), 0);
 	return job_id;
 }

@@ -19,7 +19,7 @@ extern void kwj_new_job(KwjNewJob *job, const char *job_type);
 
 /*
  * Creates the job, as pending, in the caller's transaction; a worker may start it when that has
- * committed. Fills in created_by, created_by_session, authority and is_new of *job. Returns its
+ * committed. If a template is wanted (lifecycle/template.h), creates no job, and returns 0. Fills in created_by, created_by_session, authority and is_new of *job. Returns its
  * job_id, or the id of an unfinished job of the owner with the same key: job->on_conflict says what
  * becomes of that one.
  *
@@ -31,6 +31,15 @@ extern void kwj_new_job(KwjNewJob *job, const char *job_type);
  * job on which the new one depends.
  */
 extern int64 kwj_submit(KwjNewJob *job);
+
+/*
+ * Creates a job of a schedule, which was checked when the schedule was created: its creator and
+ * authority are set. Sets is_new of *job. Returns its job_id, or the id of an unfinished job of the
+ * owner with the same key. Process: coordinator, and the session of kwjobs.run_schedule. By whose right
+ * the job runs as its owner, its worker checks. Errors: 28000 and 42704 for the owner, as kwj_submit;
+ * 53400.
+ */
+extern int64 kwj_submit_run(KwjNewJob *job);
 
 /*
  * Checks whether the current user may create jobs of this owner. kwj_submit checks that, too; a

@@ -367,13 +367,16 @@ has_setting_changed(void)
 	static int	rows = -1;
 	static int	size = -1;
 	static uint32 type_limits;
+	static bool scheduler = true;
 	bool		changed = time != kwj_retention_time || rows != kwj_retention_rows ||
-		size != kwj_retention_size || type_limits != kwj_type_limit_changes();
+		size != kwj_retention_size || type_limits != kwj_type_limit_changes() ||
+		scheduler != kwj_scheduler_enabled;
 
 	time = kwj_retention_time;
 	rows = kwj_retention_rows;
 	size = kwj_retention_size;
 	type_limits = kwj_type_limit_changes();
+	scheduler = kwj_scheduler_enabled;
 	changed |= kwj_collection_settings_changed();
 	return see_max_workers() || changed;
 }

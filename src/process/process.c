@@ -46,8 +46,11 @@
 #include "utils/pidfile.h"
 #include "utils/timestamp.h"
 
-/* The longest sleep that fits into WaitLatch's long on every platform. */
-#define LONGEST_WAIT_MS		(24L * 60 * 60 * 1000)
+/*
+ * No wait for a time lasts longer, as somebody may set the clock meanwhile, and the wait itself counts
+ * elapsed time.
+ */
+#define LONGEST_WAIT_S		60
 
 void
 kwj_process_describe(BackgroundWorker *worker, const char *function, const char *type)
@@ -217,7 +220,7 @@ kwj_process_wait(TimestampTz until)
 	if (until != DT_NOEND)
 	{
 		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
-		ms = Min(ms, LONGEST_WAIT_MS);
+		ms = Min(ms, 1000L * Min(kwj_scheduler_pace, LONGEST_WAIT_S));
 		flags |= WL_TIMEOUT;
 	}
 	/*

@@ -21,6 +21,7 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_extension.h"
 #include "compat.h"
+#include "job/clock.h"
 #include "job/isolate.h"
 #include "job/json.h"
 #include "miscadmin.h"
@@ -40,6 +41,7 @@ kwj_server_start_ready(void)
 	KwjServerStart ready = {
 		.job_id = kwj_job_id_next(),
 		.ready = GetCurrentTimestamp(),
+		.ready_for_schedules = kwj_clock(),
 		.to_lsn = GetXLogInsertRecPtr(),
 		.to_timeline = kwj_current_timeline(),
 		.next_xid = ReadNextFullTransactionId(),

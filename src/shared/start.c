@@ -40,6 +40,7 @@ kwj_shared_start_ready(const KwjServerStart *ready)
 	{
 		start->job_id = ready->job_id;
 		start->ready = ready->ready;
+		start->ready_for_schedules = ready->ready_for_schedules;
 		start->to_lsn = ready->to_lsn;
 		start->to_timeline = ready->to_timeline;
 		start->next_xid = ready->next_xid;
@@ -107,6 +108,15 @@ kwj_shared_start_recorded(void)
 }
 
 void
+kwj_shared_start_times(TimestampTz *down, TimestampTz *ready)
+{
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	*down = kwj_shared_follows_orderly_stop() ? kwj_shared->server_start.last_sign : 0;
+	*ready = kwj_shared->server_start.ready_for_schedules;
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
 kwj_shared_start_begin(KwjServerStart *start)
 {
 	/* The postmaster lives on when it sets up shared memory again after a crash. */
@@ -118,6 +128,7 @@ kwj_shared_start_begin(KwjServerStart *start)
 	control = get_controlfile(DataDir, &valid);
 	memset(start, 0, sizeof(*start));
 	start->began = GetCurrentTimestamp();
+	start->last_sign = time_t_to_timestamptz(control->time);
 	start->setups = ++setups;
 	start->clean = valid && control->state == DB_SHUTDOWNED;
 	start->standby = access(STANDBY_SIGNAL_FILE, F_OK) == 0;

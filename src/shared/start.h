@@ -14,6 +14,7 @@ typedef struct KwjServerStart
 {
 	/* Facts from before recovery. The postmaster writes them before there are other processes. */
 	TimestampTz began;
+	TimestampTz last_sign;		/* when pg_control was last written: at the stop, if it was clean */
 	bool		clean;			/* according to pg_control, the last shutdown was an orderly one */
 	bool		standby;		/* there was a standby.signal */
 	bool		archive_recovery;	/* there was a recovery.signal */
@@ -27,6 +28,7 @@ typedef struct KwjServerStart
 	 */
 	int64		job_id;			/* of the RESTART job; 0: these facts are not written yet */
 	TimestampTz ready;
+	TimestampTz ready_for_schedules;	/* the same by kwj_clock */
 	XLogRecPtr	to_lsn;
 	TimeLineID	to_timeline;
 	FullTransactionId next_xid; /* an extension with a younger xid was created after the start */
@@ -61,6 +63,12 @@ extern bool kwj_shared_has_recorded_start(Oid dboid);
  * Process: launcher. All databases that existed at the start have recorded it, or have no kwjobs.
  */
 extern void kwj_shared_start_announced(void);
+
+/*
+ * Gets since when the server was down before it was started, and when it accepted writes again, by kwj_clock. *down
+ * is 0 if that is not known, as it was not stopped in order; *ready is 0 until it accepts writes.
+ */
+extern void kwj_shared_start_times(TimestampTz *down, TimestampTz *ready);
 
 /*
  * Process: coordinator. kwj_shared_start_to_record returns whether this database has yet to record

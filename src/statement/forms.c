@@ -41,7 +41,6 @@
 	"Type CREATE STATISTICS name [ON column, ...] FROM table [WITH OPTIONS [THROTTLING fraction] [DETACHED]]."
 
 /* What to do instead of a statement that is not supported yet. */
-#define NO_SCHEDULES	"Have the system's cron run psql with the statement; jobs are controlled by PAUSE JOB, RESUME JOB and CANCEL JOB."
 #define NO_SQL_FILES	"Have psql run the file."
 #define NO_SQL_EXPORT	"Use pg_dumpall --globals-only for users, and pg_file_settings for settings."
 
@@ -49,7 +48,7 @@
 static const KwjForm forms[] = {
 	{{"show", "job"}, true, "SHOW JOB", USAGE_SHOW_JOB, kwj_build_show_job},
 	{{"show", "jobs", "for"}, true, "SHOW JOBS FOR SCHEDULE",
-	"Type SHOW JOBS FOR SCHEDULE name.", NULL, kwj_check_jobs_for_schedule, NO_SCHEDULES},
+	"Type SHOW JOBS FOR SCHEDULE name.", kwj_build_jobs_for_schedule},
 	{{"show", "jobs"}, true, "SHOW JOBS", USAGE_SHOW_JOBS, kwj_build_show_jobs},
 	{{"show", "automatic", "jobs"}, true, "SHOW AUTOMATIC JOBS",
 	"Type SHOW AUTOMATIC JOBS.", kwj_build_show_automatic},
@@ -67,38 +66,37 @@ static const KwjForm forms[] = {
 	{{"cancel", "jobs"}, false, "CANCEL JOBS", USAGE_CONTROL_JOBS("CANCEL"), kwj_build_control_jobs},
 	{{"cancel", "all"}, false, "CANCEL ALL JOBS", USAGE_CONTROL_ALL("CANCEL"), kwj_build_control_all,
 	NULL, NULL, kwj_is_all_jobs},
-	{{"import", "into"}, false, "IMPORT", USAGE_IMPORT, kwj_build_import},
-	{{"import", "table"}, false, "IMPORT TABLE", USAGE_IMPORT_TABLE, kwj_build_import_table},
+	{{"import", "into"}, false, "IMPORT", USAGE_IMPORT, kwj_build_import,
+	NULL, NULL, NULL, true},
+	{{"import", "table"}, false, "IMPORT TABLE", USAGE_IMPORT_TABLE, kwj_build_import_table,
+	NULL, NULL, NULL, true},
 	{{"import", "database"}, false, "IMPORT DATABASE",
-	"Type IMPORT DATABASE CSV DATA ('directory') [WITH option = 'value', ...].", kwj_build_import_database},
-	{{"export", "into"}, false, "EXPORT", USAGE_EXPORT, kwj_build_export},
+		"Type IMPORT DATABASE CSV DATA ('directory') [WITH option = 'value', ...].", kwj_build_import_database,
+	NULL, NULL, NULL, true},
+	{{"export", "into"}, false, "EXPORT", USAGE_EXPORT, kwj_build_export,
+	NULL, NULL, NULL, true},
 	{{"set", "cluster", "setting"}, false, "SET CLUSTER SETTING",
 	"Type SET CLUSTER SETTING name = 'value'.", kwj_build_set_setting},
 	{{"reset", "cluster", "setting"}, false, "RESET CLUSTER SETTING",
 	"Type RESET CLUSTER SETTING name.", kwj_build_reset_setting},
 	{{"show", "cluster", "setting"}, true, "SHOW CLUSTER SETTING",
 	"Type SHOW CLUSTER SETTING name.", kwj_build_show_setting},
+	{{"create", "schedule"}, false, "CREATE SCHEDULE",
+		"Type CREATE SCHEDULE [IF NOT EXISTS] name FOR {SQL 'statement' | job statement} " USAGE_RECURRING,
+	kwj_build_create_schedule},
+	{{"alter", "schedule"}, false, "ALTER SCHEDULE",
+		"Type ALTER SCHEDULE [IF EXISTS] name [FOR SQL 'statement'] " USAGE_RECURRING,
+	kwj_build_alter_schedule},
+	{{"pause", "schedule"}, false, "PAUSE SCHEDULE",
+	"Type PAUSE SCHEDULE [IF EXISTS] name [WITH REASON = 'text'].", kwj_build_control_schedule},
+	{{"resume", "schedule"}, false, "RESUME SCHEDULE", USAGE_SCHEDULE("RESUME"), kwj_build_control_schedule},
+	{{"drop", "schedule"}, false, "DROP SCHEDULE", USAGE_SCHEDULE("DROP"), kwj_build_control_schedule},
+	{{"drop", "schedules"}, false, "DROP SCHEDULES",
+	"Type DROP SCHEDULES [IF EXISTS] (SELECT name ...).", kwj_build_drop_schedules},
+	{{"show", "schedule"}, true, "SHOW SCHEDULE", "Type SHOW SCHEDULE name.", kwj_build_show_schedule},
+	{{"show", "schedules"}, true, "SHOW SCHEDULES", "Type SHOW SCHEDULES.", kwj_build_show_schedules},
 
 	/* Forms whose job type is still to come. */
-	{{"create", "schedule"}, false, "CREATE SCHEDULE",
-		"Type CREATE SCHEDULE [IF NOT EXISTS] name FOR SQL 'statement' " USAGE_RECURRING,
-	NULL, kwj_check_create_schedule, NO_SCHEDULES},
-	{{"alter", "schedule"}, false, "ALTER SCHEDULE",
-		"Type ALTER SCHEDULE [IF EXISTS] name " USAGE_RECURRING,
-	NULL, kwj_check_alter_schedule, NO_SCHEDULES},
-	{{"pause", "schedule"}, false, "PAUSE SCHEDULE", USAGE_SCHEDULE("PAUSE"),
-	NULL, kwj_check_control_schedule, NO_SCHEDULES},
-	{{"resume", "schedule"}, false, "RESUME SCHEDULE", USAGE_SCHEDULE("RESUME"),
-	NULL, kwj_check_control_schedule, NO_SCHEDULES},
-	{{"drop", "schedule"}, false, "DROP SCHEDULE", USAGE_SCHEDULE("DROP"),
-	NULL, kwj_check_control_schedule, NO_SCHEDULES},
-	{{"drop", "schedules"}, false, "DROP SCHEDULES",
-		"Type DROP SCHEDULES [IF EXISTS] (SELECT name ...).",
-	NULL, kwj_check_drop_schedules, NO_SCHEDULES},
-	{{"show", "schedule"}, true, "SHOW SCHEDULE", "Type SHOW SCHEDULE name.",
-	NULL, kwj_check_show_schedule, NO_SCHEDULES},
-	{{"show", "schedules"}, true, "SHOW SCHEDULES", "Type SHOW SCHEDULES.",
-	NULL, kwj_check_show_schedules, NO_SCHEDULES},
 	{{"import", "cluster"}, false, "IMPORT CLUSTER SETTING",
 		"Type IMPORT CLUSTER SETTING SQL DATA ('file').",
 	NULL, kwj_check_import_sql, NO_SQL_FILES},
@@ -111,14 +109,14 @@ static const KwjForm forms[] = {
 	NULL, kwj_check_export_sql, NO_SQL_EXPORT},
 	{{"backup"}, false, "BACKUP",
 		"Type BACKUP [TABLE table, ... | DATABASE database] TO 'directory' [WITH option = 'value', ...].",
-	kwj_build_backup, NULL, NULL, kwj_is_no_assignment},
+	kwj_build_backup, NULL, NULL, kwj_is_no_assignment, true},
 	{{"show", "backup"}, true, "SHOW BACKUP", "Type SHOW BACKUP 'directory'.",
 	kwj_build_show_backup, NULL, NULL, kwj_is_show_backup},
 	{{"restore"}, false, "RESTORE",
 		"Type RESTORE [TABLE table, ... | DATABASE database] FROM 'directory' [WITH into_db = 'database', ...].",
-	kwj_build_restore, NULL, NULL, kwj_is_no_assignment},
+	kwj_build_restore, NULL, NULL, kwj_is_no_assignment, true},
 	{{"create", "statistics"}, false, "CREATE STATISTICS ... FROM", USAGE_STATISTICS,
-	kwj_build_statistics, NULL, NULL, kwj_is_our_statistics},
+	kwj_build_statistics, NULL, NULL, kwj_is_our_statistics, true},
 };
 
 /* The words of form number n; NULL after the last one. */
@@ -160,19 +158,7 @@ refuse_unsupported(const KwjForm *form, const KwjStatement *statement)
 			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			errmsg("%s is not supported yet", form->name),
 			errhint("%s", form->instead),
-			statement ? kwj_error_position(statement->source, statement->first) : 0);
-}
-
-/* Raise the error for the unsupported form of these two words, which PostgreSQL has parsed. */
-void
-kwj_refuse_unsupported(const char *first, const char *second)
-{
-	for (int i = 0; i < lengthof(forms); i++)
-	{
-		if (strcmp(forms[i].words[0], first) == 0 && forms[i].words[1] &&
-			strcmp(forms[i].words[1], second) == 0)
-			refuse_unsupported(&forms[i], NULL);
-	}
+			kwj_error_position(statement->source, statement->first));
 }
 
 /*
@@ -200,6 +186,35 @@ kwj_build_statement(KwjStatement *statement)
 	if (kwj_raises_errors(statement))
 		refuse_unsupported(form, statement);
 	return (Node *) kwj_select(kwj_null());
+}
+
+/*
+ * The expression that creates the job of the job statement in these tokens, which are part of the
+ * statement, and returns its id. Its pieces become pieces of the statement.
+ */
+Node *
+kwj_build_job(KwjStatement *statement, int first, int last)
+{
+	KwjStatement outer = *statement;
+	int			rest;
+	const KwjForm *form = first < last ? match_form(statement->source, first, last, &rest) : NULL;
+	Node	   *tree;
+
+	if (form == NULL || !form->makes_job)
+		kwj_syntax_error(statement, Min(first, statement->last),
+						 "SQL 'statement', IMPORT, EXPORT, BACKUP, RESTORE or CREATE STATISTICS ... FROM must follow FOR.");
+	statement->form = form;
+	statement->first = first;
+	statement->rest = rest;
+	statement->last = last;
+	statement->is_scheduled = true;
+	tree = form->build(statement);
+	statement->form = outer.form;
+	statement->first = outer.first;
+	statement->rest = outer.rest;
+	statement->last = outer.last;
+	statement->is_scheduled = false;
+	return linitial_node(ResTarget, castNode(SelectStmt, tree)->targetList)->val;
 }
 
 static bool

@@ -198,7 +198,7 @@ build(KwjStatement *statement, const char *name, Parts *parts)
 					  kwj_call("pg_catalog", "jsonb_object",
 							   list_make1(kwj_cast(kwj_array(parts->options.pairs, -1), "text", true, -1)), -1));
 	kwj_prevent_in_recovery(statement);
-	if (parts->options.detached)
+	if (parts->options.detached || statement->is_scheduled)
 		return kwj_select_job_id(name, args, location);
 	/* job_id, status, fraction_completed and bytes */
 	for (int i = 0; i < 4; i++)

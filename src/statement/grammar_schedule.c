@@ -1,113 +1,300 @@
 /*
  * src/statement/grammar_schedule.c
- *	  The syntax of the schedule statements. Each function checks what the comment above it shows.
+ *	  The schedule statements: their syntax, and their parse trees.
+ *
+ * CREATE SCHEDULE name FOR job statement has the tree of that statement's own call in it, as an
+ * argument: the call then creates no job, but hands it over (lifecycle/template.c).
  */
 #include "postgres.h"
 
+#include "nodes/makefuncs.h"
 #include "statement/internal.h"
 
 #define EXPECTED_NAME	"The name of a schedule must stand here."
 #define NOTHING_MORE	"The statement must end here."
+#define EXPECTED_CRON	"A cron expression in quotes, or NEVER, must follow RECURRING."
+
+static int
+location_of(const KwjStatement *statement)
+{
+	return statement->source->tokens[statement->first].start;
+}
+
+static Node *
+flag(bool value)
+{
+	return kwj_cast(kwj_text(value ? "true" : "false"), "bool", false, -1);
+}
+
+static Node *
+null_text(void)
+{
+	return kwj_cast(kwj_null(), "text", false, -1);
+}
 
 /* IF EXISTS, which is optional */
 static int
-skip_if_exists(KwjStatement *statement, int token)
+skip_if_exists(KwjStatement *statement, int token, bool *if_exists)
 {
-	if (!kwj_next_is(statement, token, "if"))
+	*if_exists = kwj_next_is(statement, token, "if");
+	if (!*if_exists)
 		return token;
 	return kwj_expect_word(statement, token + 1, "exists", "EXISTS must follow IF.");
 }
 
-/* RECURRING {'cron' | NEVER} [WITH SCHEDULE OPTIONS ...], up to the end */
-static void
-check_recurrence(KwjStatement *statement, int token)
+/* 'text' or $1 as a text. Returns the token after it. */
+static int
+take_string(KwjStatement *statement, int token, const char *expected, Node **value)
 {
-	KwjOptions	options = {0};
+	int			end = kwj_expect_string(statement, token, expected);
 
-	token = kwj_expect_word(statement, token, "recurring", "RECURRING must stand here.");
-	if (kwj_next_is(statement, token, "never"))
-		token++;
-	else
-		token = kwj_expect_string(statement, token,
-								  "A cron expression in quotes, or NEVER, must follow RECURRING.");
-	if (token >= statement->last)
-		return;
-	token = kwj_expect_word(statement, token, "with",
-							"WITH SCHEDULE OPTIONS or the end must stand here.");
-	token = kwj_expect_word(statement, token, "schedule", "SCHEDULE OPTIONS must follow WITH.");
-	token = kwj_expect_word(statement, token, "options", "OPTIONS must follow SCHEDULE.");
-	kwj_parse_options(statement, token, true, &options);
+	*value = kwj_cast(kwj_parse_expression(statement, token, end, expected), "text", false, -1);
+	return end;
 }
 
-/* [[IF NOT EXISTS] name] FOR SQL 'sql' RECURRING ... */
-void
-kwj_check_create_schedule(KwjStatement *statement)
+/* The name of a schedule, a word, 'text' or $1, as a text. Returns the token after it. */
+static int
+take_name(KwjStatement *statement, int token, Node **name)
+{
+	if (token < statement->last && kwj_is_any_word(statement->source, token))
+	{
+		*name = kwj_text(kwj_word_of(statement->source, token));
+		return token + 1;
+	}
+	return take_string(statement, token, EXPECTED_NAME, name);
+}
+
+/*
+ * The token RECURRING, which 'cron', $1 or NEVER follows; `last` if there is none. A query of the job
+ * statement before it may use the word as a name.
+ */
+static int
+find_recurring(const KwjStatement *statement, int first)
+{
+	int			token = kwj_find_word(statement, first, "recurring");
+
+	while (token + 1 < statement->last)
+	{
+		char		next = statement->source->text[statement->source->tokens[token + 1].start];
+
+		if (next == '\'' || next == '$' || next == 'E' || next == 'e' || next == 'U' || next == 'u' ||
+			kwj_next_is(statement, token + 1, "never"))
+			break;
+		token = kwj_find_word(statement, token + 1, "recurring");
+	}
+	return token;
+}
+
+/* RECURRING {'cron' | NEVER}; NEVER gives NULL. Returns the token after it. */
+static int
+take_recurrence(KwjStatement *statement, int token, Node **cron)
+{
+	token = kwj_expect_word(statement, token, "recurring", "RECURRING must stand here.");
+	if (kwj_next_is(statement, token, "never"))
+	{
+		*cron = NULL;
+		return token + 1;
+	}
+	return take_string(statement, token, EXPECTED_CRON, cron);
+}
+
+/* [WITH SCHEDULE OPTIONS ...], up to the end, as a jsonb */
+static Node *
+take_options(KwjStatement *statement, int token)
+{
+	KwjOptions	options = {.words = true};
+
+	if (token < statement->last)
+	{
+		token = kwj_expect_word(statement, token, "with",
+								"WITH SCHEDULE OPTIONS or the end must stand here.");
+		token = kwj_expect_word(statement, token, "schedule", "SCHEDULE OPTIONS must follow WITH.");
+		token = kwj_expect_word(statement, token, "options", "OPTIONS must follow SCHEDULE.");
+		kwj_parse_options(statement, token, true, &options);
+		if (options.detached)
+			kwj_syntax_error(statement, token, "A schedule has no option DETACHED: no statement waits for its jobs.");
+	}
+	return kwj_call("pg_catalog", "jsonb_object",
+					list_make1(kwj_cast(kwj_array(options.pairs, -1), "text", true, -1)), -1);
+}
+
+/* CALL kwjobs_create_schedule(name, recurring, statement, NULL, NULL, options, if_not_exists) */
+static Node *
+call_for_sql(const char *procedure, Node *name, Node *cron, Node *sql, Node *options, bool is_if, int location)
+{
+	List	   *args = list_make3(name, cron ? cron : null_text(), sql ? sql : null_text());
+
+	args = lappend(args, null_text());
+	args = lappend(args, kwj_cast(kwj_null(), "jsonb", false, -1));
+	args = lappend(args, options);
+	return (Node *) kwj_call_procedure(procedure, lappend(args, flag(is_if)), location);
+}
+
+/* FOR SQL 'sql'. Returns the token after it. */
+static int
+take_sql(KwjStatement *statement, int token, Node **sql)
+{
+	return take_string(statement, token + 1, "A statement in quotes must follow FOR SQL.", sql);
+}
+
+/*
+ * [[IF NOT EXISTS] name] FOR {SQL 'sql' | job statement} RECURRING ...
+ *
+ * The second one is CALL kwjobs_create_schedule_of_job(kwjobs_for_schedule(name, if_not_exists), job,
+ * recurring, options, if_not_exists).
+ */
+Node *
+kwj_build_create_schedule(KwjStatement *statement)
 {
 	int			token = statement->rest;
+	bool		if_not_exists = kwj_next_is(statement, token, "if");
+	Node	   *name = null_text();
+	Node	   *job = NULL;
+	Node	   *sql = NULL;
+	Node	   *cron;
+	Node	   *options;
+	List	   *args;
 
-	if (kwj_next_is(statement, token, "if"))
+	if (if_not_exists)
 	{
 		token = kwj_expect_word(statement, token + 1, "not", "NOT EXISTS must follow IF.");
 		token = kwj_expect_word(statement, token, "exists", "EXISTS must follow NOT.");
-		token = kwj_expect_name(statement, token, EXPECTED_NAME);
 	}
-	else if (!kwj_next_is(statement, token, "for"))
-		token = kwj_expect_name(statement, token, EXPECTED_NAME);
-	token = kwj_expect_word(statement, token, "for", "FOR SQL must follow the name.");
-	token = kwj_expect_word(statement, token, "sql", "SQL must follow FOR.");
-	token = kwj_expect_string(statement, token, "A statement in quotes must follow FOR SQL.");
-	check_recurrence(statement, token);
+	if (if_not_exists || !kwj_next_is(statement, token, "for"))
+		token = take_name(statement, token, &name);
+	token = kwj_expect_word(statement, token, "for", "FOR SQL, or FOR and a job statement, must follow the name.");
+	if (kwj_next_is(statement, token, "sql"))
+		token = take_sql(statement, token, &sql);
+	else
+	{
+		int			end = find_recurring(statement, token);
+
+		job = kwj_build_job(statement, token, end);
+		token = end;
+	}
+	token = take_recurrence(statement, token, &cron);
+	options = take_options(statement, token);
+	kwj_prevent_in_recovery(statement);
+	if (job == NULL)
+		return call_for_sql("create_schedule", name, cron, sql, options, if_not_exists, location_of(statement));
+	args = list_make2(kwj_own_call("for_schedule", list_make2(name, flag(if_not_exists)), location_of(statement)), job);
+	args = lappend(args, cron ? cron : null_text());
+	args = lappend(lappend(args, options), flag(if_not_exists));
+	return (Node *) kwj_call_procedure("create_schedule_of_job", args, location_of(statement));
 }
 
-/* [IF EXISTS] name RECURRING ... */
-void
-kwj_check_alter_schedule(KwjStatement *statement)
+/* [IF EXISTS] name [FOR SQL 'sql'] [RECURRING ...] [WITH SCHEDULE OPTIONS ...], one of them at least */
+Node *
+kwj_build_alter_schedule(KwjStatement *statement)
 {
-	int			token = skip_if_exists(statement, statement->rest);
+	bool		if_exists;
+	int			token = skip_if_exists(statement, statement->rest, &if_exists);
+	Node	   *name;
+	Node	   *sql = NULL;
+	Node	   *cron = NULL;
+	Node	   *options;
 
-	check_recurrence(statement, kwj_expect_name(statement, token, EXPECTED_NAME));
+	token = take_name(statement, token, &name);
+	if (token >= statement->last)
+		kwj_syntax_error(statement, token, "RECURRING, FOR SQL or WITH SCHEDULE OPTIONS must stand here.");
+	if (kwj_next_is(statement, token, "for"))
+	{
+		token = kwj_expect_word(statement, token + 1, "sql", "SQL must follow FOR.");
+		token = take_sql(statement, token - 1, &sql);
+	}
+	if (kwj_next_is(statement, token, "recurring"))
+	{
+		token = take_recurrence(statement, token, &cron);
+		if (cron == NULL)
+			cron = kwj_text("never");
+	}
+	options = take_options(statement, token);
+	kwj_prevent_in_recovery(statement);
+	return call_for_sql("alter_schedule", name, cron, sql, options, if_exists, location_of(statement));
 }
 
-/* [IF EXISTS] name */
-void
-kwj_check_control_schedule(KwjStatement *statement)
+/*
+ * PAUSE, RESUME or DROP SCHEDULE [IF EXISTS] name, PAUSE also [WITH REASON = 'text']: CALL
+ * kwjobs_<verb>_schedule(name, if_exists[, reason])
+ */
+Node *
+kwj_build_control_schedule(KwjStatement *statement)
 {
-	int			token = skip_if_exists(statement, statement->rest);
+	const char *verb = statement->form->words[0];
+	bool		pauses = strcmp(verb, "pause") == 0;
+	bool		if_exists;
+	int			token = skip_if_exists(statement, statement->rest, &if_exists);
+	Node	   *name;
+	List	   *args;
 
-	kwj_expect_end(statement, kwj_expect_name(statement, token, EXPECTED_NAME), NOTHING_MORE);
+	token = take_name(statement, token, &name);
+	if (!pauses)
+		kwj_expect_end(statement, token, NOTHING_MORE);
+	else if (token < statement->last && !kwj_next_is(statement, token, "with"))
+		kwj_syntax_error(statement, token, "WITH REASON = 'text' or the end must stand here.");
+	args = list_make2(name, flag(if_exists));
+	if (pauses)
+	{
+		Node	   *reason = kwj_parse_reason(statement, token);
+
+		args = lappend(args, reason ? reason : null_text());
+	}
+	kwj_prevent_in_recovery(statement);
+	return (Node *) kwj_call_procedure(psprintf("%s_schedule", verb), args, location_of(statement));
 }
 
-/* [IF EXISTS] query */
-void
-kwj_check_drop_schedules(KwjStatement *statement)
+/*
+ * [IF EXISTS] query: DELETE FROM kwjobs.schedule_control WHERE name = ANY (ARRAY(SELECT
+ * unnest(kwjobs_drop_schedules(ARRAY(query), if_exists)))). The function drops them, and the DELETE only
+ * counts them for the command tag.
+ */
+Node *
+kwj_build_drop_schedules(KwjStatement *statement)
 {
-	kwj_parse_query(statement, skip_if_exists(statement, statement->rest),
-					statement->last,
-					"A query that returns names of schedules must stand here.");
+	bool		if_exists;
+	int			token = skip_if_exists(statement, statement->rest, &if_exists);
+	Node	   *query = kwj_parse_query(statement, token, statement->last,
+										"A query that returns names of schedules must stand here.");
+	Node	   *names = kwj_cast(kwj_sublink(ARRAY_SUBLINK, query, -1), "text", true, -1);
+	Node	   *dropped = kwj_own_call("drop_schedules", list_make2(names, flag(if_exists)), location_of(statement));
+	DeleteStmt *drop = makeNode(DeleteStmt);
+
+	drop->relation = makeRangeVar(pstrdup("kwjobs"), pstrdup("schedule_control"), location_of(statement));
+	drop->whereClause = kwj_equal_any(kwj_column("schedule_control", "name"),
+									  kwj_select(kwj_call("pg_catalog", "unnest", list_make1(dropped), -1)));
+	kwj_prevent_in_recovery(statement);
+	return (Node *) drop;
 }
 
 /* name */
-void
-kwj_check_show_schedule(KwjStatement *statement)
+Node *
+kwj_build_show_schedule(KwjStatement *statement)
 {
-	kwj_expect_end(statement,
-				   kwj_expect_name(statement, statement->rest, EXPECTED_NAME),
-				   NOTHING_MORE);
+	Node	   *name;
+	SelectStmt *select;
+
+	kwj_expect_end(statement, take_name(statement, statement->rest, &name), NOTHING_MORE);
+	select = kwj_show_schedules_tree(location_of(statement));
+	select->whereClause = kwj_operator("=", kwj_column("schedules", "name"), name);
+	return (Node *) select;
 }
 
-void
-kwj_check_show_schedules(KwjStatement *statement)
+Node *
+kwj_build_show_schedules(KwjStatement *statement)
 {
 	kwj_expect_end(statement, statement->rest, NOTHING_MORE);
+	return (Node *) kwj_show_schedules_tree(location_of(statement));
 }
 
 /* SCHEDULE name */
-void
-kwj_check_jobs_for_schedule(KwjStatement *statement)
+Node *
+kwj_build_jobs_for_schedule(KwjStatement *statement)
 {
 	int			token = kwj_expect_word(statement, statement->rest, "schedule",
 										"SCHEDULE must follow FOR.");
+	Node	   *name;
 
-	kwj_expect_end(statement, kwj_expect_name(statement, token, EXPECTED_NAME),
-				   NOTHING_MORE);
+	kwj_expect_end(statement, take_name(statement, token, &name), NOTHING_MORE);
+	return (Node *) kwj_show_jobs_of(kwj_own_call("schedule_jobs", list_make1(name), location_of(statement)),
+									 location_of(statement));
 }

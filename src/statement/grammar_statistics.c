@@ -253,7 +253,7 @@ kwj_build_statistics(KwjStatement *statement)
 					  kwj_cast(parts.throttling ? parts.throttling : kwj_null(),
 							   "float8", false, -1));
 	kwj_prevent_in_recovery(statement);
-	if (parts.detached)
+	if (parts.detached || statement->is_scheduled)
 		return kwj_select_job_id("create_statistics", args, location);
 	return (Node *) kwj_call_procedure("create_statistics_and_wait", args, location);
 }

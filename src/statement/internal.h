@@ -33,8 +33,8 @@
  *     hint.c        what to type instead of a statement that is refused
  *     syntax.c      checks a statement token by token
  *     options.c     WITH option = value, ...
- *     grammar_*.c   forms that are read token by token: the syntax of those whose job type is still to
- *                   come, and the tree of CREATE STATISTICS
+ *     grammar_*.c   forms that are read token by token: those of schedules, BACKUP, RESTORE and CREATE
+ *                   STATISTICS, and the syntax of those whose job type is still to come
  *     show.c        SHOW JOBS alone, which PostgreSQL parses as SHOW of a setting
  *     self_test.c   finds out whether all this works in this server; problem.c keeps the answer
  *
@@ -128,6 +128,7 @@ typedef struct KwjStatement
 	bool		in_brackets;
 	bool		is_lateral;		/* LATERAL stands before the brackets */
 	bool		has_tree;		/* its tree is in the parse tree */
+	bool		is_scheduled;	/* it is the job of CREATE SCHEDULE, and nobody waits for it */
 	List	   *pieces;			/* its expressions and queries (KwjPiece of piece.c) */
 	int			npieces;		/* number of pieces that are built into its tree */
 } KwjStatement;
@@ -152,6 +153,7 @@ struct KwjForm
 	 * for words with which PostgreSQL's own statements start, too: whether this statement is ours
 	 */
 	bool		(*is_ours) (const KwjSource *source, int rest, int last);
+	bool		makes_job;		/* its tree is SELECT ... AS job_id if nobody waits: CREATE SCHEDULE FOR takes it */
 };
 
 /* WITH option = value, ... */
@@ -160,6 +162,7 @@ typedef struct KwjOptions
 	List	   *names;			/* C strings */
 	List	   *pairs;			/* names and values in turn, without "detached" */
 	bool		detached;
+	bool		words;			/* in: a value may be a word, as in first_run = now */
 } KwjOptions;
 
 /* The text around the place where PostgreSQL's parser stopped. */
@@ -210,7 +213,7 @@ extern const char *const *kwj_words_of_form(int number);
 extern List *kwj_find_statements(KwjSource *source, int first, int last);
 extern bool kwj_raises_errors(const KwjStatement *statement);
 extern Node *kwj_build_statement(KwjStatement *statement);
-extern void kwj_refuse_unsupported(const char *first, const char *second);
+extern Node *kwj_build_job(KwjStatement *statement, int first, int last);
 
 /* syntax.c */
 extern bool kwj_next_is(const KwjStatement *statement, int token, const char *word);
@@ -277,6 +280,10 @@ extern void kwj_fill_statements(List *trees, List *statements);
 
 /* rewrite_show.c, rewrite_control.c, rewrite_import.c */
 extern SelectStmt *kwj_show_jobs_tree(int location);
+extern SelectStmt *kwj_show_schedules_tree(int location);
+extern int	kwj_show_schedules_columns_count(void);
+extern SelectStmt *kwj_show_jobs_of(Node *ids, int location);
+extern Node *kwj_parse_reason(KwjStatement *statement, int with);
 extern int	kwj_show_columns_count(void);
 extern Node *kwj_build_show_job(KwjStatement *statement);
 extern Node *kwj_build_show_jobs(KwjStatement *statement);
@@ -299,13 +306,13 @@ extern Node *kwj_build_reset_setting(KwjStatement *statement);
 extern Node *kwj_build_show_setting(KwjStatement *statement);
 
 /* grammar_schedule.c, grammar_transfer.c, grammar_backup.c, grammar_statistics.c */
-extern void kwj_check_create_schedule(KwjStatement *statement);
-extern void kwj_check_alter_schedule(KwjStatement *statement);
-extern void kwj_check_control_schedule(KwjStatement *statement);
-extern void kwj_check_drop_schedules(KwjStatement *statement);
-extern void kwj_check_show_schedule(KwjStatement *statement);
-extern void kwj_check_show_schedules(KwjStatement *statement);
-extern void kwj_check_jobs_for_schedule(KwjStatement *statement);
+extern Node *kwj_build_create_schedule(KwjStatement *statement);
+extern Node *kwj_build_alter_schedule(KwjStatement *statement);
+extern Node *kwj_build_control_schedule(KwjStatement *statement);
+extern Node *kwj_build_drop_schedules(KwjStatement *statement);
+extern Node *kwj_build_show_schedule(KwjStatement *statement);
+extern Node *kwj_build_show_schedules(KwjStatement *statement);
+extern Node *kwj_build_jobs_for_schedule(KwjStatement *statement);
 extern void kwj_check_import_sql(KwjStatement *statement);
 extern void kwj_check_export_sql(KwjStatement *statement);
 extern Node *kwj_build_backup(KwjStatement *statement);

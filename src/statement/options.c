@@ -89,7 +89,9 @@ parse_option(KwjStatement *statement, KwjOptions *options, int first, int last)
 		options->detached = true;
 		return;
 	}
-	if (first + 1 < last)
+	if (options->words && first + 3 == last && kwj_is_any_word(source, first + 2))
+		value = kwj_text(kwj_word_of(source, first + 2));
+	else if (first + 1 < last)
 		value = kwj_cast(kwj_parse_expression(statement, first + 2, last,
 											  "A value must follow the equal sign."),
 						 "text", false, -1);

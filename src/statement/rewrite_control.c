@@ -45,9 +45,9 @@ find_reason(const KwjStatement *statement)
 	return statement->last;
 }
 
-/* The value of WITH REASON = e as text; no node (NULL) if there is none. */
-static Node *
-parse_reason(KwjStatement *statement, int with)
+/* The value of WITH REASON = e as text; no node (NULL) if there is none. with: the token WITH. */
+Node *
+kwj_parse_reason(KwjStatement *statement, int with)
 {
 	int			reason = with + 1;
 
@@ -164,7 +164,7 @@ kwj_build_control_job(KwjStatement *statement)
 	int			first = statement->rest;
 	int			with = find_reason(statement);
 	Node	   *id = kwj_parse_expression(statement, first, with, "One job ID must stand here.");
-	Node	   *reason = parse_reason(statement, with);
+	Node	   *reason = kwj_parse_reason(statement, with);
 
 	kwj_prevent_in_recovery(statement);
 	return control(statement, id, statement->source->tokens[first].start, reason, NULL);
@@ -177,7 +177,7 @@ kwj_build_control_jobs(KwjStatement *statement)
 	int			first = statement->rest;
 	int			with = find_reason(statement);
 	Node	   *query = kwj_parse_query(statement, first, with, KWJ_EXPECTED_IDS);
-	Node	   *reason = parse_reason(statement, with);
+	Node	   *reason = kwj_parse_reason(statement, with);
 	int			location = statement->source->tokens[first].start;
 	Node	   *ids = kwj_sublink(ARRAY_SUBLINK, query, location);
 
@@ -211,7 +211,7 @@ kwj_build_control_all(KwjStatement *statement)
 
 	if (with < statement->last && !kwj_is_word(source, with, "with"))
 		kwj_syntax_error(statement, with, "Only WITH REASON = 'text' may stand here.");
-	reason = parse_reason(statement, with);
+	reason = kwj_parse_reason(statement, with);
 	ids = kwj_own_call("all_jobs",
 					   list_make2(kwj_text(statement->form->words[0]),
 								  kwj_own_call("job_type", list_make1(type), location)),

@@ -142,7 +142,7 @@ kwj_build_export(KwjStatement *statement)
 				   kwj_call("pg_catalog", "jsonb_object",
 							list_make1(kwj_cast(kwj_array(options.pairs, -1), "text", true, -1)), -1));
 	kwj_prevent_in_recovery(statement);
-	if (options.detached)
+	if (options.detached || statement->is_scheduled)
 		return kwj_select_job_id("export", args, location);
 	for (int i = 0; i < RESULT_COLUMNS; i++)
 		args = lappend(args, kwj_null());

@@ -110,7 +110,7 @@ tree_of_call(KwjStatement *statement, const char *name, List *args, bool detache
 	int			location = statement->source->tokens[statement->first].start;
 
 	kwj_prevent_in_recovery(statement);
-	if (detached)
+	if (detached || statement->is_scheduled)
 		return kwj_select_job_id(name, args, location);
 	for (int i = 0; i < RESULT_COLUMNS; i++)
 		args = lappend(args, kwj_null());

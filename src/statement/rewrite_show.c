@@ -355,3 +355,56 @@ kwj_build_show_automatic(KwjStatement *statement)
 						 "Nothing can follow SHOW AUTOMATIC JOBS.");
 	return (Node *) show_window(true, NULL, location_of(statement));
 }
+
+/* ---- schedules ---- */
+
+static const char *const schedule_columns[] = {
+	"id", "name", "schedule_status", "next_run", "state", "recurrence", "jobsrunning", "owner", "created",
+	"command", "time_zone", "last_due", "last_outcome", "last_duration", "usual_duration", "overdue",
+	"why_paused"
+};
+
+/* Those that may be long. */
+static const char *const long_schedule_columns[] = {"state", "command", "why_paused"};
+
+int
+kwj_show_schedules_columns_count(void)
+{
+	return lengthof(schedule_columns);
+}
+
+/* SELECT the columns of SHOW SCHEDULES FROM kwdb_internal.schedules, kwjobs_installed() ORDER BY name */
+SelectStmt *
+kwj_show_schedules_tree(int location)
+{
+	SelectStmt *select = makeNode(SelectStmt);
+	SortBy	   *sort = descending(kwj_column("schedules", "name"));
+
+	for (int i = 0; i < lengthof(schedule_columns); i++)
+	{
+		Node	   *column = kwj_column("schedules", schedule_columns[i]);
+
+		for (int j = 0; j < lengthof(long_schedule_columns); j++)
+			if (strcmp(long_schedule_columns[j], schedule_columns[i]) == 0)
+				column = kwj_own_call("shown", list_make1(column), -1);
+		select->targetList = lappend(select->targetList, kwj_target(schedule_columns[i], column));
+	}
+	select->fromClause = list_make2(makeRangeVar(pstrdup("kwdb_internal"), pstrdup("schedules"), location),
+									kwj_installed(location));
+	sort->sortby_dir = SORTBY_ASC;
+	select->sortClause = list_make1(sort);
+	return select;
+}
+
+/* SHOW JOBS, also automatic ones, of which the array `ids` has the ids */
+SelectStmt *
+kwj_show_jobs_of(Node *ids, int location)
+{
+	SelectStmt *select = select_from(list_make2(jobs_table(location), kwj_installed(location)), false);
+
+	select->whereClause = kwj_and(list_make2(kwj_equal_any(kwj_column("jobs", "job_id"),
+														   kwj_select(kwj_call("pg_catalog", "unnest", list_make1(ids), -1))),
+											 in_window(location)));
+	select->sortClause = show_order();
+	return select;
+}

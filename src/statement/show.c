@@ -54,7 +54,7 @@
 typedef struct ShowForm
 {
 	const char *setting;
-	const char *procedure;		/* without its prefix; NULL: the form is not supported yet */
+	const char *procedure;		/* without its prefix */
 	int			(*count_columns) (void);
 	SelectStmt *(*build) (int location);
 	const char *hint;			/* for when the extension is missing */
@@ -63,7 +63,7 @@ typedef struct ShowForm
 static const ShowForm forms[] = {
 	{"jobs", "show_jobs", kwj_show_columns_count, kwj_show_jobs_tree,
 	"To list jobs, run CREATE EXTENSION kwjobs in this database."},
-	{"schedules", NULL, NULL, NULL,
+	{"schedules", "show_schedules", kwj_show_schedules_columns_count, kwj_show_schedules_tree,
 	"To list schedules, run CREATE EXTENSION kwjobs in this database."},
 };
 
@@ -130,7 +130,7 @@ form_of_procedure(const char *procedure)
 {
 	for (int i = 0; i < lengthof(forms); i++)
 	{
-		if (forms[i].procedure && strcmp(procedure, forms[i].procedure) == 0)
+		if (strcmp(procedure, forms[i].procedure) == 0)
 			return &forms[i];
 	}
 	return NULL;
@@ -292,13 +292,11 @@ after_analysis(ParseState *pstate, Query *query, KWJ_JUMBLE_STATE *jstate)
 	form = form_of_setting(setting);
 	if (form == NULL)
 		return;
-	if (form->procedure ? !procedure_exists(form->procedure) : !extension_exists())
+	if (!procedure_exists(form->procedure))
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_OBJECT),
 				errmsg("unrecognized configuration parameter \"%s\"", form->setting),
 				errhint("%s", form->hint));
-	if (form->procedure == NULL)
-		kwj_refuse_unsupported("show", form->setting);
 
 	source = prepared_statement(setting);
 	if (source)

@@ -108,6 +108,11 @@ fill_statement(SelectStmt *select, KwjStatement *statement)
 							 "a SELECT's node cannot become an UPDATE's");
 			size = sizeof(UpdateStmt);
 			break;
+		case T_DeleteStmt:
+			StaticAssertStmt(sizeof(DeleteStmt) <= sizeof(SelectStmt),
+							 "a SELECT's node cannot become a DELETE's");
+			size = sizeof(DeleteStmt);
+			break;
 		case T_CallStmt:
 			StaticAssertStmt(sizeof(CallStmt) <= sizeof(SelectStmt),
 							 "a SELECT's node cannot become a CALL's");

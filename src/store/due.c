@@ -298,6 +298,23 @@ table_has_row(const char *name, const char *index, Snapshot snapshot)
 	return found;
 }
 
+/* Returns the first next_run of a schedule after this time; DT_NOEND if there is none. */
+static TimestampTz
+first_schedule(TimestampTz behind, Snapshot snapshot)
+{
+	KwjTable   *schedules = kwj_table_open_to_read("schedule", AccessShareLock, snapshot);
+	KwjKey		later = {1, BTGreaterStrategyNumber, TimestampTzGetDatum(behind)};
+	TimestampTz first = DT_NOEND;
+	bool		isnull;
+
+	kwj_table_begin_scan(schedules, "schedule_next", &later, 1);
+	if (kwj_table_next(schedules))
+		first = DatumGetTimestampTz(kwj_table_get(schedules, "next_run", &isnull));
+	kwj_table_end_scan(schedules);
+	kwj_table_close(schedules);
+	return first;
+}
+
 /*
  * Returns whether a job that is not over waits to be settled. The index also has jobs that are over
  * and whose status kwjobs does not know; the coordinator does not settle these.
@@ -334,7 +351,7 @@ look_at_jobs(TimestampTz now, Snapshot snapshot, KwjToDo *todo)
  * it plans, the indexes are often all empty, and cost the same. Then a look could read all jobs.
  */
 void
-kwj_store_look(TimestampTz now, KwjToDo *todo)
+kwj_store_look(TimestampTz now, TimestampTz behind, KwjToDo *todo)
 {
 	KwjStoreScope scope;
 	Snapshot	snapshot;
@@ -353,6 +370,8 @@ kwj_store_look(TimestampTz now, KwjToDo *todo)
 	todo->left = todo->left || table_has_row("left_line", "left_line_job", snapshot);
 	todo->held = table_has_row("hold", "hold_scope", snapshot);
 	todo->errands = table_has_row("errand", "errand_due", snapshot);
+	todo->runs = table_has_row("due_time", "due_time_open", snapshot);
+	todo->next_schedule = first_schedule(behind, snapshot);
 	UnregisterSnapshot(snapshot);
 	kwj_store_leave(&scope);
 }

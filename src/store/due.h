@@ -43,6 +43,8 @@ typedef struct KwjToDo
 	bool		ready;			/* jobs may start, as soon as there is a worker */
 	bool		held;			/* there are holds */
 	bool		errands;		/* control statements for jobs of other databases are on their way */
+	bool		runs;			/* there are runs of schedules whose end was not noted */
+	TimestampTz next_schedule;	/* when a schedule is due; DT_NOEND: none is */
 } KwjToDo;
 
 /*
@@ -59,8 +61,11 @@ kwj_rank(TimestampTz since, int32 priority)
 	return since - (int64) priority * kwj_priority_ageing * USECS_PER_SEC;
 }
 
-/* Look at the heads of the indexes, which is cheap. */
-extern void kwj_store_look(TimestampTz now, KwjToDo *todo);
+/*
+ * Look at the heads of the indexes, which is cheap. behind: leave out schedules that are due by this
+ * time.
+ */
+extern void kwj_store_look(TimestampTz now, TimestampTz behind, KwjToDo *todo);
 
 /* A job that has to end before a job that some session or job waits for can end. */
 typedef struct KwjNeeded

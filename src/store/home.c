@@ -38,6 +38,14 @@ static KwjQuery home_query = {
 	1, {OIDOID}
 };
 
+/* After pg_upgrade. In a copy the schedules keep the database to which they belong, and are paused. */
+static KwjQuery move_schedules_query = {
+	"UPDATE kwjobs.schedule AS s SET home_database = $1, home_cluster = c.system_identifier"
+	" FROM pg_control_system() AS c, kwjobs.home AS h"
+	" WHERE s.home_database = h.database AND s.home_cluster = h.cluster",
+	1, {OIDOID}
+};
+
 static KwjQuery move_query = {
 	"UPDATE kwjobs.home SET database = $1, cluster = c.system_identifier"
 	" FROM pg_control_system() AS c",
@@ -141,6 +149,8 @@ kwj_store_come_home(int64 only)
 			(void) kwj_query_run(&forget_paused_query, NULL, NULL, false);
 			(void) kwj_query_run(&forget_errands_query, values, NULL, false);
 		}
+		else if (only == 0)
+			(void) kwj_query_run(&move_schedules_query, values, NULL, false);
 		if (only == 0)
 			kwj_query_run(&move_query, values, NULL, false);
 	}

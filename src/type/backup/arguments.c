@@ -23,6 +23,7 @@
 #include "type/backup/arguments.h"
 #include "type/backup/backup.h"
 #include "type/backup/program.h"
+#include "type/backup/work.h"
 #include "type/columns.h"
 #include "type/files/directory.h"
 #include "type/given.h"
@@ -57,7 +58,7 @@ kwj_backup_arguments(Jsonb *arguments, const char *job_type)
 /* ---- options ---- */
 
 static const char *const option_names[] = {
-	"compress", "lock_timeout", "schema_only", "thread_concurrency"
+	"compress", "lock_timeout", "schema_only", "thread_concurrency", "verify"
 };
 
 /* Options that other systems have, or that one types by habit. */
@@ -77,7 +78,7 @@ check_option(const char *name)
 		if (strcmp(name, option_names[i]) == 0)
 			return;
 	kwj_given_refuse_option("BACKUP", name, foreign_options, lengthof(foreign_options),
-							"Valid options are compress, lock_timeout, schema_only, thread_concurrency, those of all jobs such as priority, and in the statement BACKUP also detached.");
+							"Valid options are compress, lock_timeout, schema_only, thread_concurrency, verify, those of all jobs such as priority, and in the statement BACKUP also detached.");
 }
 
 /* Returns whether pg_dump of this version takes this for --compress. */
@@ -122,6 +123,15 @@ set_lock_timeout(KwjBackupSpec *spec, const KwjGiven *option)
 }
 
 static void
+set_verify(KwjBackupSpec *spec, const KwjGiven *option)
+{
+	if (option->value == NULL || (strcmp(option->value, "read") != 0 && strcmp(option->value, "restore") != 0))
+		kwj_given_refuse_value("BACKUP", option->name, option->value,
+							   "Type verify = 'read' to read the backup back, as is the default, or 'restore' to also restore it into a scratch database and compare.");
+	spec->verify_restore = strcmp(option->value, "restore") == 0;
+}
+
+static void
 set_option(KwjBackupSpec *spec, const KwjGiven *option)
 {
 	if (strcmp(option->name, "compress") == 0)
@@ -132,6 +142,8 @@ set_option(KwjBackupSpec *spec, const KwjGiven *option)
 						   "Give a level from 0 (none) to 9.");
 		spec->compress = option->value;
 	}
+	else if (strcmp(option->name, "verify") == 0)
+		set_verify(spec, option);
 	else if (strcmp(option->name, "lock_timeout") == 0)
 		set_lock_timeout(spec, option);
 	else if (strcmp(option->name, "thread_concurrency") == 0)
@@ -290,6 +302,8 @@ validate_as_owner(void *arg)
 	kwj_backup_check_may_write();
 	kwj_backup_check_may_connect(checking->spec->database, "A backup is made in sessions of its owner.");
 	check_tables(checking);
+	if (checking->spec->verify_restore)
+		kwj_work_check_may_create(KWJ_VERIFY_NEEDS);
 	kwj_backup_check_directory(checking->spec->directory);
 }
 
@@ -307,8 +321,9 @@ make_payload(const KwjBackupSpec *spec)
 	escape_json(&json, spec->database);
 	appendStringInfoString(&json, ", \"tables\": ");
 	kwj_json_append_texts(&json, spec->tables);
-	appendStringInfo(&json, ", \"workers\": %d, \"lock_timeout_ms\": %d, \"schema_only\": %s",
-					 spec->workers, spec->lock_timeout_ms, spec->schema_only ? "true" : "false");
+	appendStringInfo(&json, ", \"workers\": %d, \"lock_timeout_ms\": %d, \"schema_only\": %s, \"verify_restore\": %s",
+					 spec->workers, spec->lock_timeout_ms, spec->schema_only ? "true" : "false",
+					 spec->verify_restore ? "true" : "false");
 	if (spec->compress)
 		appendStringInfo(&json, ", \"compress\": \"%s\"", spec->compress);
 	appendStringInfoChar(&json, '}');
@@ -324,7 +339,25 @@ kwj_backup_read_payload(Jsonb *payload, KwjBackupSpec *spec)
 	spec->workers = (int) kwj_json_int64(payload, "workers");
 	spec->lock_timeout_ms = (int) kwj_json_int64(payload, "lock_timeout_ms");
 	spec->schema_only = kwj_json_bool_or_false(payload, "schema_only");
+	spec->verify_restore = kwj_json_bool_or_false(payload, "verify_restore");
 	spec->compress = kwj_json_text_or_null(payload, "compress");
+}
+
+List *
+kwj_backup_dump_options(const KwjBackupSpec *spec)
+{
+	List	   *options = list_make3("-Fd", "-v", "-f" KWJ_PROGRAM_DIRECTORY);
+
+	if (spec->workers > 1)
+		options = lappend(options, psprintf("-j%d", spec->workers));
+	if (spec->compress != NULL)
+		options = lappend(options, psprintf("-Z%s", spec->compress));
+	if (spec->lock_timeout_ms > 0)
+		options = lappend(options, psprintf("--lock-wait-timeout=%d", spec->lock_timeout_ms));
+	if (spec->schema_only)
+		options = lappend(options, "-s");
+	/* Jobs belong to the server on which they run, and most roles may not read all of them. */
+	return lappend(options, "--exclude-table-data=kwjobs.*");
 }
 
 static char *

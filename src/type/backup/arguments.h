@@ -9,6 +9,9 @@
 #include "type/given.h"
 #include "utils/jsonb.h"
 
+/* Why a BACKUP needs the right to create databases. */
+#define KWJ_VERIFY_NEEDS	"BACKUP WITH verify = 'restore' restores the backup into a scratch database, as its owner."
+
 /* How many processes dump or restore tables at the same time, if thread_concurrency does not say it. */
 #define KWJ_BACKUP_WORKERS	2
 
@@ -21,9 +24,13 @@ typedef struct KwjBackupSpec
 	char	   *compress;		/* as pg_dump takes it; NULL: its default */
 	int			lock_timeout_ms;	/* how long to wait for a table's lock; 0: no limit */
 	bool		schema_only;
+	bool		verify_restore;	/* restore it into a scratch database, and compare */
 } KwjBackupSpec;
 
 extern void kwj_backup_read_payload(Jsonb *payload, KwjBackupSpec *spec);
+
+/* Returns what pg_dump is to be told for all of the database, a list of char *. */
+extern List *kwj_backup_dump_options(const KwjBackupSpec *spec);
 
 /*
  * Returns the value of the option thread_concurrency. what: of which processes or tables it is the

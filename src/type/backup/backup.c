@@ -11,6 +11,7 @@
  *                 table also the partitions that it has then, or the attempt fails
  *     sum up      the worker reads all files, for their checksums
  *     read back   pg_restore reads and decompresses every block that pg_dump has written
+ *     verify      with verify = 'restore': it is restored into a scratch database, and compared (verify.c)
  *     complete    the manifest is written, the directory renamed, the job succeeds
  *
  * An attempt that fails or dies has done nothing that counts: the next one removes what is left, and
@@ -43,6 +44,8 @@
 #include "type/backup/backup.h"
 #include "type/backup/manifest.h"
 #include "type/backup/program.h"
+#include "type/backup/verify.h"
+#include "type/backup/work.h"
 #include "type/files/directory.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -54,8 +57,9 @@
 #define RIGHTS_HINT \
 	"A backup holds what its owner may read. Grant the right to the owner, back up tables that it may read, or have a role with the right create the job."
 
-/* How much of the progress the dump is; the rest is reading it back. */
+/* How much of the progress the dump is; the rest is reading it back, and restoring it. */
 #define DUMP_PERCENT	90
+#define DUMP_PERCENT_OF_RESTORE	45
 
 /* What psql tells of the database, line by line. */
 typedef enum Fact
@@ -82,6 +86,8 @@ typedef struct Backup
 	char	   *name;			/* of the directory */
 	char	   *partial;		/* the name under which it is written */
 	KwjDirectory *directory;	/* partial */
+	char	   *again;			/* the name of the directory for the second dump */
+	KwjWorkDatabase *work;		/* to verify it; NULL: not wanted */
 	List	   *dumped;			/* quoted names: the tables that were named, and their partitions */
 	char	   *facts[N_FACTS];
 	int			n_facts;
@@ -111,7 +117,8 @@ show_progress(void *arg)
 	else
 		snprintf(text, sizeof(text), "data " UINT64_FORMAT "/" UINT64_FORMAT " tables, " UINT64_FORMAT " MB",
 				 Min(backup->begun, backup->tables), backup->tables, sent / (1024 * 1024));
-	kwj_progress_set_all(done * DUMP_PERCENT, total * 100, 0, text);
+	kwj_progress_set_all(done * (backup->spec.verify_restore ? DUMP_PERCENT_OF_RESTORE : DUMP_PERCENT),
+						 total * 100, 0, text);
 }
 
 /* A line of pg_dump that begins with this says that it begins with the data of a table. */
@@ -135,6 +142,13 @@ static char *
 partial_name(const KwjAttempt *attempt, const char *name)
 {
 	return psprintf("%s.kwjobs-" INT64_FORMAT, name, attempt->job_id);
+}
+
+/* The name of the directory for the second dump, if the backup is verified by a restore. */
+static char *
+again_name(const char *partial)
+{
+	return psprintf("%s-verify", partial);
 }
 
 /*
@@ -201,6 +215,7 @@ begin(Backup *backup)
 	backup->database = get_database_oid(backup->spec.database, false);
 	kwj_backup_split_path(backup->spec.directory, &parent, &backup->name);
 	backup->partial = partial_name(backup->attempt, backup->name);
+	backup->again = again_name(backup->partial);
 	backup->parent = kwj_directory_open("BACKUP", parent, false);
 	made = find_made(backup->attempt, backup->parent, backup->name);
 	if (made != NULL)
@@ -209,25 +224,30 @@ begin(Backup *backup)
 		return true;
 	}
 	kwj_backup_check_directory(backup->spec.directory);
+	if (backup->spec.verify_restore)
+	{
+		kwj_work_check_may_create(KWJ_VERIFY_NEEDS);
+		backup->work = kwj_work_open(backup->attempt, backup->context);
+	}
 	backup->dumped = with_partitions(backup->spec.tables);
 	/* pg_dump has one session for itself and one for each of its processes, and cancels by one more. */
 	backup->server = kwj_server_open(backup->attempt->owner, backup->spec.workers + 2);
 	return false;
 }
 
-/* Makes the directory in which pg_dump writes, and which nobody else may read. */
-static void
-make_directory(Backup *backup)
+/* Makes a directory in which pg_dump writes, and which nobody else may read. */
+static KwjDirectory *
+make_directory(const Backup *backup, const char *name)
 {
-	char	   *path = psprintf("%s/%s", backup->parent->path, backup->partial);
+	char	   *path = psprintf("%s/%s", backup->parent->path, name);
 
-	if (!kwj_directory_remove(backup->parent->fd, backup->partial) ||
-		mkdirat(backup->parent->fd, backup->partial, S_IRWXU) < 0)
+	if (!kwj_directory_remove(backup->parent->fd, name) ||
+		mkdirat(backup->parent->fd, name, S_IRWXU) < 0)
 		ereport(ERROR,
 				errcode_for_file_access(),
 				errmsg("could not create directory \"%s\": %m", path),
 				errhint("The server's operating system user must be able to write to the directory in which it lies."));
-	backup->directory = kwj_directory_open_in(backup->parent, backup->partial, false, false);
+	return kwj_directory_open_in(backup->parent, name, false, false);
 }
 
 static void
@@ -343,23 +363,12 @@ dump(Backup *backup)
 {
 	const KwjBackupSpec *spec = &backup->spec;
 	KwjProgram	program = program_of(backup);
-	List	   *arguments = list_make3("-Fd", "-v", "-f" KWJ_PROGRAM_DIRECTORY);
+	List	   *arguments = kwj_backup_dump_options(spec);
 	ListCell   *lc;
 
 	program.on_message = take_message;
 	program.on_news = show_progress;
-	if (spec->workers > 1)
-		arguments = lappend(arguments, psprintf("-j%d", spec->workers));
-	if (spec->compress != NULL)
-		arguments = lappend(arguments, psprintf("-Z%s", spec->compress));
-	if (spec->lock_timeout_ms > 0)
-		arguments = lappend(arguments, psprintf("--lock-wait-timeout=%d", spec->lock_timeout_ms));
-	if (spec->schema_only)
-		arguments = lappend(arguments, "-s");
-	if (spec->tables == NIL)
-		/* Jobs belong to the server on which they run, and most roles may not read all of them. */
-		arguments = lappend(arguments, "--exclude-table-data=kwjobs.*");
-	else
+	if (spec->tables != NIL)
 		arguments = lappend(arguments, "--strict-names");
 	foreach(lc, backup->dumped)
 		arguments = lappend(arguments, psprintf("-t%s", table_pattern(lfirst(lc))));
@@ -403,6 +412,55 @@ sum_up(Backup *backup)
 	return request;
 }
 
+static void
+take_facts(Backup *backup)
+{
+	KwjManifest *manifest = &backup->manifest;
+
+	manifest->encoding = backup->facts[FACT_ENCODING];
+	manifest->collate = backup->facts[FACT_COLLATE];
+	manifest->ctype = backup->facts[FACT_CTYPE];
+	manifest->provider = backup->facts[FACT_PROVIDER];
+	manifest->locale = backup->facts[FACT_LOCALE];
+}
+
+/* Removes the directory of this name if it is there. */
+static void
+remove_directory(const KwjDirectory *parent, const char *name)
+{
+	if (!kwj_directory_remove(parent->fd, name))
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not remove directory \"%s/%s\": %m", parent->path, name),
+				errhint("Remove it by hand, then type RESUME JOB."));
+}
+
+/* Restores the backup into a scratch database, and compares. */
+static KwjRequest
+verify_by_restore(Backup *backup)
+{
+	KwjDirectory *again;
+	KwjVerify	verify = {
+		.attempt = backup->attempt,
+		.context = backup->context,
+		.spec = &backup->spec,
+		.manifest = &backup->manifest,
+		.directory = backup->directory,
+		.work = backup->work,
+		.percent = DUMP_PERCENT_OF_RESTORE + 5,
+	};
+	KwjRequest	request;
+
+	if (backup->work == NULL)
+		return KWJ_REQUEST_NONE;
+	verify.again = again = make_directory(backup, backup->again);
+	request = kwj_verify(&verify);
+	kwj_directory_close(again);
+	if (request == KWJ_REQUEST_NONE)
+		remove_directory(backup->parent, backup->again);
+	return request;
+}
+
 /* Reads every block that pg_dump has written, as a RESTORE would. */
 static KwjRequest
 read_back(Backup *backup)
@@ -425,11 +483,7 @@ write_manifest(Backup *backup)
 	manifest->schema_only = backup->spec.schema_only;
 	manifest->server_version = unconstify(char *, GetConfigOption("server_version", false, false));
 	manifest->version_num = atoi(GetConfigOption("server_version_num", false, false));
-	manifest->encoding = backup->facts[FACT_ENCODING];
-	manifest->collate = backup->facts[FACT_COLLATE];
-	manifest->ctype = backup->facts[FACT_CTYPE];
-	manifest->provider = backup->facts[FACT_PROVIDER];
-	manifest->locale = backup->facts[FACT_LOCALE];
+	manifest->verified = backup->spec.verify_restore ? KWJ_VERIFIED_RESTORE : KWJ_VERIFIED_READ;
 	manifest->created = pstrdup(timestamptz_to_str(GetCurrentTimestamp()));
 	kwj_manifest_write(manifest, backup->directory);
 }
@@ -454,8 +508,9 @@ publish(Backup *backup)
 static Jsonb *
 result_of(const Backup *backup)
 {
-	return kwj_json_parse(psprintf("{\"bytes\": " INT64_FORMAT ", \"files\": %d}",
-								   backup->manifest.bytes, list_length(backup->manifest.files)));
+	return kwj_json_parse(psprintf("{\"bytes\": " INT64_FORMAT ", \"files\": %d, \"verified\": \"%s\"}",
+								   backup->manifest.bytes, list_length(backup->manifest.files),
+								   backup->manifest.verified));
 }
 
 /* ---- the job ---- */
@@ -466,7 +521,7 @@ run_steps(Backup *backup)
 {
 	KwjRequest	request;
 
-	make_directory(backup);
+	backup->directory = make_directory(backup, backup->partial);
 	request = look(backup);
 	if (request == KWJ_REQUEST_NONE)
 		request = dump(backup);
@@ -480,8 +535,11 @@ run_steps(Backup *backup)
 	show_progress(backup);
 	kwj_server_close(backup->server);
 	backup->server = NULL;
+	take_facts(backup);
 	request = sum_up(backup);
-	return request == KWJ_REQUEST_NONE ? read_back(backup) : request;
+	if (request == KWJ_REQUEST_NONE)
+		request = read_back(backup);
+	return request == KWJ_REQUEST_NONE ? verify_by_restore(backup) : request;
 }
 
 static KwjRequest
@@ -513,17 +571,6 @@ backup_execute(KwjAttempt *attempt)
 	return kwj_attempt_succeed(attempt, NULL, 0, false, result_of(backup));
 }
 
-/* Removes the directory of this name if it is there. */
-static void
-remove_directory(const KwjDirectory *parent, const char *name)
-{
-	if (!kwj_directory_remove(parent->fd, name))
-		ereport(ERROR,
-				errcode_for_file_access(),
-				errmsg("could not remove directory \"%s/%s\": %m", parent->path, name),
-				errhint("Remove it by hand, then type RESUME JOB."));
-}
-
 /* Removes what the attempts have left, and a backup that was completed while a CANCEL came. */
 static void
 backup_revert(KwjAttempt *attempt)
@@ -533,10 +580,12 @@ backup_revert(KwjAttempt *attempt)
 	char	   *path;
 	char	   *name;
 
+	kwj_work_revert(attempt);
 	kwj_attempt_begin(attempt);
 	kwj_backup_read_payload(attempt->payload, &spec);
 	kwj_backup_split_path(spec.directory, &path, &name);
 	parent = kwj_directory_open("BACKUP", path, false);
+	remove_directory(parent, again_name(partial_name(attempt, name)));
 	remove_directory(parent, partial_name(attempt, name));
 	if (find_made(attempt, parent, name) != NULL)
 		remove_directory(parent, name);

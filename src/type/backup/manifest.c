@@ -184,6 +184,7 @@ manifest_text(const KwjManifest *manifest)
 	append_text(&json, "lc_ctype", manifest->ctype);
 	append_text(&json, "locale_provider", manifest->provider);
 	append_text(&json, "locale", manifest->locale);
+	append_text(&json, "verified", manifest->verified);
 	append_text(&json, "created", manifest->created);
 	appendStringInfo(&json, "  \"bytes\": " INT64_FORMAT ",\n  \"files\": [\n", manifest->bytes);
 	foreach(lc, manifest->files)
@@ -278,6 +279,15 @@ read_lists(KwjManifest *manifest, const KwjJsonFile *json, JsonbContainer *root)
 		manifest->files = lappend(manifest->files, read_file(json, lfirst(lc)));
 }
 
+/* The first manifests did not have this. */
+static char *
+verified_of(const KwjJsonFile *json, JsonbContainer *root)
+{
+	if (getKeyJsonValueFromContainer(root, "verified", strlen("verified"), NULL) == NULL)
+		return KWJ_VERIFIED_READ;
+	return kwj_json_file_text(json, root, "verified");
+}
+
 KwjManifest *
 kwj_manifest_read(const KwjDirectory *directory)
 {
@@ -307,6 +317,7 @@ kwj_manifest_read(const KwjDirectory *directory)
 	manifest->ctype = kwj_json_file_text(&json, root, "lc_ctype");
 	manifest->provider = kwj_json_file_text(&json, root, "locale_provider");
 	manifest->locale = kwj_json_file_text(&json, root, "locale");
+	manifest->verified = verified_of(&json, root);
 	manifest->created = kwj_json_file_text(&json, root, "created");
 	manifest->bytes = kwj_json_file_number(&json, root, "bytes");
 	read_lists(manifest, &json, root);

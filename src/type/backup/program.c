@@ -54,6 +54,23 @@ kwj_program_path(const char *name)
 	return pstrdup(path);
 }
 
+char *
+kwj_program_connection(const char *database)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfoString(&text, "dbname='");
+	for (const char *c = database; *c; c++)
+	{
+		if (*c == '\'' || *c == '\\')
+			appendStringInfoChar(&text, '\\');
+		appendStringInfoChar(&text, *c);
+	}
+	appendStringInfoChar(&text, '\'');
+	return text.data;
+}
+
 /* ---- messages ---- */
 
 /* Returns the text with another one in place of each occurrence of a part, palloc'd. */

@@ -18,13 +18,16 @@
 /* The running_status of a job that stands still, and has nothing that others may miss. */
 #define KWJ_STOPPED_IN_PLACE	"stopped in place until RESUME"
 
+/* And the third one, a directory in which it writes. */
+#define KWJ_PROGRAM_PLACE	"/proc/self/fd/5"
+
 typedef struct KwjProgram
 {
 	KwjServer  *server;			/* NULL: the program needs no sessions */
 	Oid			database;		/* of the sessions */
 	const char *database_name;
 	const char *directory;		/* what messages call KWJ_PROGRAM_DIRECTORY */
-	int			fds[2];			/* its descriptors 3 and 4 */
+	int			fds[3];			/* its descriptors 3, 4 and 5 */
 	int			n_fds;
 	const char *rights_hint;	/* what to do if the owner lacks a right; NULL: what the session says */
 	const char *exists_hint;	/* the same, if something exists already (42P06, 42P07, 42710, ...) */
@@ -42,6 +45,9 @@ typedef struct KwjProgram
  * server's program. Errors: 58P01 if it is not installed.
  */
 extern char *kwj_program_path(const char *name);
+
+/* Returns a connection string for a database of any name, palloc'd. */
+extern char *kwj_program_connection(const char *database);
 
 /*
  * Runs the program with these arguments (char *), and waits until it has ended with exit status 0 and

@@ -381,24 +381,6 @@ take_message(const char *line, void *arg)
 	show_progress(restore);
 }
 
-/* Returns a connection string for a database of any name. */
-static char *
-connection_to(const char *database)
-{
-	StringInfoData text;
-
-	initStringInfo(&text);
-	appendStringInfoString(&text, "dbname='");
-	for (const char *c = database; *c; c++)
-	{
-		if (*c == '\'' || *c == '\\')
-			appendStringInfoChar(&text, '\\');
-		appendStringInfoChar(&text, *c);
-	}
-	appendStringInfoChar(&text, '\'');
-	return text.data;
-}
-
 static KwjRequest
 run_restore(Restore *restore)
 {
@@ -407,7 +389,7 @@ run_restore(Restore *restore)
 	List	   *arguments = list_make4("-Fd", "-v", "--exit-on-error", "-L" KWJ_PROGRAM_FILE);
 	volatile KwjRequest request = KWJ_REQUEST_NONE;
 
-	arguments = lappend(arguments, psprintf("-d%s", connection_to(restore->database)));
+	arguments = lappend(arguments, psprintf("-d%s", kwj_program_connection(restore->database)));
 	arguments = lappend(arguments, spec->creates ? psprintf("-j%d", spec->workers) : "--single-transaction");
 	if (spec->no_owner)
 		arguments = lappend(arguments, "--no-owner");

@@ -97,7 +97,8 @@ kwj_sql_validate(const KwjNewSql *sql, KwjNewJob *job)
 	statement = parse_new(sql->statement, "statement", arguments);
 	if (sql->on_revert)
 		on_revert = parse_new(sql->on_revert, "on_revert", arguments);
-	kwj_sql_check_used(arguments);
+	if (!sql->spare_arguments)
+		kwj_sql_check_used(arguments);
 
 	job->payload = make_payload(sql, job->owner);
 	/* Without a description from the user, the description shows the statement. */

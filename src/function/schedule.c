@@ -1,0 +1,320 @@
+/*
+ * src/function/schedule.c
+ *	  SQL-callable: CREATE, ALTER, PAUSE, RESUME and DROP SCHEDULE, and their function twins.
+ *
+ * This file only converts arguments and results; lifecycle/schedule.c does the work. Process: sessions,
+ * and workers whose statement does it. Locks: those of lifecycle/schedule.c; when a schedule is
+ * created, also those that the type of its job takes when it checks the job.
+ *
+ * The statements call kwjobs_<name> in pg_catalog, users kwjobs.<name>. Both are the same C function,
+ * but for the rights (lifecycle/schedule.h): in the first case fcinfo is of a function in pg_catalog.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "function/args.h"
+#include "function/rows.h"
+#include "job/clock.h"
+#include "job/json.h"
+#include "lifecycle/bounds.h"
+#include "lifecycle/due_times.h"
+#include "lifecycle/schedule.h"
+#include "store/due_times.h"
+#include "type/create.h"
+#include "type/sql/sql.h"
+#include "type/type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+PG_FUNCTION_INFO_V1(kwjobs_for_schedule);
+PG_FUNCTION_INFO_V1(kwjobs_create_schedule_of_job);
+PG_FUNCTION_INFO_V1(kwjobs_create_schedule);
+PG_FUNCTION_INFO_V1(kwjobs_alter_schedule);
+PG_FUNCTION_INFO_V1(kwjobs_pause_schedule);
+PG_FUNCTION_INFO_V1(kwjobs_resume_schedule);
+PG_FUNCTION_INFO_V1(kwjobs_drop_schedule);
+PG_FUNCTION_INFO_V1(kwjobs_drop_schedules);
+PG_FUNCTION_INFO_V1(kwjobs_drop_trigger);
+PG_FUNCTION_INFO_V1(kwjobs_run_schedule);
+PG_FUNCTION_INFO_V1(kwjobs_schedule_jobs);
+PG_FUNCTION_INFO_V1(kwjobs_clock);
+
+/* Returns whether a statement has called the function, which then is the one in pg_catalog. */
+static KwjBy
+called_by(FunctionCallInfo fcinfo)
+{
+	return get_func_namespace(fcinfo->flinfo->fn_oid) == PG_CATALOG_NAMESPACE ? KWJ_BY_STATEMENT : KWJ_BY_FUNCTION;
+}
+
+static Jsonb *
+jsonb_arg(FunctionCallInfo fcinfo, int number)
+{
+	return PG_ARGISNULL(number) ? NULL : PG_GETARG_JSONB_P(number);
+}
+
+static bool
+flag_arg(FunctionCallInfo fcinfo, int number)
+{
+	return !PG_ARGISNULL(number) && PG_GETARG_BOOL(number);
+}
+
+static const char *
+name_or_default(FunctionCallInfo fcinfo, int number)
+{
+	char	   *name = kwj_arg_text(fcinfo, number);
+
+	return name != NULL ? name : kwj_schedule_default_name();
+}
+
+/*
+ * The first argument of the procedure that CREATE SCHEDULE calls: the name, and whether one of this name
+ * may be there. Has the job of the next argument become a template (lifecycle/template.c). Returns the
+ * name.
+ */
+Datum
+kwjobs_for_schedule(PG_FUNCTION_ARGS)
+{
+	const char *name = name_or_default(fcinfo, 0);
+
+	kwj_schedule_check_new(KWJ_BY_STATEMENT, name, flag_arg(fcinfo, 1));
+	kwj_template_want();
+	PG_RETURN_TEXT_P(cstring_to_text(name));
+}
+
+/* Makes a template of a job of this type. */
+static KwjTemplate *
+template_of(const KwjType *type, Jsonb *arguments, Jsonb *options)
+{
+	KwjNewJob	job;
+
+	kwj_new_job(&job, type->name);
+	kwj_schedule_job_options(options, &job);
+	kwj_template_want();
+	(void) kwj_create_job(type, arguments, &job);
+	return kwj_template_take();
+}
+
+/* Makes a template of a SQL job with this statement. */
+static KwjTemplate *
+template_of_sql(const char *statement, Jsonb *options)
+{
+	KwjNewSql	sql = {.statement = statement, .settings = kwj_json_empty()};
+	KwjNewJob	job;
+
+	kwj_check_size("argument \"statement\" of a job", strlen(statement), KWJ_TEXT_BOUND, KWJ_LONG_STATEMENT_HINT);
+	kwj_new_job(&job, kwj_type_sql.name);
+	kwj_schedule_job_options(options, &job);
+	kwj_sql_validate(&sql, &job);
+	kwj_template_want();
+	(void) kwj_submit(&job);
+	return kwj_template_take();
+}
+
+/*
+ * Makes a template of the SQL job that runs the option failure_statement as this owner; NULL if the option
+ * is not given, or empty. The coordinator puts the values in place of these.
+ */
+static KwjTemplate *
+template_of_failure(Jsonb *options, Oid owner)
+{
+	char	   *statement = kwj_schedule_failure_statement(options);
+	KwjNewSql	sql = {.statement = statement, .settings = kwj_json_empty(), .spare_arguments = true};
+	KwjNewJob	job;
+
+	if (statement == NULL)
+		return NULL;
+	kwj_check_size("option \"failure_statement\" of a schedule", strlen(statement), KWJ_TEXT_BOUND,
+				   KWJ_LONG_STATEMENT_HINT);
+	kwj_new_job(&job, kwj_type_sql.name);
+	job.owner = owner;
+	sql.arguments = kwj_json_parse(KWJ_FAILURE_ARGUMENTS);
+	kwj_sql_validate(&sql, &job);
+	kwj_template_want();
+	(void) kwj_submit(&job);
+	return kwj_template_take();
+}
+
+/*
+ * CREATE SCHEDULE name FOR a job statement. Arguments: the name, by kwjobs_for_schedule; the job, which
+ * has become a template; the expression (NULL: NEVER); the options; IF NOT EXISTS.
+ */
+Datum
+kwjobs_create_schedule_of_job(PG_FUNCTION_ARGS)
+{
+	KwjScheduleChange change = {
+		.name = kwj_arg_text(fcinfo, 0),
+		.has_recurrence = true,
+		.cron = kwj_arg_text(fcinfo, 2),
+		.options = jsonb_arg(fcinfo, 3),
+		.if_exists = flag_arg(fcinfo, 4),
+		.template = kwj_template_take(),
+	};
+
+	change.failure = template_of_failure(change.options, change.template->owner);
+	(void) kwj_schedule_create(KWJ_BY_STATEMENT, &change, false);
+	PG_RETURN_VOID();
+}
+
+/* The arguments of kwjobs.create_schedule and kwjobs.alter_schedule, in their order. */
+enum
+{
+	ARG_NAME,
+	ARG_RECURRING,
+	ARG_STATEMENT,
+	ARG_JOB_TYPE,
+	ARG_ARGUMENTS,
+	ARG_OPTIONS,
+	ARG_IF,
+};
+
+/* Returns what each run does; NULL if the arguments do not say it. */
+static KwjTemplate *
+template_arg(FunctionCallInfo fcinfo, Jsonb *options)
+{
+	char	   *statement = kwj_arg_text(fcinfo, ARG_STATEMENT);
+	char	   *type = kwj_arg_text(fcinfo, ARG_JOB_TYPE);
+	Jsonb	   *arguments = jsonb_arg(fcinfo, ARG_ARGUMENTS);
+
+	if (statement != NULL && type == NULL && arguments == NULL)
+		return template_of_sql(statement, options);
+	if (statement != NULL || (type == NULL && arguments != NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a schedule has either a statement, or a job type and arguments"),
+				 errhint("Give statement => 'DELETE ...', or job_type => 'IMPORT', arguments => '{...}'.")));
+	return type == NULL ? NULL :
+		template_of(kwj_type_by_name(type), arguments ? arguments : kwj_json_empty(), options);
+}
+
+/* Returns the id of the new schedule; NULL if there is one of this name, and that is no error. */
+Datum
+kwjobs_create_schedule(PG_FUNCTION_ARGS)
+{
+	KwjBy		by = called_by(fcinfo);
+	KwjScheduleChange change = {
+		.name = name_or_default(fcinfo, ARG_NAME),
+		.has_recurrence = true,
+		.cron = kwj_arg_text(fcinfo, ARG_RECURRING),
+		.options = jsonb_arg(fcinfo, ARG_OPTIONS),
+		.if_exists = flag_arg(fcinfo, ARG_IF),
+	};
+	int64		schedule_id;
+
+	kwj_schedule_check_new(by, change.name, change.if_exists);
+	change.template = template_arg(fcinfo, change.options);
+	if (change.template == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("there is no job for the schedule to run"),
+				 errhint("Give statement => 'DELETE ...', or job_type => 'IMPORT', arguments => '{...}'.")));
+	change.failure = template_of_failure(change.options, change.template->owner);
+	schedule_id = kwj_schedule_create(by, &change, true);
+	if (schedule_id == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(schedule_id);
+}
+
+/* The argument "recurring": NULL: as before; 'never' in any case: NEVER. */
+Datum
+kwjobs_alter_schedule(PG_FUNCTION_ARGS)
+{
+	char	   *recurring = kwj_arg_text(fcinfo, ARG_RECURRING);
+	KwjScheduleChange change = {
+		.name = kwj_arg_text(fcinfo, ARG_NAME),
+		.has_recurrence = recurring != NULL,
+		.cron = recurring != NULL && pg_strcasecmp(recurring, "never") == 0 ? NULL : recurring,
+		.options = jsonb_arg(fcinfo, ARG_OPTIONS),
+		.if_exists = flag_arg(fcinfo, ARG_IF),
+	};
+
+	Oid			owner = kwj_schedule_owner(called_by(fcinfo), change.name);
+
+	change.template = template_arg(fcinfo, NULL);
+	if (OidIsValid(owner))
+		change.failure = template_of_failure(change.options, owner);
+	PG_RETURN_BOOL(kwj_schedule_alter(called_by(fcinfo), &change));
+}
+
+Datum
+kwjobs_pause_schedule(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(kwj_schedule_pause(called_by(fcinfo), kwj_arg_text(fcinfo, 0), flag_arg(fcinfo, 1),
+									  kwj_arg_text(fcinfo, 2)));
+}
+
+Datum
+kwjobs_resume_schedule(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(kwj_schedule_resume(called_by(fcinfo), kwj_arg_text(fcinfo, 0), flag_arg(fcinfo, 1)));
+}
+
+Datum
+kwjobs_drop_schedule(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(kwj_schedule_drop(called_by(fcinfo), kwj_arg_text(fcinfo, 0), flag_arg(fcinfo, 1)));
+}
+
+/* Arguments: names, and whether it is no error if one is not there. Returns the names of those that it dropped. */
+Datum
+kwjobs_drop_schedules(PG_FUNCTION_ARGS)
+{
+	KwjBy		by = called_by(fcinfo);
+	ArrayBuildState *dropped = initArrayResult(TEXTOID, CurrentMemoryContext, false);
+	Datum	   *names;
+	bool	   *nulls;
+	int			n = 0;
+
+	if (!PG_ARGISNULL(0))
+		deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &n);
+	for (int i = 0; i < n; i++)
+		if (!nulls[i] && kwj_schedule_drop(by, TextDatumGetCString(names[i]), flag_arg(fcinfo, 1)))
+			accumArrayResult(dropped, names[i], false, TEXTOID, CurrentMemoryContext);
+	PG_RETURN_DATUM(makeArrayResult(dropped, CurrentMemoryContext));
+}
+
+/*
+ * Trigger: INSTEAD OF DELETE on kwjobs.schedule_control. Does nothing, so that the DELETE that DROP
+ * SCHEDULES has become counts what kwjobs_drop_schedules has dropped.
+ */
+Datum
+kwjobs_drop_trigger(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_INSTEAD(trigger->tg_event) ||
+		!TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("kwjobs.drop_trigger() must be called as an INSTEAD OF DELETE trigger"),
+				 errhint("Use DROP SCHEDULE.")));
+	return PointerGetDatum(trigger->tg_trigtuple);
+}
+
+Datum
+kwjobs_run_schedule(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(kwj_schedule_run(called_by(fcinfo), kwj_arg_text(fcinfo, 0)));
+}
+
+/* Returns the ids of the jobs of a schedule, a bigint[]. Errors: 42704 if there is no such schedule. */
+Datum
+kwjobs_schedule_jobs(PG_FUNCTION_ARGS)
+{
+	KwjJobs		jobs = kwj_store_jobs_of_schedule(kwj_schedule_id(called_by(fcinfo), kwj_arg_text(fcinfo, 0)));
+	Datum	   *ids = palloc(sizeof(Datum) * Max(jobs.n, 1));
+
+	for (int i = 0; i < jobs.n; i++)
+		ids[i] = Int64GetDatum(jobs.ids[i]);
+	PG_RETURN_ARRAYTYPE_P(construct_array(ids, jobs.n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+/* The clock by which schedules are due, for the views. */
+Datum
+kwjobs_clock(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TIMESTAMPTZ(kwj_clock());
+}

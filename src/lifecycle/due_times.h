@@ -1,0 +1,53 @@
+/*
+ * src/lifecycle/due_times.h
+ *	  What becomes of the due times of a schedule, and what follows from how a run has ended.
+ */
+#ifndef KWJ_LIFECYCLE_DUE_TIMES_H
+#define KWJ_LIFECYCLE_DUE_TIMES_H
+
+#include "kwjobs.h"
+#include "store/due_times.h"
+#include "store/schedules.h"
+
+/* The arguments of the statement that is run when a run has failed, which it may use as :name. */
+#define KWJ_FAILURE_ARGUMENTS	"{\"schedule\": \"\", \"job_id\": 0, \"error\": \"\"}"
+
+/*
+ * Acts on a schedule whose next_run has come by `now`, and whose row the caller has locked: creates
+ * jobs for its due times, notes what has become of them, and writes the row with its next due time.
+ * Afterwards it may be due again at once, if there are very many due times.
+ *
+ * Process: coordinator, in a transaction. Errors: if no job can be created. Then the caller rolls the
+ * transaction back, and calls kwj_due_times_refuse in another one.
+ */
+extern void kwj_due_times_act(KwjSchedule *schedule, TimestampTz now);
+
+/*
+ * Notes that no job could be created for the next due time, or for the retry, and why; goes on to the
+ * next one. After so many in a row it pauses the schedule. Errors: 22023 if the schedule's expression
+ * or zone cannot be read; then the caller calls kwj_due_times_give_up.
+ */
+extern void kwj_due_times_refuse(KwjSchedule *schedule, TimestampTz now, const char *why);
+
+/* Pauses the schedule, because nothing else can be done with it. */
+extern void kwj_due_times_give_up(KwjSchedule *schedule, TimestampTz now, const char *why);
+
+/*
+ * The clock was set back, to `now`, by more than a correction of a few hours: makes the next due time
+ * the first one after it. Errors: 22023.
+ */
+extern void kwj_due_times_go_back(KwjSchedule *schedule, TimestampTz now);
+
+/*
+ * Notes how a run has ended, and does what the schedule says for a failure. The caller has locked the
+ * schedule's row.
+ */
+extern void kwj_due_times_end(KwjSchedule *schedule, const KwjEndedRun *run, TimestampTz now);
+
+/*
+ * Creates a run of the schedule now, as a user has asked, whatever its due times are, and notes it.
+ * Returns the id of the job. Errors: as kwj_submit_run; 55000 if a job of the schedule has the same key.
+ */
+extern int64 kwj_due_times_run_now(KwjSchedule *schedule, TimestampTz now);
+
+#endif

@@ -1,0 +1,443 @@
+/*
+ * src/lifecycle/schedule.c
+ *	  What users do with schedules: create, alter, pause, resume, drop, run now.
+ *
+ * Process: sessions, and workers whose statement does it. Locks: the schedule's row, FOR NO KEY UPDATE,
+ * until the end of the transaction; a second session that changes the same schedule waits for it. The
+ * coordinator does not wait, but leaves the schedule alone until then.
+ *
+ *     CREATE --> active --PAUSE, or by itself--> paused --RESUME--> active
+ *                  |  the last due time is over
+ *                  v
+ *                ended --ALTER ... RECURRING, first_run--> active
+ *
+ * All of it takes effect with the commit, which wakes the coordinator. If the session dies before,
+ * nothing has happened.
+ */
+#include "postgres.h"
+
+#include "job/clip.h"
+#include "job/clock.h"
+#include "lifecycle/bounds.h"
+#include "lifecycle/control_log.h"
+#include "lifecycle/due_times.h"
+#include "lifecycle/recurrence.h"
+#include "lifecycle/schedule.h"
+#include "lifecycle/schedule_options.h"
+#include "lifecycle/submit.h"
+#include "miscadmin.h"
+#include "pgtime.h"
+#include "store/schedules.h"
+#include "store/template.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+/* CREATE and ALTER show the next runs. */
+#define SHOWN_RUNS	3
+
+/* ---- which schedule, and may the user ---- */
+
+char *
+kwj_schedule_default_name(void)
+{
+	return psprintf("EXEC SQL " INT64_FORMAT, (int64) timestamptz_to_time_t(GetCurrentTimestamp()));
+}
+
+static void
+check_name(const char *name)
+{
+	bool		is_plain = name != NULL && name[0] != '\0' && strlen(name) <= KWJ_LONGEST_SCHEDULE;
+
+	for (const char *c = name; is_plain && *c != '\0'; c++)
+		is_plain = (unsigned char) *c >= ' ' && *c != 0x7f;
+	if (!is_plain)
+		ereport(ERROR,
+				(errcode(name ? ERRCODE_INVALID_PARAMETER_VALUE : ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("invalid name of a schedule"),
+				 errdetail("A name has 1 to %d bytes and no control characters.", KWJ_LONGEST_SCHEDULE),
+				 errhint("Type CREATE SCHEDULE nightly FOR SQL 'statement' RECURRING '@daily'.")));
+}
+
+static KWJ_NORETURN void
+no_such_schedule(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("schedule \"%s\" does not exist", kwj_quoted(name, KWJ_LONGEST_SCHEDULE)),
+			 errhint("SHOW SCHEDULES lists the schedules of this database, kwjobs.my_schedules your own.")));
+}
+
+/*
+ * Finds the schedule. Returns its id; 0 if there is none that the user may see, and if_exists is true.
+ */
+static int64
+find_schedule(KwjBy by, const char *name, bool if_exists)
+{
+	int64		schedule_id;
+	Oid			owner;
+
+	check_name(name);
+	if (kwj_store_schedule_find(name, &schedule_id, &owner) && kwj_is_visible_by(by, owner))
+		return schedule_id;
+	if (!if_exists)
+		no_such_schedule(name);
+	ereport(NOTICE,
+			(errmsg("schedule \"%s\" does not exist, skipping", kwj_quoted(name, KWJ_LONGEST_SCHEDULE))));
+	return 0;
+}
+
+/* Finds and locks the schedule. Returns false as find_schedule returns 0. */
+static bool
+lock_schedule(KwjBy by, const char *what, const char *name, bool if_exists, KwjSchedule *schedule)
+{
+	int64		schedule_id;
+
+	kwj_check_writable(what);
+	schedule_id = find_schedule(by, name, if_exists);
+	if (schedule_id == 0)
+		return false;
+	/* It may have been dropped, or have got another owner's name, while this process has waited. */
+	if (kwj_store_schedule_lock(schedule_id, KWJ_WAIT, schedule) && kwj_is_visible_by(by, schedule->owner))
+		return true;
+	if (!if_exists)
+		no_such_schedule(name);
+	return false;
+}
+
+int64
+kwj_schedule_id(KwjBy by, const char *name)
+{
+	if (by == KWJ_BY_STATEMENT)
+		kwj_check_may("SHOW");
+	return find_schedule(by, name, false);
+}
+
+Oid
+kwj_schedule_owner(KwjBy by, const char *name)
+{
+	int64		schedule_id;
+	Oid			owner;
+
+	check_name(name);
+	return kwj_store_schedule_find(name, &schedule_id, &owner) && kwj_is_visible_by(by, owner) ? owner : InvalidOid;
+}
+
+static void
+log_control(const KwjSchedule *schedule, const char *said, const char *reason)
+{
+	kwj_control_log(psprintf("schedule \"%s\" %s", schedule->name, said), reason);
+}
+
+/* ---- create ---- */
+
+void
+kwj_schedule_check_new(KwjBy by, const char *name, bool if_not_exists)
+{
+	int64		schedule_id;
+	Oid			owner;
+
+	kwj_check_writable("CREATE SCHEDULE");
+	check_name(name);
+	if (!kwj_is_visible_by(by, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("only users with the admin role are allowed to CREATE SCHEDULE"),
+				 errhint("For a schedule of your own, use kwjobs.create_schedule; for the statement, have a superuser set kwjobs.job_visibility = owner.")));
+	if (!if_not_exists && kwj_store_schedule_find(name, &schedule_id, &owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("schedule \"%s\" already exists", name),
+				 errhint("Choose another name, or type CREATE SCHEDULE IF NOT EXISTS, ALTER SCHEDULE or DROP SCHEDULE.")));
+}
+
+void
+kwj_schedule_job_options(Jsonb *options, KwjNewJob *job)
+{
+	kwj_schedule_set_job_options(job, options);
+}
+
+static void
+check_number(Oid owner)
+{
+	if (kwj_max_schedules_per_role > 0 && !superuser_arg(owner) &&
+		kwj_store_schedules_of(owner) >= kwj_max_schedules_per_role)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("role \"%s\" has too many schedules", GetUserNameFromId(owner, false)),
+				 errdetail("There may be %d in this database.", kwj_max_schedules_per_role),
+				 errhint("Drop some of them, or have kwjobs.max_schedules_per_role raised.")));
+}
+
+static void
+set_template(KwjSchedule *schedule, const KwjTemplate *template)
+{
+	schedule->owner = template->owner;
+	schedule->created_by = template->created_by;
+	schedule->created_by_session = template->created_by_session;
+	schedule->authority = template->authority;
+	schedule->n_authority = template->n_authority;
+	schedule->job_type = template->job_type;
+	schedule->job = template->job;
+}
+
+/*
+ * Sets the options, also those of the job unless they have been applied already. Errors: as
+ * kwj_schedule_set_options.
+ */
+static void
+set_options(KwjSchedule *schedule, Jsonb *options, bool has_job_options, KwjGivenSchedule *given)
+{
+	KwjNewJob	job;
+
+	kwj_new_job(&job, schedule->job_type);
+	kwj_template_read(schedule->job, &job);
+	kwj_schedule_set_options(schedule, has_job_options ? NULL : &job, options, given);
+	if (!has_job_options)
+		schedule->job = kwj_template_write(&job);
+}
+
+char *
+kwj_schedule_failure_statement(Jsonb *options)
+{
+	KwjSchedule schedule = {0};
+	KwjGivenSchedule given;
+
+	kwj_schedule_set_options(&schedule, NULL, options, &given);
+	return given.failure_statement != NULL && given.failure_statement[0] != '\0' ? given.failure_statement : NULL;
+}
+
+/*
+ * Sets what is run when a run has failed, if that was given. It runs by the right of the role that has
+ * said it, so from now on the runs do, too.
+ */
+static void
+set_failure(KwjSchedule *schedule, const KwjGivenSchedule *given, const KwjTemplate *failure)
+{
+	if (given->failure_statement == NULL)
+		return;
+	schedule->failure_statement = NULL;
+	schedule->failure_job = NULL;
+	if (failure == NULL)
+		return;
+	Assert(failure->owner == schedule->owner);
+	schedule->failure_statement = given->failure_statement;
+	schedule->failure_job = failure->job;
+	schedule->authority = failure->authority;
+	schedule->n_authority = failure->n_authority;
+}
+
+static void
+check_bounds(const KwjSchedule *schedule)
+{
+	if (schedule->starts != 0 && schedule->ends != 0 && schedule->ends < schedule->starts)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the schedule ends before it starts"),
+				 errhint("Give an end that is later than the start.")));
+}
+
+/* Sets the next due time: first_run if that was given, else the first one after now. */
+static void
+set_next(KwjSchedule *schedule, TimestampTz first_run, TimestampTz now)
+{
+	schedule->anchor = first_run != 0 ? Max(first_run, now) : now;
+	kwj_recurrence_go_on(schedule, now);
+	if (first_run == 0)
+	{
+		if (schedule->cron != NULL && schedule->next_due == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("schedule \"%s\" would never be due", schedule->name),
+					 errdetail("Its expression '%s' has no time after now and between its start and end.",
+							   schedule->cron),
+					 errhint("Give another expression or end.")));
+		return;
+	}
+	/* It is the first due time, even if it is over: then the schedule is due now. */
+	schedule->next_due = Max(first_run, now);
+	schedule->next_run = schedule->next_due;
+}
+
+/* Returns the next runs as a text: "2026-12-01 02:00:00+01, ..."; "" if there are none. */
+static char *
+list_runs(const KwjSchedule *schedule)
+{
+	StringInfoData text;
+	KwjRecurrence recurrence;
+	TimestampTz due = schedule->next_due;
+
+	initStringInfo(&text);
+	kwj_recurrence_read(schedule, &recurrence);
+	for (int i = 0; i < SHOWN_RUNS && due != 0; i++)
+	{
+		appendStringInfo(&text, "%s%s", i > 0 ? ", " : "", kwj_recurrence_show(due, recurrence.zone));
+		if (!kwj_recurrence_next(&recurrence, due, &due))
+			break;
+	}
+	return text.data;
+}
+
+static void
+tell_next_runs(const KwjSchedule *schedule)
+{
+	KwjCron		cron;
+	char	   *runs = list_runs(schedule);
+
+	if (schedule->cron != NULL)
+		kwj_recurrence_parse(schedule->cron, &cron);
+	ereport(NOTICE,
+			(runs[0] != '\0' ? errmsg("schedule \"%s\" is due next at %s", schedule->name, runs) :
+			 errmsg("schedule \"%s\" has no due time", schedule->name),
+			 schedule->cron != NULL ?
+			 errdetail("In words: %s, in time zone %s.", kwj_cron_describe(&cron), schedule->time_zone) :
+			 errdetail("It does not recur; SELECT kwjobs.run_schedule('%s') runs it.", schedule->name)));
+}
+
+int64
+kwj_schedule_create(KwjBy by, const KwjScheduleChange *change, bool has_job_options)
+{
+	TimestampTz now = kwj_clock();
+	KwjGivenSchedule given;
+	KwjSchedule schedule = {
+		.name = unconstify(char *, change->name),
+		.cron = unconstify(char *, change->cron),
+		.time_zone = pstrdup(pg_get_timezone_name(session_timezone)),
+		.on_previous_running = KWJ_PREVIOUS_SKIP,
+		.on_execution_failure = KWJ_FAILED_RESCHEDULE,
+		.catch_up = KWJ_CATCH_UP_ONE,
+		.at_home = true,
+	};
+
+	set_template(&schedule, change->template);
+	set_options(&schedule, change->options, has_job_options, &given);
+	set_failure(&schedule, &given, change->failure);
+	check_bounds(&schedule);
+	set_next(&schedule, given.first_run, now);
+	check_number(schedule.owner);
+	if (!kwj_store_schedule_insert(&schedule))
+	{
+		if (!change->if_exists)
+			kwj_schedule_check_new(by, change->name, false);
+		ereport(NOTICE, (errmsg("schedule \"%s\" already exists, skipping", schedule.name)));
+		return 0;
+	}
+	log_control(&schedule, "created", NULL);
+	tell_next_runs(&schedule);
+	return schedule.schedule_id;
+}
+
+/* ---- change ---- */
+
+/*
+ * What each run does may be changed by a role that may create jobs of the schedule's owner, as
+ * whom they run.
+ */
+static void
+change_template(KwjSchedule *schedule, const KwjTemplate *template)
+{
+	if (template->owner != schedule->owner)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("the jobs of schedule \"%s\" belong to another role", schedule->name),
+				 errhint("Alter it as that role, or give run_as, or create another schedule.")));
+	set_template(schedule, template);
+}
+
+bool
+kwj_schedule_alter(KwjBy by, const KwjScheduleChange *change)
+{
+	TimestampTz now = kwj_clock();
+	KwjGivenSchedule given;
+	KwjSchedule schedule;
+
+	if (!lock_schedule(by, "ALTER SCHEDULE", change->name, change->if_exists, &schedule))
+		return false;
+	if (change->template != NULL)
+		change_template(&schedule, change->template);
+	if (change->has_recurrence)
+		schedule.cron = unconstify(char *, change->cron);
+	set_options(&schedule, change->options, false, &given);
+	set_failure(&schedule, &given, change->failure);
+	check_bounds(&schedule);
+	if (schedule.paused != 0 || !schedule.at_home)
+		kwj_recurrence_go_on(&schedule, now);	/* checks what was given */
+	else if (change->has_recurrence || given.changes_times || given.first_run != 0)
+		set_next(&schedule, given.first_run, now);
+	else if (schedule.retry_of == 0 && schedule.next_due != 0)
+		schedule.next_run = kwj_recurrence_run_time(&schedule, schedule.next_due);
+	if (schedule.paused != 0 || !schedule.at_home)
+		schedule.next_due = schedule.next_run = 0;
+	kwj_store_schedule_update(&schedule, false);
+	log_control(&schedule, "altered", NULL);
+	if (schedule.paused != 0 || !schedule.at_home)
+		ereport(NOTICE,
+				(errmsg("schedule \"%s\" is paused", schedule.name),
+				 errhint("Type RESUME SCHEDULE to let it run.")));
+	else
+		tell_next_runs(&schedule);
+	return true;
+}
+
+bool
+kwj_schedule_pause(KwjBy by, const char *name, bool if_exists, const char *reason)
+{
+	KwjSchedule schedule;
+
+	kwj_check_reason(reason);
+	if (!lock_schedule(by, "PAUSE SCHEDULE", name, if_exists, &schedule))
+		return false;
+	schedule.next_due = schedule.next_run = schedule.retry_of = 0;
+	schedule.paused = kwj_clock();
+	schedule.paused_by = GetUserId();
+	schedule.pause_reason = unconstify(char *, reason);
+	kwj_store_schedule_update(&schedule, false);
+	log_control(&schedule, "paused", reason);
+	return true;
+}
+
+bool
+kwj_schedule_resume(KwjBy by, const char *name, bool if_exists)
+{
+	KwjSchedule schedule;
+	TimestampTz now = kwj_clock();
+
+	if (!lock_schedule(by, "RESUME SCHEDULE", name, if_exists, &schedule))
+		return false;
+	if (schedule.paused != 0 || !schedule.at_home)
+	{
+		schedule.paused = 0;
+		schedule.paused_by = InvalidOid;
+		schedule.pause_reason = NULL;
+		schedule.state = NULL;
+		schedule.failures = schedule.refusals = 0;
+		kwj_recurrence_go_on(&schedule, now);
+		kwj_store_schedule_update(&schedule, true);
+		log_control(&schedule, "resumed", NULL);
+	}
+	tell_next_runs(&schedule);
+	return true;
+}
+
+bool
+kwj_schedule_drop(KwjBy by, const char *name, bool if_exists)
+{
+	KwjSchedule schedule;
+
+	if (!lock_schedule(by, "DROP SCHEDULE", name, if_exists, &schedule))
+		return false;
+	kwj_store_schedule_delete(schedule.schedule_id);
+	log_control(&schedule, "dropped", NULL);
+	return true;
+}
+
+int64
+kwj_schedule_run(KwjBy by, const char *name)
+{
+	KwjSchedule schedule;
+	int64		job_id;
+
+	(void) lock_schedule(by, "kwjobs.run_schedule", name, false, &schedule);
+	job_id = kwj_due_times_run_now(&schedule, kwj_clock());
+	log_control(&schedule, psprintf("run by hand as job " INT64_FORMAT, job_id), NULL);
+	return job_id;
+}

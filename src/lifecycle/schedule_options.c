@@ -1,0 +1,286 @@
+/*
+ * src/lifecycle/schedule_options.c
+ *	  WITH SCHEDULE OPTIONS: the options of schedules, and those of all jobs.
+ *
+ * Process: sessions, and workers whose statement creates or alters a schedule. Locks: none.
+ */
+#include "postgres.h"
+
+#include "job/clip.h"
+#include "job/json.h"
+#include "lifecycle/options.h"
+#include "lifecycle/recurrence.h"
+#include "lifecycle/schedule_options.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
+
+#define LONGEST_JITTER_MS	(INT64CONST(24) * 60 * 60 * 1000)
+#define MOST_FAILURES		1000000
+
+/* What is being set. */
+typedef struct Target
+{
+	KwjSchedule *schedule;
+	KwjGivenSchedule *given;
+} Target;
+
+typedef void (*Setter) (Target *target, const char *name, const char *value);
+
+/* ---- values ---- */
+
+static int
+choose(const char *name, const char *value, const char *const choices[3])
+{
+	for (int i = 0; i < 3; i++)
+		if (strcmp(value, choices[i]) == 0)
+			return i;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s is not valid %s parameter", kwj_quoted(value, 100), name),
+			 errhint("Type \"%s\", \"%s\" or \"%s\".", choices[0], choices[1], choices[2])));
+	return 0;
+}
+
+/* Error context callback: adds a hint to the error of the input function of timestamptz. */
+static void
+explain_time(void *arg)
+{
+	errhint("Give a time, for instance %s = 'tomorrow 20:00'.", (const char *) arg);
+}
+
+static TimestampTz
+read_time(const char *name, const char *value)
+{
+	ErrorContextCallback callback = {error_context_stack, explain_time, unconstify(char *, name)};
+	TimestampTz time;
+
+	error_context_stack = &callback;
+	time = DatumGetTimestampTz(OidInputFunctionCall(F_TIMESTAMPTZ_IN, pstrdup(value), InvalidOid, -1));
+	error_context_stack = callback.previous;
+	if (TIMESTAMP_NOT_FINITE(time))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" of a schedule must not be infinite", name),
+				 errhint("Give a time, or leave the option out.")));
+	return time;
+}
+
+/* ---- the options ---- */
+
+static void
+set_first_run(Target *target, const char *name, const char *value)
+{
+	target->given->first_run = read_time(name, value);
+}
+
+static void
+set_on_failure(Target *target, const char *name, const char *value)
+{
+	target->schedule->on_execution_failure = choose(name, value, kwj_on_run_failure_names);
+}
+
+static void
+set_on_previous(Target *target, const char *name, const char *value)
+{
+	target->schedule->on_previous_running = choose(name, value, kwj_on_previous_names);
+}
+
+static void
+set_catch_up(Target *target, const char *name, const char *value)
+{
+	target->schedule->catch_up = choose(name, value, kwj_catch_up_names);
+}
+
+static void
+set_time_zone(Target *target, const char *name, const char *value)
+{
+	/* The name as PostgreSQL spells it. */
+	target->schedule->time_zone = pstrdup(pg_get_timezone_name(kwj_cron_zone(value)));
+	target->given->changes_times = true;
+}
+
+static void
+set_start(Target *target, const char *name, const char *value)
+{
+	target->schedule->starts = read_time(name, value);
+	target->given->changes_times = true;
+}
+
+static void
+set_end(Target *target, const char *name, const char *value)
+{
+	target->schedule->ends = read_time(name, value);
+	target->given->changes_times = true;
+}
+
+static void
+set_jitter(Target *target, const char *name, const char *value)
+{
+	Interval   *interval = DatumGetIntervalP(OidInputFunctionCall(F_INTERVAL_IN, pstrdup(value), InvalidOid, -1));
+
+	if (interval->month != 0 || interval->day != 0 || interval->time < 0 ||
+		interval->time > LONGEST_JITTER_MS * 1000)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" of a schedule is out of range: %s", name, kwj_quoted(value, 100)),
+				 errhint("Give a time from 0 to 24 hours, for instance %s = '5 minutes'.", name)));
+	target->schedule->jitter_ms = interval->time / 1000;
+}
+
+static void
+set_pause_after(Target *target, const char *name, const char *value)
+{
+	int			number = DatumGetInt32(DirectFunctionCall1(int4in, CStringGetDatum(value)));
+
+	if (number < 0 || number > MOST_FAILURES)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" of a schedule is out of range: %d", name, number),
+				 errhint("Give the number of failures in a row after which it is paused; 0: it is never paused for them.")));
+	target->schedule->pause_after = number;
+}
+
+static void
+set_failure_statement(Target *target, const char *name, const char *value)
+{
+	target->given->failure_statement = pstrdup(value);
+}
+
+static const struct
+{
+	const char *name;
+	Setter		set;
+}			options[] =
+{
+	{"first_run", set_first_run},
+	{"on_execution_failure", set_on_failure},
+	{"on_previous_running", set_on_previous},
+	{"catch_up", set_catch_up},
+	{"time_zone", set_time_zone},
+	{"start", set_start},
+	{"end", set_end},
+	{"jitter", set_jitter},
+	{"pause_after", set_pause_after},
+	{"failure_statement", set_failure_statement},
+};
+
+static Setter
+find(const char *name)
+{
+	for (int i = 0; i < lengthof(options); i++)
+		if (strcmp(options[i].name, name) == 0)
+			return options[i].set;
+	return NULL;
+}
+
+static void
+refuse_unknown(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid option \"%s\"", kwj_quoted(name, 100)),
+			 errhint("The options of schedules are first_run, on_execution_failure, on_previous_running, catch_up, time_zone, start, end, jitter, pause_after, failure_statement and those of all jobs, such as priority, timeout and max_attempts.")));
+}
+
+/* Sets an option that all jobs have. The owner is known before the job is checked, and is not changed. */
+static void
+set_job_option(KwjNewJob *job, KwjOption option, const char *name, const char *value, bool run_as)
+{
+	if (option == KWJ_OPTION_RUN_AS && !run_as)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" cannot be given here", name),
+				 errhint("Give it in the job's own WITH when you create the schedule, or with FOR SQL.")));
+	if (option == KWJ_OPTION_RUN_AT || option == KWJ_OPTION_DEPENDS_ON || option == KWJ_OPTION_ON_CONFLICT)
+		refuse_unknown(name);
+	kwj_set_option_text(job, option, value);
+}
+
+/* The name and the value of an option, both palloc'd. */
+typedef struct Given
+{
+	char	   *name;
+	char	   *value;
+} Given;
+
+/* Returns the options as a list of Given. */
+static List *
+list_given(Jsonb *jb)
+{
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	v;
+	Given	   *given = NULL;
+	List	   *list = NIL;
+
+	if (jb == NULL)
+		return NIL;
+	if (!JB_ROOT_IS_OBJECT(jb))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options of a schedule are not a JSON object"),
+				 errhint("Write for example '{\"on_previous_running\": \"skip\"}'.")));
+	it = JsonbIteratorInit(&jb->root);
+	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+		{
+			given = palloc0(sizeof(Given));
+			given->name = pnstrdup(v.val.string.val, v.val.string.len);
+		}
+		else if (token == WJB_VALUE)
+		{
+			given->value = v.type == jbvBool ? pstrdup(v.val.boolean ? "true" : "false") :
+				kwj_json_scalar_text(&v);
+			if (given->value == NULL)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("option \"%s\" requires a value", kwj_quoted(given->name, 100)),
+						 errhint("Type %s = 'value'.", kwj_quoted(given->name, 100))));
+			list = lappend(list, given);
+		}
+	}
+	return list;
+}
+
+void
+kwj_schedule_set_options(KwjSchedule *schedule, KwjNewJob *job, Jsonb *jb, KwjGivenSchedule *given)
+{
+	Target		target = {schedule, given};
+	ListCell   *lc;
+
+	memset(given, 0, sizeof(*given));
+	foreach(lc, list_given(jb))
+	{
+		const Given *option = lfirst(lc);
+		Setter		set = find(option->name);
+		KwjOption	of_jobs;
+
+		if (set != NULL)
+			set(&target, option->name, option->value);
+		else if (!kwj_option_from_name(option->name, &of_jobs))
+			refuse_unknown(option->name);
+		else if (job != NULL)
+			set_job_option(job, of_jobs, option->name, option->value, false);
+	}
+}
+
+void
+kwj_schedule_set_job_options(KwjNewJob *job, Jsonb *jb)
+{
+	ListCell   *lc;
+
+	foreach(lc, list_given(jb))
+	{
+		const Given *option = lfirst(lc);
+		KwjOption	of_jobs;
+
+		if (find(option->name) != NULL)
+			continue;
+		if (!kwj_option_from_name(option->name, &of_jobs))
+			refuse_unknown(option->name);
+		set_job_option(job, of_jobs, option->name, option->value, true);
+	}
+}

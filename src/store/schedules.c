@@ -1,0 +1,410 @@
+/*
+ * src/store/schedules.c
+ *	  Rows of schedules.
+ *
+ * Callers: sessions, for the statements on schedules (lifecycle/schedule.c); the coordinator, when
+ * a schedule is due and when a run has ended (coordinator/fire.c).
+ *
+ *     (no row) --insert--> row --lock, update--> row --lock, delete--> (no row)
+ *
+ * Locks: whoever changes a row locks it first, FOR NO KEY UPDATE, until the end of the transaction.
+ * A session waits for the lock; the coordinator skips the row (SKIP LOCKED), and the end of the
+ * transaction that holds the lock wakes it. A second schedule of the same name waits in the unique
+ * index. If the process dies, its transaction is rolled back, and nothing of this has happened.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "job/role.h"
+#include "shared/job_id.h"
+#include "shared/wakeup.h"
+#include "store/query.h"
+#include "store/schedules.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+const char *const kwj_on_previous_names[3] = {
+	[KWJ_PREVIOUS_START] = "start", [KWJ_PREVIOUS_SKIP] = "skip", [KWJ_PREVIOUS_WAIT] = "wait",
+};
+const char *const kwj_on_run_failure_names[3] = {
+	[KWJ_FAILED_RETRY] = "retry", [KWJ_FAILED_RESCHEDULE] = "reschedule", [KWJ_FAILED_PAUSE] = "pause",
+};
+const char *const kwj_catch_up_names[3] = {
+	[KWJ_CATCH_UP_ONE] = "one", [KWJ_CATCH_UP_ALL] = "all", [KWJ_CATCH_UP_NONE] = "none",
+};
+
+/* The columns that change, which row_args() sets, in this order; $1 is the id. */
+#define N_ROW_ARGS	29
+#define ROW_ARG_TYPES \
+	INT8OID, TEXTOID, JSONBOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, \
+	INT8OID, TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, \
+	TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, OIDOID, TEXTOID, INT4OID, INT4OID, \
+	INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID
+#define ROW_COLUMNS \
+	"job_type, job, cron, time_zone, anchor, starts, ends, jitter, on_previous_running," \
+	" on_execution_failure, catch_up, pause_after, failure_statement, failure_job, next_due, next_run," \
+	" retry_of, last_due, state, paused, paused_by, pause_reason, failures, refusals, runs, succeeded," \
+	" failed, last_success"
+#define ROW_ARGS \
+	"$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22," \
+	" $23, $24, $25, $26, $27, $28, $29"
+
+/* $30: its name; $31, $32: its owner, and the owner's name. */
+static KwjQuery insert_query = {
+	"INSERT INTO kwjobs.schedule (schedule_id, " ROW_COLUMNS ", name, owner, owner_name,"
+	"  created, modified, home_cluster, home_database)"
+	" SELECT $1, " ROW_ARGS ", $30, $31, $32, t.now, t.now, c.system_identifier, d.oid"
+	" FROM pg_control_system() AS c, pg_database AS d, (SELECT clock_timestamp()) AS t (now)"
+	" WHERE d.datname = current_database() ON CONFLICT (name) DO NOTHING",
+	N_ROW_ARGS + 3, {ROW_ARG_TYPES, TEXTOID, OIDOID, TEXTOID}
+};
+
+/* A query of its own, as one has too few arguments. */
+static KwjQuery creator_query = {
+	"UPDATE kwjobs.schedule SET created_by = $2, created_by_session = $3,"
+	" authority = (SELECT array_agg(a.role::kwjobs.role ORDER BY a.i) FROM unnest($4) WITH ORDINALITY AS a (role, i))"
+	" WHERE schedule_id = $1",
+	4, {INT8OID, OIDOID, OIDOID, OIDARRAYOID}
+};
+
+/* $30: it belongs to this database from now on; $31: the name of who has paused it. */
+static KwjQuery update_query = {
+	"UPDATE kwjobs.schedule AS s SET (" ROW_COLUMNS ") = ROW (" ROW_ARGS "),"
+	" modified = clock_timestamp(), paused_by_name = CASE WHEN $22 IS NOT NULL THEN $31 END,"
+	" home_cluster = CASE WHEN $30 THEN c.system_identifier ELSE s.home_cluster END,"
+	" home_database = CASE WHEN $30 THEN d.oid ELSE s.home_database END"
+	" FROM pg_control_system() AS c, pg_database AS d"
+	" WHERE d.datname = current_database() AND s.schedule_id = $1",
+	N_ROW_ARGS + 2, {ROW_ARG_TYPES, BOOLOID, TEXTOID}
+};
+
+#define LOCK_QUERY \
+	"SELECT s.schedule_id, s.name, s.owner, s.created_by, s.created_by_session, s.authority::oid[] AS authority," \
+	" s.home_cluster = h.cluster AND s.home_database = h.database AS at_home, " ROW_COLUMNS \
+	" FROM kwjobs.schedule AS s, kwjobs.home AS h WHERE s.schedule_id = $1 FOR NO KEY UPDATE OF s"
+
+static KwjQuery lock_query = {LOCK_QUERY, 1, {INT8OID}};
+static KwjQuery lock_free_query = {LOCK_QUERY " SKIP LOCKED", 1, {INT8OID}};
+
+static KwjQuery find_query = {
+	"SELECT schedule_id, owner FROM kwjobs.schedule WHERE name = $1", 1, {TEXTOID}
+};
+
+static KwjQuery delete_query = {
+	"WITH gone AS (DELETE FROM kwjobs.due_time WHERE schedule_id = $1)"
+	" DELETE FROM kwjobs.schedule WHERE schedule_id = $1",
+	1, {INT8OID}
+};
+
+static KwjQuery count_query = {
+	"SELECT count(*) AS n FROM kwjobs.schedule WHERE owner = $1", 1, {OIDOID}
+};
+
+static KwjQuery due_query = {
+	"SELECT s.schedule_id FROM kwjobs.schedule AS s WHERE s.next_run <= $1 AND s.schedule_id <> ALL ($3)"
+	" ORDER BY s.next_run, s.schedule_id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED",
+	3, {TIMESTAMPTZOID, INT4OID, INT8ARRAYOID}
+};
+
+static KwjQuery next_query = {
+	"SELECT min(next_run) AS next FROM kwjobs.schedule WHERE next_run > $1", 1, {TIMESTAMPTZOID}
+};
+
+static KwjQuery ahead_query = {
+	"SELECT s.schedule_id FROM kwjobs.schedule AS s WHERE s.last_due > $1 AND s.paused IS NULL"
+	" AND s.next_run IS NOT NULL LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED",
+	2, {TIMESTAMPTZOID, INT4OID}
+};
+
+static void
+time_arg(Datum *value, char *null, TimestampTz time)
+{
+	*value = TimestampTzGetDatum(time);
+	*null = time == 0 ? 'n' : ' ';
+}
+
+static void
+jsonb_arg(Datum *value, char *null, Jsonb *jb)
+{
+	*value = PointerGetDatum(jb);
+	*null = jb == NULL ? 'n' : ' ';
+}
+
+/* Set the values of $1 and ROW_ARGS. Both arrays have KWJ_QUERY_MAX_ARGS elements. */
+static void
+row_args(const KwjSchedule *schedule, Datum *values, char *nulls)
+{
+	memset(nulls, ' ', KWJ_QUERY_MAX_ARGS);
+	values[0] = Int64GetDatum(schedule->schedule_id);
+	values[1] = CStringGetTextDatum(schedule->job_type);
+	values[2] = JsonbPGetDatum(schedule->job);
+	kwj_text_arg(&values[3], &nulls[3], schedule->cron);
+	values[4] = CStringGetTextDatum(schedule->time_zone);
+	values[5] = TimestampTzGetDatum(schedule->anchor);
+	time_arg(&values[6], &nulls[6], schedule->starts);
+	time_arg(&values[7], &nulls[7], schedule->ends);
+	values[8] = Int64GetDatum(schedule->jitter_ms);
+	values[9] = CStringGetTextDatum(kwj_on_previous_names[schedule->on_previous_running]);
+	values[10] = CStringGetTextDatum(kwj_on_run_failure_names[schedule->on_execution_failure]);
+	values[11] = CStringGetTextDatum(kwj_catch_up_names[schedule->catch_up]);
+	values[12] = Int32GetDatum(schedule->pause_after);
+	nulls[12] = schedule->pause_after == 0 ? 'n' : ' ';
+	kwj_text_arg(&values[13], &nulls[13], schedule->failure_statement);
+	jsonb_arg(&values[14], &nulls[14], schedule->failure_job);
+	time_arg(&values[15], &nulls[15], schedule->next_due);
+	time_arg(&values[16], &nulls[16], schedule->next_run);
+	time_arg(&values[17], &nulls[17], schedule->retry_of);
+	time_arg(&values[18], &nulls[18], schedule->last_due);
+	kwj_clipped_arg(&values[19], &nulls[19], schedule->state);
+	time_arg(&values[20], &nulls[20], schedule->paused);
+	values[21] = ObjectIdGetDatum(schedule->paused_by);
+	nulls[21] = OidIsValid(schedule->paused_by) ? ' ' : 'n';
+	kwj_clipped_arg(&values[22], &nulls[22], schedule->pause_reason);
+	values[23] = Int32GetDatum(schedule->failures);
+	values[24] = Int32GetDatum(schedule->refusals);
+	values[25] = Int64GetDatum(schedule->runs);
+	values[26] = Int64GetDatum(schedule->succeeded);
+	values[27] = Int64GetDatum(schedule->failed);
+	time_arg(&values[28], &nulls[28], schedule->last_success);
+}
+
+static Datum
+roles_arg(const Oid *roles, int n)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		elements[i] = ObjectIdGetDatum(roles[i]);
+	return PointerGetDatum(construct_array(elements, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+}
+
+bool
+kwj_store_schedule_insert(KwjSchedule *schedule)
+{
+	KwjStoreScope scope;
+	Datum		values[KWJ_QUERY_MAX_ARGS];
+	char		nulls[KWJ_QUERY_MAX_ARGS];
+	bool		inserted;
+
+	schedule->schedule_id = kwj_job_id_next();
+	kwj_store_enter(&scope);
+	row_args(schedule, values, nulls);
+	values[N_ROW_ARGS] = CStringGetTextDatum(schedule->name);
+	values[N_ROW_ARGS + 1] = ObjectIdGetDatum(schedule->owner);
+	values[N_ROW_ARGS + 2] = CStringGetTextDatum(kwj_role_name(schedule->owner));
+	inserted = kwj_query_run(&insert_query, values, nulls, false) > 0;
+	if (inserted)
+	{
+		values[1] = ObjectIdGetDatum(schedule->created_by);
+		values[2] = ObjectIdGetDatum(schedule->created_by_session);
+		values[3] = roles_arg(schedule->authority, schedule->n_authority);
+		(void) kwj_query_run(&creator_query, values, NULL, false);
+	}
+	kwj_store_leave(&scope);
+	if (inserted)
+		kwj_wakeup_at_end(schedule->schedule_id);
+	return inserted;
+}
+
+bool
+kwj_store_schedule_find(const char *name, int64 *schedule_id, Oid *owner)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {CStringGetTextDatum(name)};
+	bool		found;
+
+	kwj_store_enter(&scope);
+	found = kwj_query_run(&find_query, values, NULL, false) > 0;
+	if (found)
+	{
+		*schedule_id = kwj_row_int64(0, "schedule_id");
+		*owner = kwj_row_oid(0, "owner");
+	}
+	kwj_store_leave(&scope);
+	return found;
+}
+
+static TimestampTz
+row_time(const char *column)
+{
+	bool		isnull;
+	Datum		value = kwj_row_datum(0, column, &isnull);
+
+	return isnull ? 0 : DatumGetTimestampTz(value);
+}
+
+/* Returns which of the three names the column has. Errors: 55000 if it has none of them. */
+static int
+row_choice(const char *column, const char *const names[3])
+{
+	char	   *name = kwj_row_text_or_empty(0, column, CurrentMemoryContext);
+
+	for (int i = 0; i < 3; i++)
+		if (strcmp(name, names[i]) == 0)
+			return i;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("column \"%s\" of a schedule has an unknown value", column),
+			 errdetail("Somebody has changed the row in table kwjobs.schedule."),
+			 errhint("Use DROP SCHEDULE, and create the schedule again.")));
+	return 0;
+}
+
+static void
+read_rules(KwjSchedule *schedule, MemoryContext context)
+{
+	schedule->job_type = kwj_row_text_or_empty(0, "job_type", context);
+	schedule->job = kwj_row_jsonb(0, "job", context);
+	schedule->cron = kwj_row_text(0, "cron", context);
+	schedule->time_zone = kwj_row_text_or_empty(0, "time_zone", context);
+	schedule->anchor = row_time("anchor");
+	schedule->starts = row_time("starts");
+	schedule->ends = row_time("ends");
+	schedule->jitter_ms = kwj_row_int64(0, "jitter");
+	schedule->on_previous_running = row_choice("on_previous_running", kwj_on_previous_names);
+	schedule->on_execution_failure = row_choice("on_execution_failure", kwj_on_run_failure_names);
+	schedule->catch_up = row_choice("catch_up", kwj_catch_up_names);
+	schedule->pause_after = kwj_row_int32(0, "pause_after");
+	schedule->failure_statement = kwj_row_text(0, "failure_statement", context);
+	schedule->failure_job = kwj_row_jsonb(0, "failure_job", context);
+}
+
+static void
+read_state(KwjSchedule *schedule, MemoryContext context)
+{
+	schedule->next_due = row_time("next_due");
+	schedule->next_run = row_time("next_run");
+	schedule->retry_of = row_time("retry_of");
+	schedule->last_due = row_time("last_due");
+	schedule->state = kwj_row_clipped(0, "state", context);
+	schedule->paused = row_time("paused");
+	schedule->paused_by = kwj_row_oid(0, "paused_by");
+	schedule->pause_reason = kwj_row_clipped(0, "pause_reason", context);
+	schedule->failures = kwj_row_int32(0, "failures");
+	schedule->refusals = kwj_row_int32(0, "refusals");
+	schedule->runs = kwj_row_int64(0, "runs");
+	schedule->succeeded = kwj_row_int64(0, "succeeded");
+	schedule->failed = kwj_row_int64(0, "failed");
+	schedule->last_success = row_time("last_success");
+}
+
+bool
+kwj_store_schedule_lock(int64 schedule_id, KwjLockWait wait, KwjSchedule *schedule)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(schedule_id)};
+	KwjQuery   *query = wait == KWJ_SKIP_LOCKED ? &lock_free_query : &lock_query;
+	Datum		authority;
+	bool		isnull;
+	bool		found;
+
+	kwj_wakeup_at_end(schedule_id);
+	kwj_store_enter(&scope);
+	found = kwj_query_run(query, values, NULL, false) > 0;
+	if (found)
+	{
+		memset(schedule, 0, sizeof(*schedule));
+		schedule->schedule_id = schedule_id;
+		schedule->name = kwj_row_text_or_empty(0, "name", scope.caller);
+		schedule->owner = kwj_row_oid(0, "owner");
+		schedule->created_by = kwj_row_oid(0, "created_by");
+		schedule->created_by_session = kwj_row_oid(0, "created_by_session");
+		authority = kwj_row_datum(0, "authority", &isnull);
+		schedule->authority = kwj_copy_oids(authority, isnull, &schedule->n_authority, scope.caller);
+		schedule->at_home = kwj_row_bool(0, "at_home");
+		read_rules(schedule, scope.caller);
+		read_state(schedule, scope.caller);
+	}
+	kwj_store_leave(&scope);
+	return found;
+}
+
+void
+kwj_store_schedule_update(const KwjSchedule *schedule, bool now_at_home)
+{
+	KwjStoreScope scope;
+	Datum		values[KWJ_QUERY_MAX_ARGS];
+	char		nulls[KWJ_QUERY_MAX_ARGS];
+
+	kwj_store_enter(&scope);
+	row_args(schedule, values, nulls);
+	values[N_ROW_ARGS] = BoolGetDatum(now_at_home);
+	kwj_text_arg(&values[N_ROW_ARGS + 1], &nulls[N_ROW_ARGS + 1],
+				 OidIsValid(schedule->paused_by) ? kwj_role_name(schedule->paused_by) : NULL);
+	(void) kwj_query_run(&update_query, values, nulls, false);
+	kwj_store_leave(&scope);
+}
+
+void
+kwj_store_schedule_delete(int64 schedule_id)
+{
+	(void) kwj_query_run_for(&delete_query, schedule_id);
+}
+
+int64
+kwj_store_schedules_of(Oid owner)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {ObjectIdGetDatum(owner)};
+	int64		n;
+
+	kwj_store_enter(&scope);
+	(void) kwj_query_run(&count_query, values, NULL, false);
+	n = kwj_row_int64(0, "n");
+	kwj_store_leave(&scope);
+	return n;
+}
+
+/* Copies the ids of the last query's n rows. */
+static KwjJobs
+read_ids(uint64 n, MemoryContext context)
+{
+	int64	   *ids = MemoryContextAlloc(context, sizeof(int64) * Max(n, 1));
+
+	for (uint64 i = 0; i < n; i++)
+		ids[i] = kwj_row_int64(i, "schedule_id");
+	return (KwjJobs) {ids, (int) n};
+}
+
+KwjJobs
+kwj_store_schedules_due(TimestampTz now, int limit, KwjJobs without)
+{
+	KwjStoreScope scope;
+	Datum		values[3] = {TimestampTzGetDatum(now), Int32GetDatum(limit)};
+	KwjJobs		due;
+
+	kwj_store_enter(&scope);
+	values[2] = kwj_jobs_arg(without.ids, without.n);
+	due = read_ids(kwj_query_run(&due_query, values, NULL, false), scope.caller);
+	kwj_store_leave(&scope);
+	return due;
+}
+
+TimestampTz
+kwj_store_schedules_next(TimestampTz after)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {TimestampTzGetDatum(after)};
+	bool		isnull;
+	TimestampTz next;
+
+	kwj_store_enter(&scope);
+	(void) kwj_query_run(&next_query, values, NULL, false);
+	next = DatumGetTimestampTz(kwj_row_datum(0, "next", &isnull));
+	kwj_store_leave(&scope);
+	return isnull ? DT_NOEND : next;
+}
+
+KwjJobs
+kwj_store_schedules_ahead(TimestampTz of, int limit)
+{
+	KwjStoreScope scope;
+	Datum		values[2] = {TimestampTzGetDatum(of), Int32GetDatum(limit)};
+	KwjJobs		ahead;
+
+	kwj_store_enter(&scope);
+	ahead = read_ids(kwj_query_run(&ahead_query, values, NULL, false), scope.caller);
+	kwj_store_leave(&scope);
+	return ahead;
+}

@@ -1,0 +1,132 @@
+/*
+ * src/store/schedules.h
+ *	  Rows of schedules: how they are made, locked, changed and read.
+ */
+#ifndef KWJ_STORE_SCHEDULES_H
+#define KWJ_STORE_SCHEDULES_H
+
+#include "kwjobs.h"
+#include "store/jobs.h"
+#include "store/store.h"
+
+/* What happens at a due time while the job of the one before is not over. */
+typedef enum KwjOnPrevious
+{
+	KWJ_PREVIOUS_START,
+	KWJ_PREVIOUS_SKIP,
+	KWJ_PREVIOUS_WAIT,
+} KwjOnPrevious;
+
+/* What happens when a run has failed. */
+typedef enum KwjOnRunFailure
+{
+	KWJ_FAILED_RETRY,
+	KWJ_FAILED_RESCHEDULE,
+	KWJ_FAILED_PAUSE,
+} KwjOnRunFailure;
+
+/* Which due times run that have passed when the coordinator looks. */
+typedef enum KwjCatchUp
+{
+	KWJ_CATCH_UP_ONE,
+	KWJ_CATCH_UP_ALL,
+	KWJ_CATCH_UP_NONE,
+} KwjCatchUp;
+
+/*
+ * A schedule. The columns are explained in kwjobs--1.0.sql. A time of 0 is NULL. What other
+ * processes must not see changes in is written by kwj_store_schedule_update only.
+ */
+typedef struct KwjSchedule
+{
+	int64		schedule_id;
+	char	   *name;
+	Oid			owner;
+	Oid			created_by;
+	Oid			created_by_session;
+	Oid		   *authority;
+	int			n_authority;
+	bool		at_home;		/* out: it belongs to this database; false: it counts as paused */
+
+	char	   *job_type;
+	Jsonb	   *job;
+	char	   *cron;			/* NULL: never */
+	char	   *time_zone;
+	TimestampTz anchor;
+	TimestampTz starts;
+	TimestampTz ends;
+	int64		jitter_ms;
+	KwjOnPrevious on_previous_running;
+	KwjOnRunFailure on_execution_failure;
+	KwjCatchUp	catch_up;
+	int			pause_after;	/* 0: never */
+	char	   *failure_statement;	/* NULL: none */
+	Jsonb	   *failure_job;	/* NULL: none */
+
+	TimestampTz next_due;
+	TimestampTz next_run;
+	TimestampTz retry_of;
+	TimestampTz last_due;
+	char	   *state;
+	TimestampTz paused;
+	Oid			paused_by;		/* InvalidOid: kwjobs itself */
+	char	   *pause_reason;
+	int			failures;
+	int			refusals;
+	int64		runs;
+	int64		succeeded;
+	int64		failed;
+	TimestampTz last_success;
+} KwjSchedule;
+
+/* The texts of the three enums, as users type them, and the other way round. */
+extern const char *const kwj_on_previous_names[3];
+extern const char *const kwj_on_run_failure_names[3];
+extern const char *const kwj_catch_up_names[3];
+
+/*
+ * Inserts the schedule, which gets an id, and belongs to this database. Returns false if there is
+ * one of this name; then nothing was changed. Waits for a transaction that has inserted one of the
+ * same name.
+ */
+extern bool kwj_store_schedule_insert(KwjSchedule *schedule);
+
+/* Gets the id and the owner of the schedule of this name, as of now. Returns false if there is none. */
+extern bool kwj_store_schedule_find(const char *name, int64 *schedule_id, Oid *owner);
+
+/*
+ * Locks the schedule's row (FOR NO KEY UPDATE) until the end of the transaction, and reads it.
+ * Returns false if it is gone, or, with KWJ_SKIP_LOCKED, if another transaction has locked it. Arms
+ * a wake-up of the coordinator for the end of the transaction.
+ */
+extern bool kwj_store_schedule_lock(int64 schedule_id, KwjLockWait wait, KwjSchedule *schedule);
+
+/*
+ * Writes what may change of a schedule whose row the caller has locked: all but its id, its name and
+ * who has created it. now_at_home: it belongs to this database from now on, whence it may have come.
+ */
+extern void kwj_store_schedule_update(const KwjSchedule *schedule, bool now_at_home);
+
+/* Deletes the schedule, whose row the caller has locked, and its due times. */
+extern void kwj_store_schedule_delete(int64 schedule_id);
+
+/* Returns how many schedules the role owns in this database. */
+extern int64 kwj_store_schedules_of(Oid owner);
+
+/*
+ * Locks the rows of up to `limit` schedules that are to be acted on by `now`, the first ones first,
+ * and returns their ids. Those whose rows another transaction has locked, and the ids in
+ * `without`, are left out.
+ */
+extern KwjJobs kwj_store_schedules_due(TimestampTz now, int limit, KwjJobs without);
+
+/* Returns the first next_run after this time; DT_NOEND if there is none. */
+extern TimestampTz kwj_store_schedules_next(TimestampTz after);
+
+/*
+ * Locks the rows of schedules whose last due time is after this one, and which are not paused, and
+ * returns their ids; at most `limit` of them. Those that another transaction has locked are left out.
+ */
+extern KwjJobs kwj_store_schedules_ahead(TimestampTz of, int limit);
+
+#endif

@@ -1,0 +1,22 @@
+/*
+ * src/store/template.h
+ *	  A job that is created again and again, as JSON: what each run of a schedule does.
+ *
+ * The keys are the names of the columns of kwjobs.job. A new option of jobs is a line in template.c.
+ */
+#ifndef KWJ_STORE_TEMPLATE_H
+#define KWJ_STORE_TEMPLATE_H
+
+#include "store/jobs.h"
+#include "utils/jsonb.h"
+
+/*
+ * Returns what the job is to do, and its options, palloc'd: all but its type, who owns and has created
+ * it, and run_at, depends_on and on_conflict, which one job has and not each run.
+ */
+extern Jsonb *kwj_template_write(const KwjNewJob *job);
+
+/* Sets these fields of *job; all others are left as they are. */
+extern void kwj_template_read(Jsonb *template, KwjNewJob *job);
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * src/type/backup/verify.h
+ *	  BACKUP ... WITH verify = 'restore'.
+ */
+#ifndef KWJ_TYPE_BACKUP_VERIFY_H
+#define KWJ_TYPE_BACKUP_VERIFY_H
+
+#include "type/backup/arguments.h"
+#include "type/backup/manifest.h"
+#include "type/backup/work.h"
+#include "type/files/directory.h"
+
+/* What is to be verified. */
+typedef struct KwjVerify
+{
+	KwjAttempt *attempt;
+	MemoryContext context;
+	const KwjBackupSpec *spec;
+	const KwjManifest *manifest;	/* of the backup, with the properties of the database and all files */
+	const KwjDirectory *directory;	/* of the backup */
+	const KwjDirectory *again;		/* an empty one, for the second dump */
+	KwjWorkDatabase *work;
+	int			percent;		/* of the job's progress, when this begins */
+} KwjVerify;
+
+/*
+ * Restores the backup into a scratch database, as the job's owner, dumps that, and compares the two dumps.
+ * Returns when the scratch database is gone. Process: worker, outside of a transaction, with no server
+ * open. Returns another request than KWJ_REQUEST_NONE if the attempt has to end. Errors: XX001 if they
+ * differ; those of kwj_work_create and kwj_program_run.
+ */
+extern KwjRequest kwj_verify(const KwjVerify *verify);
+
+#endif

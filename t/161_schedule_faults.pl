@@ -1,0 +1,238 @@
+# Schedules where something goes wrong: crashes, promotion, dropped roles, broken rows, copies and dumps, no
+# workers. No due time is lost or had twice, and no schedule harms another.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjSchedules;
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('schedules', <<'EOF', allows_streaming => 1);
+timezone = 'UTC'
+kwjobs.coordinator_idle_timeout = -1
+kwjobs.test_clock = 1893456000	# 2030-01-01 00:00:00 UTC
+EOF
+sub sql { my ($query, $db) = @_; return $node->safe_psql($db // 'postgres', $query) }
+sub clock { my ($time) = @_; set_clock($node, $time); return }
+
+# Stops the clock without waiting for the coordinator.
+sub set_clock_only
+{
+	my ($time) = @_;
+	configure($node, 'kwjobs.test_clock', sql("SELECT extract(epoch FROM '$time+00'::timestamptz)"));
+	return;
+}
+
+sub kill_coordinator
+{
+	my ($session) = @_;
+	my $pid = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'});
+	kill 'KILL', $pid or die "no coordinator";
+	wait_until_gone($pid);
+	$session->{run}->finish;
+	wait_for_restart($node);
+	return;
+}
+
+sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())');
+
+# A crash before the commit, and after it.
+{
+	create_schedule($node, 'crash', '0 * * * *');
+	my $gate = close_gates($node, 4961);
+	set_clock_only('2030-01-01 01:00');
+	wait_at_gates($node, 1);
+	is(due_times($node, 'crash'), '', 'the job is created, and not committed');
+	kill_coordinator($gate);
+	wait_query($node, q{SELECT count(*) = 1 FROM runs});
+	wait_for_ends($node);
+	is(due_times($node, 'crash'), '01:00 run', 'after a crash before the commit it runs once');
+
+	# Behind the commit, before the pass that would claim the job.
+	$gate = close_gates($node, 4903);
+	wait_at_gates($node, 1) if sql('SELECT pg_reload_conf()');
+	$gate->query_safe('SELECT pg_advisory_lock(4961)');
+	$gate->query_safe('SELECT pg_advisory_unlock(4903)');
+	set_clock_only('2030-01-01 02:00');
+	wait_at_gates($node, 1);
+	$gate->query_safe('SELECT pg_advisory_lock(4903)');
+	$gate->query_safe('SELECT pg_advisory_unlock(4961)');
+	wait_query($node, q{SELECT count(*) = 2 FROM kwdb_internal.due_times WHERE schedule = 'crash'});
+	kill_coordinator($gate);
+	wait_query($node, q{SELECT count(*) >= 2 FROM runs});
+	wait_for_ends($node);
+	wait_for_pass($node);
+	is(due_times($node, 'crash'), "01:00 run\n02:00 run", 'after a crash behind the commit it runs once');
+	is(sql('SELECT count(*) FROM runs'), 2, '... in all');
+	sql('DROP SCHEDULE crash; TRUNCATE runs');
+}
+
+# The end of a run is noted once.
+{
+	create_schedule($node, 'ends', '0 * * * *', undef, 'SELECT 1 / 0');
+	my $gate = close_gates($node, 4962);
+	set_clock_only('2030-01-01 03:00');
+	wait_at_gates($node, 1);
+	kill_coordinator($gate);
+	wait_for_ends($node);
+	is(schedule_field($node, 'ends', q(concat_ws(' ', runs, failed, failures))), '1 1 1', 'a crash while an end is noted: it is counted once');
+	sql('DROP SCHEDULE ends');
+}
+
+# The server is stopped.
+{
+	create_schedule($node, 'down', '0 * * * *');
+	$node->stop;
+	$node->append_conf('postgresql.auto.conf', 'kwjobs.test_clock = 1893473000');	# 04:43:20
+	$node->start;
+	wait_query($node, q{SELECT count(*) = 1 FROM kwdb_internal.due_times WHERE schedule = 'down'});
+	wait_for_ends($node);
+	is(due_times($node, 'down'), '04:00 run', 'after a stop the last due time that has passed runs');
+	$node->stop;
+	$node->append_conf('postgresql.auto.conf', 'kwjobs.test_clock = 1893482000');	# 07:13:20
+	$node->start;
+	wait_query($node, q{SELECT count(*) = 4 FROM kwdb_internal.due_times WHERE schedule = 'down'});
+	is(due_times($node, 'down'), "04:00 run\n05:00 missed\n06:00 missed\n07:00 run", '... and the others are missed');
+	like(sql(q{SELECT DISTINCT reason FROM kwdb_internal.due_times WHERE outcome = 'missed'}),
+		qr/^the server was down from 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d\+00 to 2030-01-01 07:13:20\+00$/, '... with the reason');
+	wait_for_ends($node);
+	sql('DROP SCHEDULE down');
+}
+
+# A role is dropped, or may not log in: refused each time, then paused; others go on.
+{
+	sql('CREATE ROLE gone LOGIN; GRANT ALL ON runs TO gone');
+	sql(q{SET client_min_messages = warning; SET ROLE gone; SELECT kwjobs.create_schedule('of gone', '0 * * * *', 'INSERT INTO runs VALUES (''gone'')')});
+	create_schedule($node, 'other', '0 * * * *');
+	sql('ALTER ROLE gone NOLOGIN');
+	clock('2030-01-01 08:00');
+	wait_for_ends($node);
+	is(due_times($node, 'of gone') . ' ' . due_times($node, 'other'), '08:00 refused 08:00 run', 'a role that may not log in');
+	is(sql(q{SELECT reason FROM kwdb_internal.due_times WHERE schedule = 'of gone'}), 'role "gone" cannot own a job: it is not permitted to log in', '... with the reason');
+	sql('ALTER ROLE gone LOGIN');
+	clock('2030-01-01 09:00');
+	wait_for_ends($node);
+	like(due_times($node, 'of gone'), qr/09:00 run$/, '... it goes on when it may');
+	sql('DROP OWNED BY gone; DROP ROLE gone');
+	for my $hour (10 .. 20)
+	{
+		clock("2030-01-01 $hour:00");
+		wait_for_ends($node);
+	}
+	is(sql(q{SELECT count(*) FROM kwdb_internal.due_times WHERE schedule = 'of gone' AND reason LIKE 'role with OID % does not exist'}), 10, 'a role that was dropped: refused ten times');
+	like(schedule_field($node, 'of gone', q(concat_ws('|', schedule_status, owner, why_paused))),
+		qr/^PAUSED\|gone\|paused: no job could be created 10 times in a row: role with OID \d+ does not exist$/, '... then it is paused');
+	is(sql(q{SELECT count(*) FROM kwdb_internal.due_times WHERE schedule = 'other' AND status = 'succeeded'}), 13, '... and the other schedule has run each time');
+	sql(q{DROP SCHEDULES (SELECT name FROM [SHOW SCHEDULES])});
+}
+
+# The target is gone: each run fails. A right is gone: so it does.
+{
+	sql('CREATE ROLE weak LOGIN; CREATE TABLE target (n integer); GRANT INSERT ON target TO weak');
+	sql(q{SET client_min_messages = warning; SET ROLE weak; SELECT kwjobs.create_schedule('weak', '0 * * * *', 'INSERT INTO target VALUES (1)', options => '{"pause_after": 2}')});
+	sql('REVOKE INSERT ON target FROM weak');
+	clock('2030-01-01 21:00');
+	wait_for_ends($node);
+	sql('DROP TABLE target');
+	clock('2030-01-01 22:00');
+	wait_for_ends($node);
+	is(sql(q{SELECT string_agg(error, '; ' ORDER BY job_id) FROM kwdb_internal.jobs WHERE created_by_type = 'schedule' AND user_name = 'weak'}),
+		'permission denied for table target; relation "target" does not exist', 'without the right, or the table, each run fails');
+	is(schedule_field($node, 'weak', 'schedule_status'), 'PAUSED', '... and the schedule is paused');
+	sql('DROP SCHEDULE weak');
+}
+
+# Rows that cannot be used.
+{
+	create_schedule($node, $_, '0 * * * *') for qw(sound broken worse);
+	sql(q{UPDATE kwjobs.schedule SET time_zone = 'Mars/Olympus' WHERE name = 'broken'});
+	sql(<<'EOF');
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no change of %', NEW.name; END $$;
+CREATE TRIGGER refuse BEFORE UPDATE ON kwjobs.schedule FOR EACH ROW WHEN (NEW.name = 'worse') EXECUTE FUNCTION refuse();
+EOF
+	my $log = -s $node->logfile;
+	clock('2030-01-01 23:00');
+	wait_for_ends($node);
+	is(due_times($node, 'sound'), '23:00 run', 'a schedule beside broken ones runs');
+	is(schedule_field($node, 'broken', q(concat_ws('|', schedule_status, why_paused))), 'PAUSED|paused: time zone "Mars/Olympus" not recognized', 'one that cannot be read is paused');
+	is(due_times($node, 'worse'), '', 'one that cannot be written is left alone');
+	$node->wait_for_log(qr/kwjobs leaves schedule \d+ alone for a minute/, $log);
+	like(schedule_field($node, 'worse', 'state'), qr/^$|^overdue/, '...');
+	is(busy_looks($node, 20) < 20, 1, '... and it does not keep the coordinator busy');
+	clock('2030-01-02 00:00');
+	wait_for_ends($node);
+	like(due_times($node, 'sound'), qr/00:00 run$/, '... the sound one goes on');
+	sql('DROP FUNCTION refuse CASCADE; DROP SCHEDULES (SELECT name FROM [SHOW SCHEDULES])');
+}
+
+# A dump, and a copy: paused until RESUME; the original goes on.
+{
+	create_schedule($node, 'dumped', '0 * * * *', 'priority = 5');
+	clock('2030-01-02 01:00');
+	wait_for_ends($node);
+	my $file = $node->basedir . '/dump.sql';
+	$node->command_ok([ 'pg_dump', '-d', $node->connstr('postgres'), '-f', $file ], 'pg_dump');
+	sql('CREATE DATABASE restored');
+	$node->command_ok([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('restored'), '-f', $file ], 'restored');
+	sql('CREATE DATABASE copied TEMPLATE postgres');
+	for my $db (qw(restored copied))
+	{
+		is(sql('SELECT name, schedule_status, next_run, state, runs FROM kwdb_internal.schedules', $db),
+			'dumped|PAUSED||paused: it has come with a dump or a copy of another database|1', "$db: paused");
+		is(sql('SELECT count(*) FROM kwdb_internal.due_times', $db), 1, '... with its history');
+	}
+	set_clock($node, '2030-01-02 02:00', $_) for qw(restored copied);
+	is(sql('SELECT count(*) FROM kwdb_internal.due_times', $_), 1, "$_: nothing runs") for qw(restored copied);
+	wait_for_pass($node);
+	wait_for_ends($node);
+	is(due_times($node, 'dumped'), "01:00 run\n02:00 run", '... but in the original');
+	for my $db (qw(restored copied))
+	{
+		sql('SET client_min_messages = warning; RESUME SCHEDULE dumped', $db);
+		is(sql(q(SELECT schedule_status, next_run, job ->> 'priority' FROM kwdb_internal.schedules), $db), 'ACTIVE|2030-01-02 03:00:00+00|5', "$db: RESUME");
+	}
+	clock('2030-01-02 03:00');
+	wait_query($node, q{SELECT count(*) = 2 FROM kwdb_internal.due_times}, $_) for qw(restored copied);
+	sql('DROP DATABASE restored');
+	sql('DROP DATABASE copied');
+	wait_for_ends($node);
+	sql('DROP SCHEDULES (SELECT name FROM [SHOW SCHEDULES])');
+}
+
+# No worker may run: due times have their jobs, which wait.
+{
+	create_schedule($node, 'waits', '0 * * * *');
+	configure($node, 'kwjobs.max_workers', 0);
+	set_clock_only('2030-01-02 04:00');
+	wait_query($node, q{SELECT count(*) = 1 FROM kwdb_internal.due_times WHERE schedule = 'waits' AND status = 'pending'});
+	set_clock_only('2030-01-02 05:00');
+	wait_query($node, q{SELECT count(*) = 2 FROM kwdb_internal.due_times WHERE schedule = 'waits'});
+	is(due_times($node, 'waits'), "04:00 run\n05:00 skipped", 'without workers, jobs wait, and due times are noted');
+	configure($node, 'kwjobs.max_workers');
+	wait_for_ends($node);
+	sql('DROP SCHEDULE waits');
+}
+
+# A standby is promoted while a schedule is due: it runs once.
+{
+	create_schedule($node, 'promoted', '0 * * * *');
+	clock('2030-01-02 06:00');
+	wait_for_ends($node);
+	my $standby = start_standby($node, 'standby');
+	$node->wait_for_catchup($standby);
+	is($standby->safe_psql('postgres', q{SELECT name, schedule_status FROM [SHOW SCHEDULES]}), 'promoted|ACTIVE', 'a standby shows the schedules');
+	$node->stop('immediate');
+	$standby->append_conf('postgresql.auto.conf', 'kwjobs.test_clock = 1893571300');	# 08:01:40
+	$standby->reload;
+	$standby->promote;
+	wait_query($standby, q{SELECT count(*) = 3 FROM kwdb_internal.due_times WHERE schedule = 'promoted'});
+	wait_for_ends($standby);
+	is(due_times($standby, 'promoted'), "06:00 run\n07:00 missed\n08:00 run", 'a promoted standby runs the last due time that has passed');
+	is($standby->safe_psql('postgres', q{SELECT count(*) FROM runs WHERE schedule = 'promoted'}), 2, '... once');
+	is_consistent($standby);
+	$standby->stop;
+}
+
+done_testing();

@@ -1,0 +1,89 @@
+# Many schedules: idle they cost nothing, due in the same second all of them run. And one that is due while
+# no coordinator is there.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjSchedules;
+use KwjTest;
+use Test::More;
+use Time::HiRes qw(time);
+
+my $many = 10000;
+my $node = new_node('many', <<'EOF');
+timezone = 'UTC'
+fsync = off
+autovacuum = off
+kwjobs.coordinator_idle_timeout = -1
+kwjobs.max_schedules_per_role = 10
+kwjobs.test_clock = 1893456000	# 2030-01-01 00:00:00 UTC
+EOF
+sub sql { my ($query) = @_; return $node->safe_psql('postgres', $query) }
+
+# Limits of a role.
+{
+	sql('CREATE ROLE weak LOGIN');
+	my $create = q{SELECT kwjobs.create_schedule('weak ' || n, '@daily', 'SELECT 1') FROM generate_series(1, };
+	is(result_as($node, 'weak', "$create 11) AS n"), '53400', 'a role may have so many schedules');
+	like(result_as($node, 'weak', "SET client_min_messages = warning; $create 10) AS n"), qr/^(\d+\n){9}\d+$/, '...');
+	sql('DROP SCHEDULES (SELECT name FROM kwdb_internal.schedules)');
+}
+
+{
+	my $began = time;
+	sql(<<"EOF");
+SET client_min_messages = warning;
+SET kwjobs.log_control = off;
+SELECT count(kwjobs.create_schedule('s' || n, '0 * * * *', 'SELECT 1')) FROM generate_series(1, $many) AS n;
+VACUUM ANALYZE kwjobs.schedule;
+CHECKPOINT;
+EOF
+	note(sprintf('%d schedules were created in %.1f s', $many, time - $began));
+	wait_for_pass($node);
+	# A session that begins may clean up pages of the catalogs, so there is one for all of this.
+	my $session = $node->background_psql('postgres');
+	my $written = 'SELECT pg_current_wal_insert_lsn() - %s FROM (SELECT count(*) FROM pg_stat_activity) AS looks';
+	$session->query_safe(sprintf($written, "'0/0'"));
+	my $before = $session->query_safe('SELECT pg_current_wal_insert_lsn()');
+	$session->query_safe('DO $$ BEGIN FOR i IN 1 .. 50 LOOP PERFORM pg_sleep(0.02); END LOOP; END $$');
+	cmp_ok($session->query_safe(sprintf($written, "'$before'")), '<', 200, 'idle, nothing is written');
+	is(busy_looks($node, 50), 0, '... and the coordinator does nothing');
+	$session->quit;
+
+	$began = time;
+	set_clock($node, '2030-01-01 01:00');
+	wait_query($node, "SELECT count(*) = $many FROM kwjobs.due_time WHERE outcome = 'run'");
+	note(sprintf('their jobs were created after %.1f s', time - $began));
+	wait_query($node, "SELECT count(*) = $many FROM kwjobs.job WHERE created_by_type = 'schedule' AND status = 'succeeded'");
+	note(sprintf('all of them have run after %.1f s', time - $began));
+	is(sql('SELECT count(DISTINCT schedule_id) FROM kwjobs.due_time'), $many, 'each has run once');
+	wait_for_ends($node);
+	note(sprintf('the end of each was noted after %.1f s', time - $began));
+	is(sql(q{SELECT count(*) FROM kwjobs.schedule WHERE succeeded = 1 AND next_due = '2030-01-01 02:00+00'}), $many, '... and is due again');
+	is(busy_looks($node, 50), 0, 'then the coordinator is idle again');
+	$began = time;
+	is(sql('SELECT count(*) FROM [SHOW SCHEDULES]'), $many, 'SHOW SCHEDULES');
+	note(sprintf('it took %.1f s', time - $began));
+	is_consistent($node);
+	sql('SET kwjobs.log_control = off; DROP SCHEDULES (SELECT name FROM kwdb_internal.schedules)');
+}
+
+# By the server's own clock, with a coordinator that leaves at once when it has nothing to do.
+{
+	configure($node, 'kwjobs.coordinator_idle_timeout', 100);
+	configure($node, 'kwjobs.worker_idle_timeout', 0);
+	configure($node, 'kwjobs.test_clock', 0);
+	sql(q{SET client_min_messages = warning; CREATE SCHEDULE often FOR SQL 'SELECT 1' RECURRING '2 seconds'});
+	wait_for_no_coordinator($node, 'postgres');
+	wait_query($node, q{SELECT count(*) >= 1 FROM kwjobs.due_time WHERE outcome = 'run'});
+	my $late = q{(SELECT extract(epoch FROM min(decided - due)) * 1000 FROM kwjobs.due_time)};
+	wait_for_no_coordinator($node, 'postgres');
+	wait_query($node, q{SELECT count(*) >= 3 FROM kwjobs.due_time WHERE outcome = 'run'});
+	cmp_ok(sql("SELECT coalesce($late, 1e9)"), '<', 50, 'a coordinator comes before a schedule is due, and starts it in time');
+	is(sql(q{SELECT count(*) FROM kwjobs.due_time WHERE outcome <> 'run'}), 0, '... and misses no due time');
+	sql('DROP SCHEDULE often');
+	wait_for_no_coordinator($node, 'postgres');
+}
+
+$node->stop;
+done_testing();
