@@ -189,6 +189,15 @@ like(refusal("IMPORT DATABASE CSV DATA ('$dir/query')"), qr/^22023\|the manifest
 my $changed = export($all);
 append_to_file("$changed/meta.sql", 'DROP TABLE x;');
 like(refusal("IMPORT DATABASE CSV DATA ('$changed')"), qr/^XX001\|file "\S+meta.sql" is not as the EXPORT has written it\|/, 'a changed definition');
+# A manifest that names a table which its meta.sql does not create, but which is there.
+target('CREATE TABLE public.other (a integer, b text)');
+my $foreign = export($all);
+my $forged = slurp_file("$foreign/manifest.json");
+unlink "$foreign/manifest.json";
+append_to_file("$foreign/manifest.json", $forged =~ s/"table": "unlogged"/"table": "other"/r);
+like(refusal("IMPORT DATABASE CSV DATA ('$foreign')"), qr/^22023\|the definition does not create table public.other\|/, 'a table of others');
+is(target('SELECT count(*) FROM public.other'), 0, '... gets no row');
+target('DROP TABLE public.other');
 is(target('SELECT count(*) FROM kwdb_internal.jobs'), $jobs, 'there is no job');
 is_nothing_left('refused');
 

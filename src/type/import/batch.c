@@ -14,7 +14,6 @@
 
 #include "access/relation.h"
 #include "access/xact.h"
-#include "catalog/namespace.h"
 #include "commands/copyfrom_internal.h"
 #include "commands/progress.h"
 #include "commands/trigger.h"
@@ -26,7 +25,6 @@
 #include "job/transcript.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "nodes/value.h"
 #include "pgstat.h"
 #include "tcop/utility.h"
@@ -121,8 +119,7 @@ find_targets(KwjImport *import)
 	{
 		const KwjImportTable *table = lfirst(lc);
 
-		kwj_created_add_target(created,
-							   RangeVarGetRelid(makeRangeVar(table->schema, table->name, -1), NoLock, false));
+		kwj_created_add_target(created, kwj_created_find(created, table->schema, table->name));
 	}
 	created->is_done = true;
 }

@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
@@ -29,6 +30,7 @@
 #include "tcop/dest.h"
 #include "tcop/utility.h"
 #include "type/import/created.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -117,6 +119,20 @@ kwj_created_complete(KwjCreated *created)
 		created->items[kept++] = object;
 	}
 	created->n = kept;
+}
+
+Oid
+kwj_created_find(const KwjCreated *created, const char *schema, const char *name)
+{
+	Oid			relid = RangeVarGetRelid(makeRangeVar(pstrdup(schema), pstrdup(name), -1), NoLock, false);
+
+	/* A revert would not remove the rows of the job from it. */
+	if (!kwj_created_has(created, relid))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("the definition does not create table %s", quote_qualified_identifier(schema, name)),
+				errhint("Export again: meta.sql and manifest.json are not of one EXPORT."));
+	return relid;
 }
 
 void

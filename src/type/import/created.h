@@ -41,6 +41,12 @@ extern bool kwj_created_has(const KwjCreated *created, Oid relid);
  */
 extern void kwj_created_complete(KwjCreated *created);
 
+/*
+ * Returns the table of this name, if the job has created it. Errors: 42P01 if there is none; 22023 if it is
+ * another one.
+ */
+extern Oid	kwj_created_find(const KwjCreated *created, const char *schema, const char *name);
+
 /* Adds a table to the targets. */
 extern void kwj_created_add_target(KwjCreated *created, Oid table);
 

@@ -11,10 +11,8 @@
 
 #include "access/relation.h"
 #include "access/xact.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -341,7 +339,7 @@ read_directory(Checking *checking)
 
 /* Checks the import into the tables that the definition has just created. */
 static void
-check_tables(Checking *checking)
+check_tables(Checking *checking, const KwjCreated *created)
 {
 	KwjImportSpec one = checking->spec;
 	const char *one_reader = NULL;
@@ -352,8 +350,7 @@ check_tables(Checking *checking)
 	foreach(lc, checking->spec.tables)
 	{
 		const KwjImportTable *table = lfirst(lc);
-		Relation	rel = kwj_import_lock_target(RangeVarGetRelid(makeRangeVar(table->schema, table->name, -1),
-																  NoLock, false), NULL);
+		Relation	rel = kwj_import_lock_target(kwj_created_find(created, table->schema, table->name), NULL);
 		const char *found;
 
 		one.columns = one.options.names = table->columns;
@@ -390,7 +387,7 @@ try_definition(Checking *checking)
 		kwj_definition_run(definition, KWJ_DEFINE_ALL, NULL, true, &created);
 		checking->spec.target = created.target;
 		if (checking->spec.tables != NIL)
-			check_tables(checking);
+			check_tables(checking, &created);
 		else
 			check_target(checking, definition);
 		PopActiveSnapshot();
