@@ -296,8 +296,6 @@ sub let_jobs_end
 	while (my $n = $node->safe_psql('postgres', 'SELECT count(*) FROM kwjobs.job WHERE finished IS NULL'))
 	{
 		$node->safe_psql('postgres', q{SELECT kwjobs.resume(job_id) FROM kwjobs.job WHERE status = 'paused'});
-		# A backup that is told to pause stands still, but its status stays pause-requested.
-		$node->safe_psql('postgres', q{SELECT kwjobs.resume_jobs(array_agg(job_id)) FROM kwjobs.job WHERE job_type = 'BACKUP' AND status = 'pause-requested' HAVING count(*) > 0});
 		($tries, $fewest) = ($patience, $n) if $n < $fewest;
 		last if --$tries < 0;
 		usleep(100_000);

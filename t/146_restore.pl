@@ -189,6 +189,29 @@ fails_with("RESTORE FROM '$place/mine', '$place/shop'", qr/more than one place o
 fails_with("RESTORE FROM '$place'", qr/is no backup/);
 fails_with("BEGIN; RESTORE FROM '$place/mine'", qr/RESTORE cannot (run|be used) inside a transaction/);
 
+# ---- versions and programs ----
+
+{
+	my $text = slurp_file("$place/mine/manifest.json");
+	overwrite("$place/mine/manifest.json", $text =~ s/"server_version_num": \d+/"server_version_num": 990001/r);
+	fails_with("RESTORE FROM '$place/mine'", qr/the backup was made by PostgreSQL 99, and this server is PostgreSQL \d+/, 'a backup of a later version is refused');
+	overwrite("$place/mine/manifest.json", $text);
+}
+SKIP:
+{
+	my $bin = $node->config_data('--bindir');
+	skip 'may not move the programs of the server', 3 unless -w $bin && -w "$bin/pg_dump";
+	my $hint = qr/could not find program ".*".*the programs of the server's own version.*postgresql-client-\d+/s;
+	foreach my $program ('pg_dump', 'pg_restore', 'psql')
+	{
+		rename("$bin/$program", "$bin/$program.away") or die;
+		my $statement = $program eq 'pg_dump' ? "BACKUP TABLE mine TO '$place/none'" : "RESTORE FROM '$place/mine'";
+		my ($out, $err) = run_command([ $program eq 'psql' ? "$bin/psql.away" : 'psql', '-XqAt', '-d', $node->connstr('postgres') . ' user=postgres', '-c', $statement ]);
+		rename("$bin/$program.away", "$bin/$program") or die;
+		like($err, $hint, "$program is missing: the error and the hint");
+	}
+}
+
 # ---- a damaged backup ----
 
 my ($file) = grep { -s $_ > 1000 } glob("$place/shop/*.dat.gz");

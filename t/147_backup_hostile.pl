@@ -164,14 +164,14 @@ is(sql('SELECT pg_postmaster_start_time()'), $start, 'the server has not crashed
 # Returns a job whose program wants this many sessions at the same time. Each waits for the gate.
 sub start_greedy
 {
-	my ($n) = @_;
+	my ($n, $owner) = @_;
+	$owner //= 'owner';
 	my $script = join(' ', map { "$bin/psql -XqAt -c 'SELECT pg_advisory_lock_shared(1)' &" } 1 .. $n) . ' wait; echo done';
 	my $text = encode_json({ sessions => $n, argv => [ '/bin/sh', '-c', $script ] });
-	return sql("SELECT kwjobs.create_job('TEST_PROGRAM', \$json\$$text\$json\$, max_attempts => 1, run_as => 'owner')");
+	return sql("SELECT kwjobs.create_job('TEST_PROGRAM', \$json\$$text\$json\$, max_attempts => 1, run_as => '$owner')");
 }
 
-# A launcher, a coordinator, 1 + 1 workers, and room for 3 sessions, of which the program wants all
-# that it can get, and never ends.
+# A launcher, a coordinator, 1 + 1 workers, and room for 3 sessions, which the program keeps.
 $node->append_conf('postgresql.conf', <<'EOC');
 max_worker_processes = 7
 max_logical_replication_workers = 0
@@ -180,23 +180,49 @@ EOC
 $node->restart;
 my $gate = $node->background_psql('postgres');
 $gate->query_safe('SELECT pg_advisory_lock(1)');
-my $greedy = start_greedy(8);
+my $greedy = start_greedy(3);
 my $waiting = "FROM pg_stat_activity WHERE backend_type = 'kwjobs session' AND wait_event = 'advisory'";
-wait_query($node, "SELECT count(*) >= 3 $waiting");
-# The other five are refused.
+wait_query($node, "SELECT count(*) = 3 $waiting");
 ok(comes_true(sub { count_programs() == 3 }), 'sessions take what is left');
 $job = sql("SET ROLE other; SELECT kwjobs.submit('SELECT 1')");
 wait_for_status($node, $job, 'succeeded');
 is(sql("SELECT count(*) $waiting"), 3, 'and leave room for a job of another role');
+# The next job that needs a session waits, however often it has to try, and fails nowhere.
+$job = start_greedy(1, 'other');
+wait_query($node, "SELECT status = 'pending' AND running_status ~ 'waiting for sessions: it needs 1, and 3 of 3 are taken' FROM kwdb_internal.jobs WHERE job_id = $job");
+my $log = slurp_file($node->logfile);
+unlike($log, qr/too few background workers for the sessions/, 'the log is not filled with that');
+my ($rc, $out, $err) = $node->psql('postgres', "SELECT kwjobs.backup('/tmp/none', options => '{\"thread_concurrency\": 4}')");
+like($err, qr/this BACKUP needs background workers for 5 sessions, and can have 3.*Raise max_worker_processes by 5 and restart/s, 'what can never be is refused at once');
 $gate->query_safe('SELECT pg_advisory_unlock(1)');
 wait_for_status($node, $greedy, 'succeeded');
-like(messages($greedy), qr/no background worker slot is free for a session/, 'the program was told why it gets no more');
+wait_for_status($node, $job, 'succeeded');
+is(sql("SELECT count(*) FROM kwdb_internal.job_attempts WHERE job_id = $job"), 1, 'the places are given back, and the job that waited counts one attempt');
+$job = start_greedy(4);
+wait_for_status($node, $job, 'failed');
+is(sql("SELECT error_code FROM kwdb_internal.jobs WHERE job_id = $job"), '55000', 'also later, if the settings have changed');
 
-# The places are given back: three sessions at the same time get all of them again.
+# With room for 8 sessions, 3 are not for a role that has all others.
+$node->append_conf('postgresql.conf', "max_worker_processes = 14\nkwjobs.max_workers = 3\n");
+$node->restart;
+$gate = $node->background_psql('postgres');
 $gate->query_safe('SELECT pg_advisory_lock(1)');
-$greedy = start_greedy(3);
-wait_query($node, "SELECT count(*) = 3 $waiting");
+$greedy = start_greedy(5);
+wait_query($node, "SELECT count(*) = 5 $waiting");
+$job = start_greedy(1);
+wait_query($node, "SELECT status = 'pending' AND running_status ~ 'waiting for sessions: it needs 1, and its role has 5 of at most 5' FROM kwdb_internal.jobs WHERE job_id = $job");
+my $others = start_greedy(3, 'other');
+wait_query($node, "SELECT count(*) = 8 $waiting");
+is(job_field($node, $others, 'status'), 'running', 'one role does not get the places that are left for others');
+# What waits can be canceled, and is obeyed at once.
+sql("CANCEL JOB $job");
+wait_for_status($node, $job, 'canceled');
 $gate->query_safe('SELECT pg_advisory_unlock(1)');
-wait_for_status($node, $greedy, 'succeeded');
-unlike(messages($greedy) // '', qr/no background worker slot/, 'and are given back');
+wait_for_status($node, $_, 'succeeded') foreach $greedy, $others;
+
+# Close to PostgreSQL's default, there is room for none.
+$node->append_conf('postgresql.conf', "max_worker_processes = 7\nmax_logical_replication_workers = 4\nkwjobs.max_workers = 4\n");
+$node->restart;
+($rc, $out, $err) = $node->psql('postgres', "BACKUP TO '/tmp/none' WITH detached");
+like($err, qr/needs background workers for 3 sessions, and can have 0.*Raise max_worker_processes by 4 and restart/s, 'the hint says what to do');
 done_testing();

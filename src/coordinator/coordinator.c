@@ -46,6 +46,7 @@
 #include "access/xlog.h"
 #include "coordinator/adopt.h"
 #include "coordinator/answer.h"
+#include "coordinator/blocked.h"
 #include "coordinator/careful.h"
 #include "coordinator/claim.h"
 #include "coordinator/collect.h"
@@ -328,6 +329,17 @@ static const struct
 	{"giving workers to jobs that run", always, kwj_parts_assign},
 };
 
+/*
+ * Locks kwjobs.job for the pass. Returns true if the lock is not free: then the pass ends without
+ * having done anything, and kwj_blocked_wait() waits for the lock.
+ */
+static bool
+is_blocked(KwjPass *pass)
+{
+	pass->blocked = !kwj_store_try_lock_jobs();
+	return pass->blocked;
+}
+
 static void
 look_at_everything(KwjPass *pass)
 {
@@ -338,7 +350,8 @@ look_at_everything(KwjPass *pass)
 	kwj_test_gate(4903);
 	kwj_store_look(began, kwj_fire_behind(), &pass->todo);
 	kwj_fire_note(&pass->todo, pass->news);
-	kwj_store_lock_jobs();
+	if (is_blocked(pass))
+		return;
 	/* A job may have become due since the pass began. */
 	if (began >= coordinator->next_due)
 		pass->for_rounds = Max(pass->for_rounds, KWJ_SOME_NEWS);
@@ -361,6 +374,10 @@ static void
 look_at_new(KwjPass *pass)
 {
 	pass->step = "claiming jobs";
+	/* Before the locks, because kwjobs.hold comes before the tables that are locked in order. */
+	read_holds(pass);
+	if (is_blocked(pass))
+		return;
 	kwj_claim_begin(pass);
 	kwj_parts_assign(pass);
 	pass->coordinator->next_due = Min(pass->coordinator->next_due, pass->refused_again);
@@ -372,7 +389,8 @@ static void
 come_home(KwjPass *pass)
 {
 	pass->step = "looking whether the database is a copy";
-	kwj_store_lock_jobs();
+	if (is_blocked(pass))
+		return;
 	pass->paused = kwj_store_come_home(0);
 	pass->came_home = true;
 }
@@ -389,6 +407,8 @@ look(KwjPass *pass)
 		kwj_store_note_ids();
 	if (!pass->coordinator->at_home)
 		come_home(pass);
+	if (pass->blocked)
+		return;
 	if (pass->all)
 		look_at_everything(pass);
 	else
@@ -703,7 +723,7 @@ look_at_once(KwjPass *pass)
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(scratch);
-	if (done)
+	if (done && !pass->blocked)
 		note_commit(pass);
 	return done;
 }
@@ -800,6 +820,12 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	see_room(coordinator, pass.n_workers);
 
 	look_somehow(&pass);
+	if (pass.blocked)
+	{
+		coordinator->look_at_all = coordinator->rounds_are_stale = true;
+		kwj_blocked_wait();
+		return GetCurrentTimestamp();
+	}
 	pass.again |= overlooked;
 	end_first_pass(coordinator);
 	act(&pass);

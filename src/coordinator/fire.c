@@ -21,6 +21,7 @@
  */
 #include "postgres.h"
 
+#include "coordinator/blocked.h"
 #include "coordinator/fire.h"
 #include "job/clock.h"
 #include "job/isolate.h"
@@ -274,6 +275,7 @@ kwj_fire_due(void)
 	see_clock(step.now);
 	if (!kwj_scheduler_enabled || next > step.now)
 		return;
+	kwj_blocked_wait();
 	if (GetCurrentTimestamp() >= behind_until)
 		behind = DT_NOBEGIN;
 	step.next = DT_NOEND;

@@ -84,6 +84,7 @@ typedef struct KwjPass
 	const char *step;			/* what it is doing, for the log */
 
 	bool		no_extension;
+	bool		blocked;		/* jobs cannot be written, so the pass has done nothing */
 	bool		came_home;		/* the copied jobs are paused in this pass, */
 	uint64		paused;			/* and this is their number */
 	List	   *active;			/* of KwjActive; of a full pass only */

@@ -29,6 +29,7 @@
 
 #include "access/xact.h"
 #include "coordinator/adopt.h"
+#include "coordinator/blocked.h"
 #include "coordinator/careful.h"
 #include "coordinator/claim.h"
 #include "coordinator/fire.h"
@@ -350,6 +351,7 @@ kwj_singly_find_overlooked(KwjCoordinator *coordinator)
 	if (!news && !coordinator->singly[KWJ_LIST_OVERLOOKED].under_way &&
 		!coordinator->singly[KWJ_LIST_OVERLOOKED].outdated)
 		return false;
+	kwj_blocked_wait();
 	for_each(&pass, news, KWJ_LIST_OVERLOOKED,
 			 "the end of a job on which this one depends could not be noted", look_again);
 	coordinator->look_at_all = true;
@@ -539,6 +541,7 @@ kwj_singly_pass(KwjPass *pass)
 	/* A coordinator that is to leave does nothing more, as its successor does all of it. */
 	if (pass->told)
 		return;
+	kwj_blocked_wait();
 	if (!coordinator->at_home)
 		come_home(pass);
 	for (int i = 0; i < lengthof(steps); i++)

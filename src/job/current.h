@@ -37,6 +37,11 @@ typedef struct KwjAttempt
 
 	/* kwj_attempt_succeed_and_claim found a CANCEL, perhaps one that this transaction has made */
 	bool		canceled;
+	/*
+	 * What the attempt needs to begin, and others have now: the work ends with an error, and the claim is
+	 * taken back. NULL: nothing. Allocate it in the context of payload.
+	 */
+	char	   *lacks;
 	/* the work ended with an error because it found a request */
 	bool		stopped;
 	/* what running_status says if the attempt ends by a PAUSE; a constant, NULL: nothing */

@@ -16,7 +16,6 @@
 #include "port/pg_bswap.h"
 #include "postmaster/bgworker.h"
 #include "serve/peer.h"
-#include "shared/served.h"
 
 #ifdef KWJ_CAN_SERVE
 
@@ -108,12 +107,8 @@ start_session(KwjServer *server, Peer *peer)
 	kwj_peer_path(server, KWJ_SESSIONS_SOCKET, extra.path);
 	memcpy(worker.bgw_extra, &extra, sizeof(extra));
 	old = MemoryContextSwitchTo(server->context);
-	room = kwj_peer_sessions(server) < server->most && kwj_shared_take_session();
-	if (room && !RegisterDynamicBackgroundWorker(&worker, &peer->handle))
-	{
-		kwj_shared_give_session_back();
-		room = false;
-	}
+	room = kwj_peer_sessions(server) < server->most &&
+		RegisterDynamicBackgroundWorker(&worker, &peer->handle);
 	MemoryContextSwitchTo(old);
 	return room;
 }

@@ -15,7 +15,6 @@
 
 #include "port/pg_bswap.h"
 #include "serve/peer.h"
-#include "shared/served.h"
 
 #ifdef KWJ_CAN_SERVE
 
@@ -57,10 +56,7 @@ kwj_peer_forget(KwjServer *server, Peer *peer)
 	kwj_peer_close(&peer->fd);
 	kwj_peer_close(&peer->client);
 	if (peer->handle != NULL)
-	{
-		kwj_shared_give_session_back();
 		pfree(peer->handle);
-	}
 	pfree(peer);
 }
 

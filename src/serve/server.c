@@ -64,6 +64,7 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/postmaster.h"
 #include "serve/peer.h"
+#include "shared/served.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -75,6 +76,8 @@
 #define TERMINATE_MS	5000
 /* Connections that the kernel keeps until the worker accepts them. */
 #define BACKLOG			64
+/* What an attempt lacks is told in one line. */
+#define LACKS_LEN		120
 /* Events that are handled at a time. */
 #define N_EVENTS		16
 
@@ -387,6 +390,57 @@ look_after(void *arg)
 
 /* ---- for job types ---- */
 
+/* Returns by how much max_worker_processes has to be raised, so that one role can have so many places. */
+static int
+places_lacking(const KwjSessionPlaces *places, int most)
+{
+	int			more = 1;
+
+	while (kwj_places_of_role(places->most + more) < most)
+		more++;
+	return more;
+}
+
+void
+kwj_server_check_places(const char *job_type, int most)
+{
+	KwjSessionPlaces places;
+
+	kwj_shared_session_places(&places);
+	if (most <= places.per_role)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("this %s needs background workers for %d sessions, and can have %d", job_type, most, Max(places.per_role, 0)),
+			 errdetail("max_worker_processes (%d) has to have room for kwjobs.max_workers (%d) + 1 workers, a coordinator, the background workers that start with the server, and these sessions; some of more than 3 are kept for other roles.",
+					   max_worker_processes, kwj_max_workers),
+			 errhint("Raise max_worker_processes by %d and restart the server%s.", places_lacking(&places, most),
+					 most > 1 && places.per_role > 0 ? ", or type WITH thread_concurrency = 1" : "")));
+}
+
+/* Takes the places for the sessions. If others have them, notes what the attempt lacks. */
+static void
+take_places(int most)
+{
+	KwjAttempt *attempt = kwj_attempt_current();
+	KwjSessionPlaces places;
+
+	kwj_server_check_places(attempt->job_type, most);
+	if (kwj_shared_take_sessions(most, &places))
+		return;
+	attempt->lacks = MemoryContextAlloc(GetMemoryChunkContext(attempt->payload), LACKS_LEN);
+	if (places.of_role + most > places.per_role)
+		snprintf(attempt->lacks, LACKS_LEN, "waiting for sessions: it needs %d, and its role has %d of at most %d",
+				 most, places.of_role, places.per_role);
+	else
+		snprintf(attempt->lacks, LACKS_LEN, "waiting for sessions: it needs %d, and %d of %d are taken",
+				 most, places.taken, places.most);
+	ereport(ERROR,
+			(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
+			 errmsg("there are too few background workers for the sessions of the job"),
+			 errdetail("%s", attempt->lacks)));
+}
+
 static void
 end_at_exit(int code, Datum arg)
 {
@@ -406,6 +460,7 @@ kwj_server_open(Oid role, int most)
 	if (!registered)
 		before_shmem_exit(end_at_exit, (Datum) 0);
 	registered = true;
+	take_places(most);
 	context = AllocSetContextCreate(TopMemoryContext, "kwjobs server", ALLOCSET_DEFAULT_SIZES);
 	server = MemoryContextAllocZero(context, sizeof(KwjServer));
 	server->context = context;
@@ -626,6 +681,7 @@ kwj_server_close(KwjServer *server)
 	if (server->events != NULL)
 		FreeWaitEventSet(server->events);
 	kwj_peer_close(&server->set);
+	kwj_shared_give_sessions_back();
 	open_server = NULL;
 	MemoryContextDelete(server->context);
 }
@@ -645,6 +701,11 @@ kwj_servers_end(void)
 }
 
 #else
+
+void
+kwj_server_check_places(const char *job_type, int most)
+{
+}
 
 KwjServer *
 kwj_server_open(Oid role, int most)

@@ -78,7 +78,7 @@ count_places(void)
 	}
 	room = max_worker_processes - permanent - (kwj_max_workers + 1);
 	kwj_shared->max_coordinators = Max(1, Min(kwj_max_databases, room));
-	kwj_shared->max_sessions = Max(0, room - 1);
+	kwj_shared->max_sessions = room - 1;
 }
 
 void

@@ -202,6 +202,7 @@ typedef struct KwjSlot
 	int			part;			/* of the attempt; 0: its first worker, mostly the only one */
 	bool		in_team;		/* the worker is in the team of its attempt */
 	int64		piece;			/* the piece of the work that it holds; KWJ_NO_PIECE: none */
+	int			sessions;		/* its places for sessions, see served.h */
 
 	/* Protected as KwjProgress says: */
 	KwjProgress progress;
@@ -319,8 +320,7 @@ typedef struct KwjShared
 	PGPROC	   *launcher;		/* protected by lock; NULL: no launcher runs */
 	/* protected by lock; set by the postmaster, and by the launcher when a setting has changed */
 	int			max_coordinators;
-	int			max_sessions;	/* of private servers; the same */
-	int			n_sessions;		/* protected by lock; see served.h */
+	int			max_sessions;	/* of private servers; the same; below 0 if that lacks places, too */
 	int			used_slots;		/* protected by lock; no slot from this one on is in use */
 	int			used_entries;	/* protected by lock; no entry from this one on was ever used */
 	uint32		launches;		/* protected by lock; number of coordinators started so far */

@@ -1,39 +1,87 @@
 /*
  * src/shared/served.c
- *	  Shared memory: how many sessions of private servers there are.
+ *	  Shared memory: the places for sessions of private servers.
  *
- * Process: worker (src/serve), under kwj_shared->lock. The worker gives its sessions back before it
- * exits. If it dies without that, the postmaster makes the memory anew.
+ * Process: worker (src/serve), under kwj_shared->lock; sessions look. A worker has its places in its slot, and
+ * gives them back when its program has ended; if it exits without that, its slot is freed, and with it the
+ * places.
  *
  *     max_worker_processes   [ those of the start | max_workers + 1 workers | 1 coordinator | sessions ]
  *
  * A session may last as long as its program, and a program may stand still. So sessions never take
  * what workers and a coordinator need: otherwise one role's BACKUP could keep the jobs of all others
- * waiting for ever.
+ * waiting for ever. And one role never has all places: as many as a BACKUP needs by default are left for
+ * others, if there are so many, as one worker is (kwj_may_run_one_more in slot.c).
  */
 #include "postgres.h"
 
 #include "shared/memory.h"
 #include "shared/served.h"
+#include "shared/slot.h"
+
+/* What a BACKUP needs by default: a session for pg_dump, and one for each of its two processes. */
+#define DEFAULT_NEED	3
+
+int
+kwj_places_of_role(int most)
+{
+	int			others = Min(DEFAULT_NEED, most - DEFAULT_NEED);
+
+	return most - Max(others, 0);
+}
+
+/* The caller holds the lock. */
+static void
+count_places(KwjSessionPlaces *places)
+{
+	const KwjSlot *mine = kwj_my_slot();
+
+	*places = (KwjSessionPlaces) {.most = kwj_shared->max_sessions, .per_role = kwj_places_of_role(kwj_shared->max_sessions)};
+	for (int i = 0; i < kwj_used_slots; i++)
+	{
+		const KwjSlot *slot = &kwj_slots[i];
+
+		if (!slot->in_use)
+			continue;
+		places->taken += slot->sessions;
+		if (mine != NULL && slot->role == mine->role)
+			places->of_role += slot->sessions;
+	}
+}
+
+void
+kwj_shared_session_places(KwjSessionPlaces *places)
+{
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	count_places(places);
+	LWLockRelease(kwj_shared->lock);
+}
 
 bool
-kwj_shared_take_session(void)
+kwj_shared_take_sessions(int n, KwjSessionPlaces *places)
 {
+	KwjSlot    *mine = kwj_my_slot();
 	bool		may;
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	may = kwj_shared->n_sessions < kwj_shared->max_sessions;
+	Assert(mine->sessions == 0);
+	count_places(places);
+	may = places->taken + n <= places->most && places->of_role + n <= places->per_role;
 	if (may)
-		kwj_shared->n_sessions++;
+		mine->sessions = n;
 	LWLockRelease(kwj_shared->lock);
 	return may;
 }
 
 void
-kwj_shared_give_session_back(void)
+kwj_shared_give_sessions_back(void)
 {
+	KwjSlot    *mine = kwj_my_slot();
+
+	/* The exit callback of the slot runs after that of the server, unless the slot is gone. */
+	if (mine == NULL)
+		return;
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	Assert(kwj_shared->n_sessions > 0);
-	kwj_shared->n_sessions--;
+	mine->sessions = 0;
 	LWLockRelease(kwj_shared->lock);
 }

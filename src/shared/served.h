@@ -1,19 +1,34 @@
 /*
  * src/shared/served.h
- *	  How many sessions of private servers (src/serve) there are on the server.
+ *	  The places for sessions of private servers (src/serve) on the server.
  */
 #ifndef KWJ_SHARED_SERVED_H
 #define KWJ_SHARED_SERVED_H
 
 #include "kwjobs.h"
 
-/*
- * Returns whether one more session may start; if so, it counts until it is given back. Process:
- * worker. Takes kwj_shared->lock, exclusively.
- */
-extern bool kwj_shared_take_session(void);
+/* How many sessions there may be, and are. */
+typedef struct KwjSessionPlaces
+{
+	int			most;			/* in all; below 0 if even workers lack places */
+	int			per_role;		/* of one role */
+	int			taken;			/* in all */
+	int			of_role;		/* of the role of this worker; 0 in other processes */
+} KwjSessionPlaces;
 
-/* Gives a session back, which has exited or was not started. Process and lock: the same. */
-extern void kwj_shared_give_session_back(void);
+/* Returns how many of `most` places one role may have. */
+extern int	kwj_places_of_role(int most);
+
+/* Process: any. Takes kwj_shared->lock, shared. */
+extern void kwj_shared_session_places(KwjSessionPlaces *places);
+
+/*
+ * Takes n places for this worker, all or none, and returns whether it has. *places: how it was before. The
+ * worker has none yet. Process: worker. Takes kwj_shared->lock, exclusively.
+ */
+extern bool kwj_shared_take_sessions(int n, KwjSessionPlaces *places);
+
+/* Gives all places of this worker back; its sessions have exited. Process and lock: the same. */
+extern void kwj_shared_give_sessions_back(void);
 
 #endif

@@ -95,6 +95,7 @@ kwj_free_slot(KwjSlot *slot)
 
 	Assert(kwj_holds_lock(LW_EXCLUSIVE));
 	slot->in_use = slot->watched = false;
+	slot->sessions = 0;
 	slot->proc = NULL;
 	while (kwj_used_slots > 0 && !kwj_slots[kwj_used_slots - 1].in_use)
 		kwj_shared->used_slots--;

@@ -109,6 +109,14 @@ kwj_store_lock_jobs(void)
 	LockRelationOid(kwj_store_relation("job"), RowExclusiveLock);
 }
 
+bool
+kwj_store_try_lock_jobs(void)
+{
+	Assert(IsTransactionState());
+	kwj_store_lock_tables(false);
+	return ConditionalLockRelationOid(kwj_store_relation("job"), RowExclusiveLock);
+}
+
 /* Lock our tables, and return the role that does the bookkeeping: the owner of kwjobs.job. */
 static Oid
 bookkeeping_owner(void)

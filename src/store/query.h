@@ -38,6 +38,12 @@ extern void kwj_store_lock_tables(bool history);
  */
 extern void kwj_store_lock_jobs(void);
 
+/*
+ * The same, but returns false if the lock on kwjobs.job is not free, as while an index on it is built.
+ * Waits for the weaker locks on the other tables.
+ */
+extern bool kwj_store_try_lock_jobs(void);
+
 /* Check the owner of one of our tables. Errors: 42501 if the role is not a superuser. */
 extern void kwj_store_check_owner(Oid owner);
 

@@ -57,7 +57,7 @@
 struct KwjTable
 {
 	Relation	rel;
-	TupleTableSlot *row;		/* the row that was found */
+	TupleTableSlot *row;		/* the row that was found; NULL with KWJ_RECORDS, which are not read */
 
 	/* NULL after kwj_table_open_to_read */
 	Relation	primary_key;	/* the primary key's index, one of those in info */
@@ -89,6 +89,23 @@ find_primary_key(const ResultRelInfo *info)
 	return NULL;
 }
 
+/*
+ * Returns what the executor has to know of the table. It copies the triggers, of which those of foreign
+ * keys are many. A session that is about to commit needs none: with triggers of users it does not insert
+ * (kwj_table_may_refuse), and those of foreign keys to this table do nothing for an INSERT.
+ */
+static ResultRelInfo *
+make_info(Relation rel, KwjRows rows)
+{
+	ResultRelInfo *info = makeNode(ResultRelInfo);
+
+	if (rows == KWJ_RECORDS)
+		info->ri_RelationDesc = rel;
+	else
+		InitResultRelInfo(info, rel, 0, NULL, 0);
+	return info;
+}
+
 static KwjTable *
 open_for(const char *name, KwjRows rows)
 {
@@ -101,13 +118,15 @@ open_for(const char *name, KwjRows rows)
 	columns = RelationGetDescr(table->rel);
 	table->estate = CreateExecutorState();
 	table->estate->es_snapshot = GetActiveSnapshot();
-	table->info = makeNode(ResultRelInfo);
-	InitResultRelInfo(table->info, table->rel, 0, NULL, 0);
+	table->info = make_info(table->rel, rows);
 	table->rows = rows;
 	kwj_indexes_open(table->info, rows);
 	table->primary_key = find_primary_key(table->info);
-	kwj_eval_plan_qual_init(&table->epq, table->estate);
-	table->row = table_slot_create(table->rel, &table->estate->es_tupleTable);
+	if (rows != KWJ_RECORDS)
+	{
+		kwj_eval_plan_qual_init(&table->epq, table->estate);
+		table->row = table_slot_create(table->rel, &table->estate->es_tupleTable);
+	}
 	table->next = ExecInitExtraTupleSlot(table->estate, columns, &TTSOpsVirtual);
 	AfterTriggerBeginQuery();
 	return table;
@@ -235,7 +254,8 @@ end_writing(KwjTable *table)
 	AfterTriggerEndQuery(table->estate);
 	/* triggers have opened this table once more; close that, too */
 	ExecCloseResultRelations(table->estate);
-	EvalPlanQualEnd(&table->epq);
+	if (table->rows != KWJ_RECORDS)
+		EvalPlanQualEnd(&table->epq);
 	ExecResetTupleTable(table->estate->es_tupleTable, false);
 	ExecCloseIndices(table->info);
 	FreeExecutorState(table->estate);
@@ -653,8 +673,11 @@ kwj_table_insert(KwjTable *table)
 {
 	Assert(kwj_indexes_take(table->rel, table->next, table->rows));
 	ExecStoreVirtualTuple(table->next);
+	Assert(table->rows != KWJ_RECORDS || !kwj_table_may_refuse(table));
 	ExecSimpleRelationInsert(table->info, table->estate, table->next);
-	CommandCounterIncrement();
+	/* A session that is about to commit does not read the row any more. */
+	if (table->rows != KWJ_RECORDS)
+		CommandCounterIncrement();
 }
 
 bool

@@ -16,6 +16,8 @@
 #include "lifecycle/broken.h"
 #include "miscadmin.h"
 #include "shared/worker.h"
+#include "shared/wakeup.h"
+#include "store/due.h"
 #include "store/job_tables.h"
 #include "worker/claim.h"
 #include "worker/settle.h"
@@ -31,7 +33,23 @@ typedef struct Settling
 	KwjEndKind	kind;
 	KwjError	error;
 	const KwjAttempt *done;		/* the attempt, if the next job may be claimed with it; or NULL */
+	const char *lacks;			/* what it needs to begin, so the claim is taken back; NULL: nothing */
 } Settling;
+
+/* An attempt that lacks something is tried again after 1 s, 2 s, 4 s ..., and this at the latest. */
+#define LONGEST_LACK_MS		10000
+
+/*
+ * Takes the claim back. If that cannot be done, because a session has locked the row, the attempt counts as
+ * interrupted, and there is another one when the session has ended its transaction.
+ */
+static void
+take_back(const Settling *settling)
+{
+	kwj_wakeup_at_end(settling->job_id);
+	if (!kwj_store_unclaim(settling->job_id, settling->attempt, settling->lacks, LONGEST_LACK_MS))
+		kwj_settle_error(settling->job_id, settling->attempt, KWJ_END_INTERRUPTED, &settling->error, KWJ_WAIT);
+}
 
 static void
 settle_step(void *arg)
@@ -39,7 +57,9 @@ settle_step(void *arg)
 	Settling   *settling = arg;
 	KwjJobTables *tables;
 
-	if (settling->request != KWJ_REQUEST_NONE)
+	if (settling->lacks != NULL)
+		take_back(settling);
+	else if (settling->request != KWJ_REQUEST_NONE)
 		kwj_settle_request(settling->job_id, settling->attempt, settling->request);
 	else
 		kwj_settle_error(settling->job_id, settling->attempt, settling->kind, &settling->error,
@@ -124,7 +144,7 @@ kwj_worker_settle_work_error(KwjAttempt *attempt, const ErrorData *edata)
 	Settling	settling = {
 		.job_id = attempt->job_id, .attempt = attempt->attempt,
 		.request = attempt->canceled ? KWJ_REQUEST_CANCEL : KWJ_REQUEST_NONE,
-		.kind = kind, .error = error, .done = attempt
+		.kind = kind, .error = error, .done = attempt, .lacks = attempt->lacks
 	};
 
 	settle(&settling);

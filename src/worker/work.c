@@ -201,7 +201,8 @@ take_error(const KwjAttempt *attempt, MemoryContext context)
 
 	MemoryContextSwitchTo(context);
 	edata = CopyErrorData();
-	if (!attempt->canceled && !kwj_work_was_interrupted(attempt, edata) && !kwj_stop_is_asked())
+	if (attempt->lacks == NULL && !attempt->canceled && !kwj_work_was_interrupted(attempt, edata) &&
+		!kwj_stop_is_asked())
 	{
 		EmitErrorReport();
 		MemoryContextSwitchTo(context);

@@ -19,6 +19,7 @@
 #include "job/json.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "serve/server.h"
 #include "tcop/utility.h"
 #include "type/backup/arguments.h"
 #include "type/backup/backup.h"
@@ -343,6 +344,19 @@ kwj_backup_read_payload(Jsonb *payload, KwjBackupSpec *spec)
 	spec->compress = kwj_json_text_or_null(payload, "compress");
 }
 
+int
+kwj_backup_sessions(int workers)
+{
+	/* one for itself, and one for each of its processes, if it has any */
+	return workers > 1 ? workers + 1 : 1;
+}
+
+int
+kwj_backup_sessions_of(const KwjBackupSpec *spec)
+{
+	return kwj_backup_sessions(spec->verify_restore ? Max(spec->workers, KWJ_VERIFY_WORKERS) : spec->workers);
+}
+
 List *
 kwj_backup_dump_options(const KwjBackupSpec *spec)
 {
@@ -406,6 +420,7 @@ kwj_backup_validate(const KwjNewBackup *backup, KwjNewJob *job)
 	(void) kwj_program_path("pg_restore");
 	(void) kwj_program_path("psql");
 	kwj_check_as_owner(job->owner, validate_as_owner, &checking);
+	kwj_server_check_places("BACKUP", kwj_backup_sessions_of(&spec));
 	job->payload = make_payload(&spec);
 	/* What the first attempt leaves is removed, whether it has written a checkpoint or not. */
 	job->has_revert = true;

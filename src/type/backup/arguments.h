@@ -12,6 +12,9 @@
 /* Why a BACKUP needs the right to create databases. */
 #define KWJ_VERIFY_NEEDS	"BACKUP WITH verify = 'restore' restores the backup into a scratch database, as its owner."
 
+/* With two processes at least, pg_restore empties each table in the transaction that fills it. */
+#define KWJ_VERIFY_WORKERS	2
+
 /* How many processes dump or restore tables at the same time, if thread_concurrency does not say it. */
 #define KWJ_BACKUP_WORKERS	2
 
@@ -28,6 +31,12 @@ typedef struct KwjBackupSpec
 } KwjBackupSpec;
 
 extern void kwj_backup_read_payload(Jsonb *payload, KwjBackupSpec *spec);
+
+/* Returns how many sessions pg_dump, or pg_restore, has at the same time with so many processes. */
+extern int	kwj_backup_sessions(int workers);
+
+/* The same of a whole BACKUP. */
+extern int	kwj_backup_sessions_of(const KwjBackupSpec *spec);
 
 /* Returns what pg_dump is to be told for all of the database, a list of char *. */
 extern List *kwj_backup_dump_options(const KwjBackupSpec *spec);

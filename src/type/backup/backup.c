@@ -230,8 +230,7 @@ begin(Backup *backup)
 		backup->work = kwj_work_open(backup->attempt, backup->context);
 	}
 	backup->dumped = with_partitions(backup->spec.tables);
-	/* pg_dump has one session for itself and one for each of its processes, and cancels by one more. */
-	backup->server = kwj_server_open(backup->attempt->owner, backup->spec.workers + 2);
+	backup->server = kwj_server_open(backup->attempt->owner, kwj_backup_sessions_of(&backup->spec));
 	return false;
 }
 
@@ -435,6 +434,13 @@ remove_directory(const KwjDirectory *parent, const char *name)
 				errhint("Remove it by hand, then type RESUME JOB."));
 }
 
+static void
+close_server(Backup *backup)
+{
+	kwj_server_close(backup->server);
+	backup->server = NULL;
+}
+
 /* Restores the backup into a scratch database, and compares. */
 static KwjRequest
 verify_by_restore(Backup *backup)
@@ -447,6 +453,7 @@ verify_by_restore(Backup *backup)
 		.manifest = &backup->manifest,
 		.directory = backup->directory,
 		.work = backup->work,
+		.server = backup->server,
 		.percent = DUMP_PERCENT_OF_RESTORE + 5,
 	};
 	KwjRequest	request;
@@ -455,6 +462,7 @@ verify_by_restore(Backup *backup)
 		return KWJ_REQUEST_NONE;
 	verify.again = again = make_directory(backup, backup->again);
 	request = kwj_verify(&verify);
+	close_server(backup);
 	kwj_directory_close(again);
 	if (request == KWJ_REQUEST_NONE)
 		remove_directory(backup->parent, backup->again);
@@ -533,8 +541,8 @@ run_steps(Backup *backup)
 	kwj_attempt_end_look(backup->context);
 	backup->is_dumped = true;
 	show_progress(backup);
-	kwj_server_close(backup->server);
-	backup->server = NULL;
+	if (backup->work == NULL)
+		close_server(backup);
 	take_facts(backup);
 	request = sum_up(backup);
 	if (request == KWJ_REQUEST_NONE)

@@ -95,8 +95,7 @@ begin(Restore *restore)
 		restore->database = spec->target;
 		restore->database_oid = get_database_oid(spec->target, false);
 	}
-	/* pg_restore has one session for itself and one for each of its processes, and cancels by one more. */
-	restore->server = kwj_server_open(restore->attempt->owner, spec->workers + 2);
+	restore->server = kwj_server_open(restore->attempt->owner, kwj_restore_sessions(spec));
 }
 
 /* Nothing is touched before all files are known to be those that BACKUP has written. */

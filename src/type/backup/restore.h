@@ -20,6 +20,9 @@ typedef struct KwjRestoreSpec
 	bool		skip_missing_foreign_keys;
 } KwjRestoreSpec;
 
+/* Returns how many sessions the programs of a RESTORE have at the same time. */
+extern int	kwj_restore_sessions(const KwjRestoreSpec *spec);
+
 extern void kwj_restore_read_payload(Jsonb *payload, KwjRestoreSpec *spec);
 
 /*

@@ -12,6 +12,7 @@
 #include "job/json.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "serve/server.h"
 #include "tcop/utility.h"
 #include "type/backup/arguments.h"
 #include "type/backup/backup.h"
@@ -162,6 +163,20 @@ set_tables(const Checking *checking, const KwjManifest *manifest)
 		spec->tables = NIL;
 }
 
+/* A later version of pg_dump may have written what this pg_restore does not know. */
+static void
+check_version(const KwjManifest *manifest)
+{
+	if (manifest->version_num / 10000 <= PG_MAJORVERSION_NUM)
+		return;
+	ereport(ERROR,
+			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("the backup was made by PostgreSQL %d, and this server is PostgreSQL %d",
+				   manifest->version_num / 10000, PG_MAJORVERSION_NUM),
+			errdetail("A backup can be restored by the version that has made it, and by later ones."),
+			errhint("Restore it on a server of that version, or try pg_restore by hand."));
+}
+
 /* Checks the RESTORE as its owner, who is the current user, and decides on the target. */
 static void
 validate_as_owner(void *arg)
@@ -173,6 +188,7 @@ validate_as_owner(void *arg)
 	KwjManifest *manifest = kwj_backup_open("RESTORE", spec->directory, &directory);
 
 	kwj_directory_close(directory);
+	check_version(manifest);
 	set_tables(checking, manifest);
 	spec->creates = manifest->tables == NIL && spec->tables == NIL;
 	if (database != NULL && strcmp(database, manifest->database) != 0)
@@ -206,6 +222,12 @@ make_payload(const KwjRestoreSpec *spec)
 					 spec->no_privileges ? "true" : "false",
 					 spec->skip_missing_foreign_keys ? "true" : "false");
 	return kwj_json_parse(json.data);
+}
+
+int
+kwj_restore_sessions(const KwjRestoreSpec *spec)
+{
+	return spec->creates ? kwj_backup_sessions(spec->workers) : 1;
 }
 
 void
@@ -261,6 +283,7 @@ kwj_restore_validate(const KwjNewBackup *restore, KwjNewJob *job)
 	(void) kwj_program_path("pg_restore");
 	(void) kwj_program_path("psql");
 	kwj_check_as_owner(job->owner, validate_as_owner, &checking);
+	kwj_server_check_places("RESTORE", kwj_restore_sessions(&spec));
 	job->payload = make_payload(&spec);
 	/* What the first attempt leaves is dropped, whether it has written a checkpoint or not. */
 	job->has_revert = spec.creates;

@@ -58,7 +58,6 @@ typedef struct Pair
 typedef struct Verification
 {
 	const KwjVerify *verify;
-	KwjServer  *server;
 	char	   *owner;			/* of all in the scratch database */
 	bool		is_superuser;
 	KwjContents dumped;
@@ -160,9 +159,8 @@ open_scratch(Verification *v)
 	MemoryContextSwitchTo(verify->context);
 	v->owner = GetUserNameFromId(verify->attempt->owner, false);
 	v->is_superuser = superuser_arg(verify->attempt->owner);
-	v->server = kwj_server_open(verify->attempt->owner, Max(verify->spec->workers, 2) + 2);
 	kwj_attempt_end_look(verify->context);
-	return kwj_work_create(verify->work, v->server, "kwjobs_verify", verify->manifest);
+	return kwj_work_create(verify->work, v->verify->server, "kwjobs_verify", verify->manifest);
 }
 
 /* A backup of tables does not hold their schemas. */
@@ -182,7 +180,7 @@ create_schemas(Verification *v)
 		arguments = lappend(arguments, psprintf("-cCREATE SCHEMA IF NOT EXISTS %s",
 												quote_identifier(strVal(linitial(parts)))));
 	}
-	program.server = v->server;
+	program.server = v->verify->server;
 	return kwj_program_run(&program, "psql", arguments);
 }
 
@@ -215,11 +213,10 @@ restore(Verification *v)
 		v->tables += entry->chosen && entry->holds == KWJ_HOLDS_DATA;
 	}
 	show_progress(v);
-	program.server = v->server;
-	/* With two processes at least, it empties each table in the transaction that fills it. */
+	program.server = v->verify->server;
 	return run_with_list(&program, &v->dumped, KWJ_HOLDS_OTHER,
 						 list_make5("-v", "--exit-on-error", "-Ox",
-									psprintf("-j%d", Max(v->verify->spec->workers, 2)),
+									psprintf("-j%d", Max(v->verify->spec->workers, KWJ_VERIFY_WORKERS)),
 									psprintf("-d%s", kwj_program_connection(v->verify->work->name))));
 }
 
@@ -230,7 +227,7 @@ dump_again(Verification *v)
 	KwjProgram	listing = program_of(v, v->verify->again);
 	KwjRequest	request;
 
-	program.server = v->server;
+	program.server = v->verify->server;
 	request = kwj_program_run(&program, "pg_dump", kwj_backup_dump_options(v->verify->spec));
 	return request == KWJ_REQUEST_NONE ? kwj_contents_read(&v->again, &listing) : request;
 }
@@ -572,7 +569,6 @@ kwj_verify(const KwjVerify *verify)
 	if (request == KWJ_REQUEST_NONE)
 		request = compare(&v);
 	if (request == KWJ_REQUEST_NONE)
-		request = kwj_work_drop(verify->work, v.server);
-	kwj_server_close(v.server);
+		request = kwj_work_drop(verify->work, verify->server);
 	return request;
 }

@@ -20,13 +20,13 @@ typedef struct KwjVerify
 	const KwjDirectory *directory;	/* of the backup */
 	const KwjDirectory *again;		/* an empty one, for the second dump */
 	KwjWorkDatabase *work;
+	KwjServer  *server;			/* with kwj_backup_sessions_of() places */
 	int			percent;		/* of the job's progress, when this begins */
 } KwjVerify;
 
 /*
  * Restores the backup into a scratch database, as the job's owner, dumps that, and compares the two dumps.
- * Returns when the scratch database is gone. Process: worker, outside of a transaction, with no server
- * open. Returns another request than KWJ_REQUEST_NONE if the attempt has to end. Errors: XX001 if they
+ * Returns when the scratch database is gone. Process: worker, outside of a transaction. Returns another request than KWJ_REQUEST_NONE if the attempt has to end. Errors: XX001 if they
  * differ; those of kwj_work_create and kwj_program_run.
  */
 extern KwjRequest kwj_verify(const KwjVerify *verify);

@@ -208,7 +208,7 @@ kwj_work_revert(KwjAttempt *attempt)
 	kwj_attempt_begin(attempt);
 	work = kwj_work_open(attempt, context);
 	if (work->left != NULL)
-		server = kwj_server_open(attempt->owner, 2);
+		server = kwj_server_open(attempt->owner, 1);
 	kwj_attempt_end_look(context);
 	if (server == NULL)
 		return;

@@ -1,0 +1,77 @@
+/*
+ * src/coordinator/blocked.c
+ *	  The coordinator waits until it may write to kwjobs.job.
+ *
+ * Process: coordinator, outside a transaction: after a pass that could not have the lock (coordinator.c),
+ * before it goes job by job (singly.c), and before it acts on schedules that are due (fire.c). CREATE INDEX and REINDEX of kwjobs.job, and LOCK TABLE, keep all who
+ * write to it waiting, for as long as they take. No job can begin or end meanwhile, but jobs can be
+ * read, so this process goes on to answer sessions of other databases:
+ *
+ *     wait for the lock, WAIT_MS at most --has it--> unlock, and back to the pass
+ *          ^   |
+ *          |   +--has it not--> answer questions; errands come back as LOCKED
+ *          +------------------------+
+ *
+ * It sleeps on the lock itself, so it has it as soon as it is free; nothing is looked at again and
+ * again meanwhile. running_status of the jobs that wait names the process that has the lock
+ * (function/reason.c), and after a second so does the server's log.
+ *
+ * Locks: those on the tables of kwjobs, until the end of each transaction. If this process dies, its
+ * successor meets the same lock.
+ */
+#include "postgres.h"
+
+#include "coordinator/answer.h"
+#include "coordinator/blocked.h"
+#include "coordinator/errands_in.h"
+#include "job/isolate.h"
+#include "miscadmin.h"
+#include "process/process.h"
+#include "store/query.h"
+#include "utils/guc.h"
+
+/* A session that asks waits so long at most, and not for the lock. It gives up after a second. */
+#define WAIT_MS			"200ms"
+/* The wait of this number has PostgreSQL write to the log who has the lock (log_lock_waits). */
+#define LOGGED_WAIT		5
+#define LOGGED_AFTER_MS	"100ms"
+
+static void
+set_locally(const char *setting, const char *value)
+{
+	(void) set_config_option(setting, value, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+}
+
+/* A step of kwj_isolate_quietly(). *arg: which wait this is. */
+static void
+lock_jobs(void *arg)
+{
+	const int  *wait = arg;
+
+	set_locally("lock_timeout", WAIT_MS);
+	if (*wait == LOGGED_WAIT)
+		set_locally("deadlock_timeout", LOGGED_AFTER_MS);
+	/* kwj_isolate_quietly() holds cancels back, and with them the end of lock_timeout. */
+	RESUME_CANCEL_INTERRUPTS();
+	if (kwj_process_lock_extension())
+		kwj_store_lock_jobs();
+	HOLD_CANCEL_INTERRUPTS();
+}
+
+void
+kwj_blocked_wait(void)
+{
+	int			wait = 1;
+	ErrorData  *edata;
+
+	while ((edata = kwj_isolate_quietly(lock_jobs, &wait)) != NULL &&
+		   edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+	{
+		FreeErrorData(edata);
+		CHECK_FOR_INTERRUPTS();
+		(void) kwj_answer_questions();
+		(void) kwj_errands_do();
+		wait = Min(wait + 1, LOGGED_WAIT + 1);
+	}
+	/* Another error is one for the pass, which has it logged. */
+}
