@@ -81,6 +81,8 @@ CREATE TABLE reverted (job bigint);
 CREATE TABLE turn (job bigint, began timestamptz, ended timestamptz);
 -- what imports have brought
 CREATE TABLE loaded (n integer, t text, job bigint DEFAULT kwjobs.current_job());
+-- and what they have left out
+CREATE TABLE left_out (job_id bigint, file text, line bigint, column_name text, sqlstate text, reason text, record text);
 -- tables that imports create, each with a number in its name
 CREATE SCHEMA made;
 CREATE SEQUENCE made_names;
@@ -93,7 +95,7 @@ BEGIN
     END IF;
     RETURN found;
 END $$;
-GRANT ALL ON ledger, step, reverted, turn, loaded TO PUBLIC;
+GRANT ALL ON ledger, step, reverted, turn, loaded, left_out TO PUBLIC;
 -- Of this table jobs collect statistics: those of the collector, as its rows change, and CREATE_STATS.
 CREATE TABLE parted (n integer) PARTITION BY HASH (n);
 CREATE TABLE parted0 PARTITION OF parted FOR VALUES WITH (MODULUS 3, REMAINDER 0);
@@ -222,7 +224,8 @@ BEGIN
         -- by one worker or by several
         RETURN kwjobs.import('loaded', ARRAY[(SELECT directory FROM files) || CASE WHEN random() < 0.7 THEN '/good.csv' ELSE '/bad.csv' END],
                              ARRAY['n', 't'], jsonb_build_object('thread_concurrency', 1 + floor(random() * 4),
-                                                                 'max_attempts', 1000, 'retry_initial_delay', '10 ms'));
+                                                                 'max_attempts', 1000, 'retry_initial_delay', '10 ms')
+                             || CASE WHEN random() < 0.4 THEN '{"on_error": "skip", "reject_table": "left_out"}' ELSE '{}' END::jsonb);
     END CASE;
 END $body$;
 CREATE TABLE files (directory text);
@@ -397,8 +400,15 @@ SELECT a.job_id, b.job_id FROM all_jobs AS a JOIN all_jobs AS b ON b.job_id > a.
  WHERE a.job_type = 'AUTO_CREATE_STATS' AND b.job_type = 'AUTO_CREATE_STATS'
 EOF
 	'an import that has succeeded has brought each row of its file once' => <<"EOF",
-SELECT job_id, n FROM imports LEFT JOIN (SELECT job, count(*) AS n, count(DISTINCT n) AS d FROM loaded GROUP BY job) AS l ON job = job_id
- WHERE status = 'succeeded' AND (n, d) IS DISTINCT FROM ($records, $records)
+SELECT job_id, n, bad FROM imports LEFT JOIN (SELECT job, count(*) AS n, count(DISTINCT n) AS d FROM loaded GROUP BY job) AS l ON job = job_id,
+       LATERAL (SELECT count(*) AS bad FROM left_out AS o WHERE o.job_id = imports.job_id AND (line, sqlstate, record) = ($records, '22P02', 'x,row')) AS o
+ WHERE status = 'succeeded' AND ((n, d) IS DISTINCT FROM ($records - bad, $records - bad) OR bad > 1
+                                 OR bad <> coalesce((result->>'rejected')::bigint, 0))
+EOF
+	'nothing is left out twice, or of an import that has none of its rows' => <<'EOF',
+SELECT job_id, count(*) FROM left_out LEFT JOIN imports USING (job_id)
+ WHERE (status, error_code) IS DISTINCT FROM ('revert-failed', '57014') GROUP BY job_id, status
+HAVING count(*) > 1 OR status IS DISTINCT FROM 'succeeded'
 EOF
 	# A revert that was interrupted has not done all of its work, and keeps what it needs to go on.
 	'another one none' => <<'EOF',
@@ -520,7 +530,7 @@ sub clean_up
 	truncate($node->logfile, 0) or die 'truncate ' . $node->logfile . ": $!";
 	$node->start;
 	$node->safe_psql('postgres', <<'EOF');
-TRUNCATE ledger, step, reverted, turn, asked, loaded;
+TRUNCATE ledger, step, reverted, turn, asked, loaded, left_out;
 DROP SCHEMA made CASCADE;
 CREATE SCHEMA made;
 UPDATE before SET job = (SELECT max(job_id) FROM kwjobs.job), jobs = n FROM jobs_ever;

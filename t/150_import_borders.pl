@@ -132,6 +132,22 @@ for my $charset (qw(SJIS BIG5 GBK GB18030))
 	is_right($charset, $wrong);
 }
 
+# The text format: a backslash protects what follows it, in encodings of all kinds. (With \. COPY ends.)
+for my $charset (qw(UTF8 GBK SJIS))
+{
+	my $wrong = 0;
+	for my $i (1 .. $cases / 2)
+	{
+		srand($seed + 40000 + $i);
+		my $d = { format => 'text', delimiter => pick("\t", ',', '|'), nullif => pick("\\N", ''), line_end => pick("\n", "\r\n"), charset => $charset };
+		$d->{line_end} = "\r" if $charset eq 'UTF8' && rand() < 0.3;
+		my @parts = ("\\", "\\", "\\\\", $d->{delimiter}, $d->{line_end}, $d->{line_end}, "\\$d->{line_end}", "\\N", "\\x41");
+		my $bytes = join('', map { pick(@parts, characters_of($charset)) } 1 .. between(1, 40));
+		$wrong += !check("text in $charset", $d, $bytes);
+	}
+	is_right("text in $charset", $wrong);
+}
+
 $session->quit;
 $node->stop;
 done_testing();

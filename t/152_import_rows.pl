@@ -7,6 +7,7 @@ use warnings;
 
 use Cwd qw(abs_path);
 use FindBin;
+use IO::Compress::Gzip qw(gzip $GzipError);
 use lib "$FindBin::RealBin/lib";
 use KwjCsv;
 use KwjTest;
@@ -39,6 +40,20 @@ sub connect_session
 	return;
 }
 connect_session();
+
+run_sql(<<'EOF');
+CREATE FUNCTION copy_in_format(file text, options text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    state text; message text; context text;
+BEGIN
+    EXECUTE format('COPY copied.t FROM %L WITH (%s)', file, options);
+    RETURN '';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, context = PG_EXCEPTION_CONTEXT;
+    RETURN concat_ws('|', state, message, substring(context from 'line (\d+)'),
+                     coalesce(substring(context from 'line \d+, column (\w+)'), 'none'), file);
+END $$
+EOF
 
 # The gate is no obstacle for several workers, because its function says that it is IMMUTABLE.
 run_sql("$csv_tables ALTER FUNCTION gate() IMMUTABLE");
@@ -172,6 +187,62 @@ for my $i (1 .. $cases)
 	  or diag(describe_case($seed, $d, 1000 + $i), "\nCOPY:   $copied\nIMPORT: ", error_of($job), ' ', end_of($job));
 	forget();
 }
+
+# ---- the other formats of COPY: what it has written, with random faults; what was damaged ----
+my %formats;
+for my $i (1 .. $cases)
+{
+	srand($seed + 2000 + $i);
+	my $d = { format => pick(qw(text binary)), batch => pick('1kB', '1kB', '4kB', '64kB') };
+	my $with = "FORMAT $d->{format}";
+	my $n = between(1, 500);
+	my @texts = map { literal(join('', map { pick(characters_of(), "\n", "\r", "\t", "\\") } 1 .. between(0, 30))) } 1 .. 40;
+	if ($d->{format} eq 'text')
+	{
+		$d->{delimiter} = pick("\t", ',', '|');
+		$d->{nullif} = pick("\\N", 'null');
+		$d->{charset} = pick('UTF8', 'GB18030');
+		$with .= ', DELIMITER ' . literal($d->{delimiter}) . ', NULL ' . literal($d->{nullif}) . ", ENCODING '$d->{charset}'";
+	}
+	run_sql('INSERT INTO copied.t SELECT n, ' . join(', ', map { "(ARRAY[" . join(', ', @texts) . ", NULL])[1 + (n * $_) % 41]" } between(1, 40), between(1, 40))
+		  . " FROM generate_series(1, $n) AS n");
+	run_sql("COPY copied.t TO '$dir/rows' WITH ($with)");
+	my $is_damaged = $i % 2;
+	my $disturbance = $is_damaged ? '' : pick('', 'pause', 'terminate', 'terminate', 'crash');
+	$disturbance = 'terminate' if $disturbance eq 'crash' && $i % 4 != 0;
+	my $copied = '';
+	if ($is_damaged)
+	{
+		# The header and the trailer are looked at when the job is created.
+		my $bytes = slurp_file("$dir/rows");
+		for (1 .. pick(1, 1, 2))
+		{
+			my $at = between(19, length($bytes) - 3);
+			next if $at < 19 || $at > length($bytes) - 3;
+			substr($bytes, $at, pick(0, 0, 1, 3), pick('', "\0", "\xff", "\\", "\n", "\t", '9', "\0\0\0\1", "\\.\n"));
+		}
+		write_file("$dir/rows", substr($bytes, -2) eq "\xff\xff" || $d->{format} eq 'text' ? $bytes : "$bytes\xff\xff");
+		run_sql('TRUNCATE copied.t');
+		$copied = run_sql("SELECT copy_in_format('$dir/rows', " . literal($with) . ')');
+	}
+	# COPY reads no compressed file, so the path would be another one in its error.
+	my $is_compressed = !$is_damaged && rand() < 0.4;
+	gzip("$dir/rows" => "$dir/rows.gz") or die "gzip: $GzipError";
+	my $job = import_file($d, between(1, 3), $is_compressed ? "$dir/rows.gz" : "$dir/rows", $disturbance, between(1, $n));
+	my ($error, $end) = (error_of($job), end_of($job));
+	my $rows = run_sql('SELECT count(*) FROM copied.t');
+	# COPY takes an end-of-data marker for the end, and IMPORT does not lose what follows.
+	my $marker = $copied eq '' && $error =~ /end-of-data marker/;
+	# What functions say about the protocol is about the file.
+	$copied =~ s/^08P01/22P03/;
+	$formats{"$d->{format} " . ($copied eq '' ? 'good' : (split(/\|/, $copied))[0])}++;
+	ok($marker || ($copied eq '' ? $end eq "succeeded|$rows" && run_sql('SELECT compare()') eq "$rows 0 0"
+			: same_error($copied, $error) && $end =~ /^failed/ && run_sql('SELECT count(*) FROM imported.t') eq '0'),
+		"format $i: $n records in $d->{format}, $disturbance: " . ($copied =~ s/\|[^|]*$//r || 'none'))
+	  or diag(describe_case($seed, $d, 2000 + $i), "\nCOPY:   $copied\nIMPORT: $error $end\n", run_sql('SELECT compare()'));
+	forget();
+}
+note('formats: ' . join(', ', map { "$_ $formats{$_}" } sort keys %formats));
 
 # ---- a header in another encoding, with a delimiter that is the second byte of a character ----
 {

@@ -13,6 +13,7 @@
 #include "funcapi.h"
 #include "function/args.h"
 #include "function/outcome.h"
+#include "job/json.h"
 #include "lifecycle/control.h"
 #include "lifecycle/submit.h"
 #include "store/jobs.h"
@@ -101,6 +102,26 @@ kwjobs_import(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(submit_into(fcinfo));
 }
 
+/* Returns how many records the job has left out. */
+static int64
+rejected_of(const KwjReturned *returned)
+{
+	return returned->result ? kwj_json_int64_or(returned->result, "rejected", 0) : 0;
+}
+
+/* Returns where the records are that the job has left out. */
+static const char *
+note_of(const KwjReturned *returned)
+{
+	char	   *table;
+
+	if (rejected_of(returned) == 0)
+		return "None";
+	table = kwj_json_text_or_null(returned->result, "reject_table");
+	return table ? psprintf("rejected records are in table %s", table) :
+		"records were rejected: kwjobs.messages tells the first ones";
+}
+
 Datum
 kwjobs_import_table(PG_FUNCTION_ARGS)
 {
@@ -114,6 +135,7 @@ submit_and_wait(FunctionCallInfo fcinfo, Submit submit)
 	MemoryContext caller = CurrentMemoryContext;
 	TupleDesc	desc;
 	KwjOutcome	outcome;
+	KwjReturned returned;
 	int64		job_id;
 	Datum		values[7];
 	bool		nulls[7] = {0};
@@ -121,14 +143,14 @@ submit_and_wait(FunctionCallInfo fcinfo, Submit submit)
 	desc = kwj_begin_to_wait(fcinfo, "IMPORT",
 							 "Type IMPORT ... WITH detached, or run it outside of a transaction block, a function and a string of several statements.");
 	job_id = submit(fcinfo);
-	kwj_commit_and_wait(job_id, caller, &outcome, NULL);
+	kwj_commit_and_wait(job_id, caller, &outcome, &returned);
 	values[0] = Int64GetDatum(job_id);
 	values[1] = CStringGetTextDatum(kwj_status_name(outcome.status));
 	values[2] = Float8GetDatum(1.0);
 	values[3] = Int64GetDatum(outcome.rows);
 	values[4] = CStringGetTextDatum("0");
-	values[5] = CStringGetTextDatum("0");
-	values[6] = CStringGetTextDatum("None");
+	values[5] = CStringGetTextDatum(psprintf(INT64_FORMAT, rejected_of(&returned)));
+	values[6] = CStringGetTextDatum(note_of(&returned));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
 }
 

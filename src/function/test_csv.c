@@ -214,7 +214,8 @@ kwjobs_test_borders(PG_FUNCTION_ARGS)
 	input_size = VARSIZE_ANY_EXHDR(content);
 	input_given = 0;
 	ask_copy(rel, &options, &borders);
-	correct_lines(&borders);
+	if (options.format == KWJ_IMPORT_CSV)
+		correct_lines(&borders);
 	for (int from = -1; from < borders.n && wrong == NULL; from += Max(1, step / 8))
 	{
 		int64		start = from < 0 ? 0 : borders.items[from].offset;

@@ -59,6 +59,10 @@
 
 static const KwjAttemptHooks *hooks;
 
+/* The subtransactions that were noted since kwj_attempt_begin, in TopTransactionContext. */
+static FullTransactionId *subtransactions;
+static int	n_subtransactions;
+
 void
 kwj_attempt_begin_without_snapshot(void)
 {
@@ -71,6 +75,32 @@ kwj_attempt_begin(KwjAttempt *attempt)
 {
 	kwj_attempt_begin_without_snapshot();
 	PushActiveSnapshot(GetTransactionSnapshot());
+	subtransactions = NULL;
+	n_subtransactions = 0;
+}
+
+int
+kwj_attempt_note_subtransaction(void)
+{
+	FullTransactionId xid = GetCurrentFullTransactionIdIfAny();
+
+	Assert(IsSubTransaction());
+	if (!FullTransactionIdIsValid(xid))
+		return 0;
+	/* The array grows each time by its own length: when the number is a power of two. */
+	if (n_subtransactions == 0)
+		subtransactions = MemoryContextAlloc(TopTransactionContext, sizeof(FullTransactionId));
+	else if ((n_subtransactions & (n_subtransactions - 1)) == 0)
+		subtransactions = repalloc(subtransactions, 2 * n_subtransactions * sizeof(FullTransactionId));
+	subtransactions[n_subtransactions++] = xid;
+	return 1;
+}
+
+void
+kwj_attempt_write_subtransactions(const KwjAttempt *attempt, int64 piece)
+{
+	for (int i = 0; i < n_subtransactions; i++)
+		kwj_store_note_transaction(attempt->job_id, subtransactions[i], piece);
 }
 
 void
@@ -144,6 +174,8 @@ write_checkpoint(KwjAttempt *attempt, Jsonb *state, double fraction, int64 rows,
 	CommandCounterIncrement();
 	request = kwj_store_checkpoint(attempt->job_id, attempt->attempt, state,
 								   fraction, rows, xid);
+	if (revertible)
+		kwj_attempt_write_subtransactions(attempt, KWJ_NO_PIECE);
 	attempt->rows = rows;
 	return request;
 }

@@ -64,6 +64,20 @@ extern KwjRequest kwj_attempt_checkpoint(KwjAttempt *attempt, Jsonb *state,
 										 bool revertible);
 
 /*
+ * Rows that the current subtransaction has inserted are to be removed by a revert of the job, too: they
+ * have its number as xmin, not that of the transaction. Call it just before the subtransaction is
+ * committed. The next revertible checkpoint records the number. Returns how many numbers that are: 1, or
+ * 0 if it has none, because it has written nothing.
+ */
+extern int	kwj_attempt_note_subtransaction(void);
+
+/*
+ * Writes the numbers of the subtransactions that were noted since kwj_attempt_begin. piece: that of the
+ * checkpoint, or KWJ_NO_PIECE.
+ */
+extern void kwj_attempt_write_subtransactions(const KwjAttempt *attempt, int64 piece);
+
+/*
  * Writes and commits a checkpoint for a type that begins anew with each attempt, and is about to do
  * something that neither a rollback nor a crash undoes, such as creating a file: what the next attempt, or
  * the revert, has to know of it. It counts as no progress, so the job's max_attempts applies. Returns when

@@ -165,6 +165,8 @@ write_piece(KwjAttempt *attempt, KwjPiece *piece, Jsonb *state, int64 rows, bool
 	if (done)
 		piece->units_next = piece->units;
 	request = kwj_store_piece_write(attempt->job_id, attempt->attempt, piece, state, rows, done, xid);
+	if (revertible)
+		kwj_attempt_write_subtransactions(attempt, piece->number);
 	kwj_attempt_commit_checkpoint();
 	kwj_team_add(piece->units_next - piece->units_done, rows - piece->rows, done);
 	piece->rows = rows;

@@ -167,6 +167,15 @@ kwj_store_checkpoint(int64 job_id, int32 attempt, Jsonb *state,
 	return request;
 }
 
+static void
+insert_transaction(int64 job_id, FullTransactionId xid, int64 piece)
+{
+	Datum		values[3] = {Int64GetDatum(job_id), FullTransactionIdGetDatum(xid), Int64GetDatum(piece)};
+	char		nulls[3] = {' ', ' ', piece == KWJ_NO_PIECE ? 'n' : ' '};
+
+	kwj_query_run(&transaction_query, values, nulls, false);
+}
+
 KwjRequest
 kwj_store_begin_anew(int64 job_id, int32 attempt, Jsonb *state, FullTransactionId xid)
 {
@@ -185,8 +194,7 @@ kwj_store_begin_anew(int64 job_id, int32 attempt, Jsonb *state, FullTransactionI
 KwjRequest
 kwj_store_written(int64 job_id, int32 attempt, bool written, FullTransactionId xid, int64 piece)
 {
-	Datum		values[3] = {Int64GetDatum(job_id), Int32GetDatum(attempt), Int64GetDatum(piece)};
-	char		nulls[3] = {' ', ' ', piece == KWJ_NO_PIECE ? 'n' : ' '};
+	Datum		values[2] = {Int64GetDatum(job_id), Int32GetDatum(attempt)};
 	KwjRequest	request;
 
 	if (!written || kwj_query_run(&status_query, values, NULL, false) != 1)
@@ -198,11 +206,18 @@ kwj_store_written(int64 job_id, int32 attempt, bool written, FullTransactionId x
 	kwj_row_check_status(0, "status");
 	request = kwj_row_request(0, "status");
 	if (FullTransactionIdIsValid(xid))
-	{
-		values[1] = FullTransactionIdGetDatum(xid);
-		kwj_query_run(&transaction_query, values, nulls, false);
-	}
+		insert_transaction(job_id, xid, piece);
 	return request;
+}
+
+void
+kwj_store_note_transaction(int64 job_id, FullTransactionId xid, int64 piece)
+{
+	KwjStoreScope scope;
+
+	kwj_store_enter(&scope);
+	insert_transaction(job_id, xid, piece);
+	kwj_store_leave(&scope);
 }
 
 FullTransactionId *

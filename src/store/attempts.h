@@ -32,6 +32,12 @@ extern KwjRequest kwj_store_checkpoint(int64 job_id, int32 attempt, Jsonb *state
 									   FullTransactionId xid);
 
 /*
+ * Record another transaction of which a revert has to remove the rows. piece: as for
+ * kwj_store_written.
+ */
+extern void kwj_store_note_transaction(int64 job_id, FullTransactionId xid, int64 piece);
+
+/*
  * Write a checkpoint of an attempt that begins its work anew: it has no rows, and does not count as
  * progress, so that the retries of the job are counted. The rest is as for kwj_store_checkpoint.
  */

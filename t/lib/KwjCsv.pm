@@ -178,7 +178,7 @@ sub import_options
 	my ($d) = @_;
 	return 'jsonb_build_object('
 	  . join(', ', map { "'$_', " . literal($d->{$_}) } grep { defined $d->{$_} }
-		  qw(charset delimiter enclosed escaped force_null force_not_null nullif skip trailing_delimiter)) . ')';
+		  qw(charset delimiter enclosed escaped force_null force_not_null format nullif skip trailing_delimiter)) . ')';
 }
 
 # The same for COPY.

@@ -31,6 +31,7 @@ typedef struct KwjImport
 	int64		bytes_before;	/* of the import or piece, as stored, in the files before the position's */
 	int64		batch_bytes;	/* of text, that the last batch has imported */
 	int64		rows;			/* including those of the batch so far */
+	int64		rejected;		/* records that were left out, including those of the batch so far */
 	KwjStorageMap storage;
 	KwjCreated	created;		/* what the job has created, if it creates its target */
 	int			table;			/* of spec.tables, which spec is about now; -1: none yet */
@@ -52,6 +53,11 @@ typedef struct KwjImport
 	bool		elsewhere;		/* a revert could not remove the rows (kwj_import_is_elsewhere) */
 	List	   *numbers;		/* of the columns to fill, as integers */
 	List	   *columns;		/* the same as String nodes, as COPY wants them */
+
+	/* Of a batch that leaves bad records out. */
+	int			subtransactions;	/* how many have got a number */
+	bool		searching;		/* a record is looked for; no time ends the batch */
+	int64		passed;			/* the offset at which the last file ended that was left behind */
 
 	/* Set while COPY runs. */
 	KwjImportReader reader;
@@ -97,13 +103,11 @@ extern void kwj_import_read_created(KwjImport *import, Jsonb *state);
 extern void kwj_import_set_piece(KwjImport *import, const KwjPiece *piece);
 
 /* Returns how many bytes of the import, or of the piece, are done, as they are stored. */
-extern int64 kwj_import_bytes_done(const KwjImport *import);
-
-/*
- * Returns whether the work is to end early: for a PAUSE, or a stop of the server. A CANCEL mostly does
- * not come so far, because the coordinator interrupts the work at once.
- */
-extern bool kwj_import_is_to_stop(void);
+static inline int64
+kwj_import_bytes_done(const KwjImport *import)
+{
+	return import->bytes_before + import->position.stored;
+}
 
 /* Returns whether the position is at the end. */
 extern bool kwj_import_is_done(const KwjImport *import);
@@ -128,7 +132,7 @@ extern void kwj_import_close_target(KwjImport *import);
  */
 extern void kwj_import_run_batch(KwjImport *import);
 
-/* Returns the result of a job that has imported so many rows. */
-extern Jsonb *kwj_import_result(int64 rows);
+/* Returns the result of a job that has imported so many rows, and left so many records out. */
+extern Jsonb *kwj_import_result(const KwjImport *import, int64 rows, int64 rejected);
 
 #endif

@@ -55,17 +55,34 @@ typedef struct Stream
 	MemoryContext context;		/* has the error */
 	ErrorData  *error;			/* that of the reader; NULL: none */
 	Marker		marker;
+	bool		began;			/* something was read */
+	KwjCsvScan	scan;			/* follows what was read */
 	int64		lines;			/* that were read */
 } Stream;
 
+/* Returns whether COPY takes a line of just \. for the end of the data: of text and, until 17, of CSV. */
+static bool
+has_marker(const KwjImportOptions *options)
+{
+	switch (options->format)
+	{
+		case KWJ_IMPORT_TEXT:
+			return true;
+		case KWJ_IMPORT_BINARY:
+			return false;
+		default:
+			return kwj_copy_has_end_marker;
+	}
+}
+
 /*
- * Up to PostgreSQL 17, COPY takes a line of just \. for the end of the data. Raises an error if text
- * follows it. As the last line of the file, it does no harm.
+ * Raises an error if text follows a line of just \. that COPY takes for the end. As the last line of the
+ * file, it does no harm.
  */
 static void
 check_marker(Stream *stream, const char *data, size_t n)
 {
-	if (!kwj_copy_has_end_marker)
+	if (!has_marker(stream->reader->options))
 		return;
 	for (size_t i = 0; i < n; i++)
 	{
@@ -94,8 +111,16 @@ read_and_count(Stream *stream, char *buffer, size_t size)
 	KwjImportReader *reader = stream->reader;
 	int			n = kwj_reader_source(buffer, 1, (int) Min(size, BUFFER_SIZE));
 
-	check_marker(stream, buffer, n);
-	stream->lines += kwj_csv_count_lines(&reader->scan, buffer, n);
+	/* The header that the reader gives in the binary format first is no record. */
+	if (reader->options->format == KWJ_IMPORT_BINARY && !stream->began)
+	{
+		stream->began = true;
+		return n;
+	}
+	if (reader->options->format != KWJ_IMPORT_BINARY)
+		check_marker(stream, buffer, n);
+	stream->lines += kwj_csv_count_lines(&stream->scan, buffer, n);
+	kwj_csv_scan_over(&stream->scan, buffer, n);
 	return n;
 }
 
@@ -254,6 +279,7 @@ kwj_import_copy_by_statement(Relation rel, List *columns, List *options, KwjImpo
 	PlannedStmt *statement = parse(text, rel);
 	volatile uint64 rows = 0;
 
+	kwj_csv_scan_init(&stream.scan, reader->options, reader->position->line_end);
 	/* With a client, COPY would ask it for the rows. */
 	Assert(whereToSendOutput != DestRemote);
 	PG_TRY();

@@ -41,6 +41,7 @@ static const Kind kinds[] = {
 	KIND("\0\0\xfe\xff", "UTF-32", "iconv -f UTF-32 -t UTF-8"),
 	KIND("\xff\xfe", "UTF-16", "iconv -f UTF-16 -t UTF-8"),
 	KIND("\xfe\xff", "UTF-16", "iconv -f UTF-16 -t UTF-8"),
+	/* the last one: find_kind */
 	KIND("PGCOPY\n\xff\r\n\0", "COPY BINARY", NULL),
 };
 
@@ -139,8 +140,8 @@ check_kind(const char *path, const char *head, ssize_t n)
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				errmsg("file \"%s\" was written by %s", path, kind->name),
-				errdetail("IMPORT reads CSV files."),
-				errhint("Write it anew with COPY ... (FORMAT csv), or read it with COPY ... FROM ... (FORMAT binary)."));
+				errdetail("Without the option format, IMPORT reads CSV files."),
+				errhint("Type WITH format = 'binary'."));
 	ereport(ERROR,
 			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			errmsg("file \"%s\" is compressed (%s)", path, kind->name),
@@ -149,11 +150,12 @@ check_kind(const char *path, const char *head, ssize_t n)
 }
 
 int64
-kwj_import_check_contents(const char *path, const char *head, size_t n, int charset)
+kwj_import_check_contents(const char *path, const char *head, size_t n, const KwjImportOptions *options)
 {
-	check_kind(path, head, n);
+	if (options->format != KWJ_IMPORT_BINARY || find_kind(head, n) != &kinds[lengthof(kinds) - 1])
+		check_kind(path, head, n);
 	if (n < 3 || memcmp(head, "\xef\xbb\xbf", 3) != 0)
 		return 0;
-	check_marked(path, charset);
+	check_marked(path, options->charset);
 	return 3;
 }

@@ -1,6 +1,6 @@
 /*
  * src/type/import/csv_scan.c
- *	  Where the records of a CSV file end.
+ *	  Where the records of a file end, in each of the formats of COPY.
  *
  * This is a pure state machine. For most of the input, up to the place from which a batch may end,
  * it only follows the quotes. That has to be much faster than COPY, which reads the same bytes.
@@ -12,6 +12,9 @@
  *
  * If the escape character is the enclosing one, which is the default, two of them in a field leave
  * the field and enter it again. So there is no after_escape, and only the parity counts.
+ *
+ * In the text format, only the backslashes right before a byte say whether it is protected. So to know
+ * the state at the end of many bytes, it is enough to look at the last ones.
  *
  * Process: any. Locks: none.
  */
@@ -33,6 +36,8 @@ void
 kwj_csv_scan_init(KwjCsvScan *scan, const KwjImportOptions *options, KwjLineEnd line_end)
 {
 	memset(scan, 0, sizeof(*scan));
+	scan->format = options->format;
+	kwj_binary_scan_init(&scan->binary);
 	scan->enclosed = options->enclosed;
 	scan->escaped = options->escaped;
 	scan->line_end = line_end;
@@ -146,6 +151,12 @@ find_either(const char *p, const char *end, char a, char b)
 static inline void
 step(KwjCsvScan *scan, char c)
 {
+	if (scan->format == KWJ_IMPORT_TEXT)
+	{
+		scan->in_field = scan->after_escape;
+		scan->after_escape = c == '\\' && !scan->in_field;
+		return;
+	}
 	if (scan->in_field && c == scan->escaped && scan->escaped != scan->enclosed)
 		scan->after_escape = !scan->after_escape;
 	if (c == scan->enclosed && !scan->after_escape)
@@ -188,6 +199,8 @@ step_character(KwjCsvScan *scan, char c)
 	if (scan->encoding >= 0 && !begins_character(scan, c))
 	{
 		scan->after_escape = false;
+		if (scan->format == KWJ_IMPORT_TEXT)
+			scan->in_field = false;
 		return false;
 	}
 	step(scan, c);
@@ -240,14 +253,64 @@ scan_over_escapes(KwjCsvScan *scan, const char *p, size_t n)
 	}
 }
 
+/*
+ * Returns whether an odd number of backslashes stands right before byte i of the text; those before p
+ * count, too.
+ */
+static bool
+is_after_backslash(const KwjCsvScan *scan, const char *p, size_t i)
+{
+	size_t		first = i;
+
+	while (first > 0 && p[first - 1] == '\\')
+		first--;
+	return ((i - first) & 1) != (first == 0 && scan->after_escape);
+}
+
+/* Scans n bytes of the text format. */
+static void
+scan_over_text(KwjCsvScan *scan, const char *p, size_t n)
+{
+	scan->in_field = is_after_backslash(scan, p, n - 1);
+	scan->after_escape = p[n - 1] == '\\' && !scan->in_field;
+	scan->at_record_start = !scan->in_field &&
+		(unsigned char) p[n - 1] == record_end_byte(scan);
+}
+
+/* Scans n bytes of the binary format. Returns how many records end in them. */
+static int64
+scan_over_binary(KwjBinaryScan *binary, const char *p, size_t n)
+{
+	int64		records = 0;
+	size_t		done = 0;
+
+	while (done < n)
+	{
+		done += kwj_binary_scan_record(binary, p + done, n - done);
+		records += kwj_binary_at_record_start(binary);
+	}
+	return records;
+}
+
 void
 kwj_csv_scan_over(KwjCsvScan *scan, const char *p, size_t n)
 {
 	if (n == 0)
 		return;
+	if (scan->format == KWJ_IMPORT_BINARY)
+	{
+		(void) scan_over_binary(&scan->binary, p, n);
+		scan->at_record_start = kwj_binary_at_record_start(&scan->binary);
+		return;
+	}
 	if (scan->encoding >= 0)
 	{
 		scan_over_characters(scan, p, n);
+		return;
+	}
+	if (scan->format == KWJ_IMPORT_TEXT)
+	{
+		scan_over_text(scan, p, n);
 		return;
 	}
 	if (scan->escaped == scan->enclosed)
@@ -258,13 +321,57 @@ kwj_csv_scan_over(KwjCsvScan *scan, const char *p, size_t n)
 		(unsigned char) p[n - 1] == record_end_byte(scan);
 }
 
+/* Returns how many line ends of the text format are protected by a backslash. */
+static int64
+count_protected(const KwjCsvScan *scan, const char *p, size_t n)
+{
+	const char *end = p + n;
+	int			end_byte = record_end_byte(scan);
+	int64		result = 0;
+
+	if (n > 0 && scan->after_escape)
+		result += ((unsigned char) *p++ == end_byte);
+	/* Behind each backslash, the next byte is protected. */
+	while (p < end && (p = memchr(p, '\\', end - p)) != NULL && ++p < end)
+		result += ((unsigned char) *p++ == end_byte);
+	return result;
+}
+
+/* Counts the records that end, by going through all bytes. */
+static int64
+count_record_ends(const KwjCsvScan *scan, const char *p, size_t n)
+{
+	KwjCsvScan	copy = *scan;
+	int64		result = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		(void) kwj_csv_scan_byte(&copy, p[i]);
+		result += copy.at_record_start;
+	}
+	return result;
+}
+
 /*
- * Each line feed (or carriage return, if lines end so) either ends a record or stands within a
+ * CSV: each line feed (or carriage return, if lines end so) either ends a record or stands within a
  * field, and COPY counts both. If it does neither, it is an error, and no later line matters.
  */
 int64
 kwj_csv_count_lines(const KwjCsvScan *scan, const char *p, size_t n)
 {
+	KwjBinaryScan binary = scan->binary;
+
+	switch (scan->format)
+	{
+		case KWJ_IMPORT_CSV:
+			break;
+		case KWJ_IMPORT_TEXT:
+			if (scan->encoding >= 0)
+				return count_record_ends(scan, p, n);
+			return count(p, n, record_end_byte(scan)) - count_protected(scan, p, n);
+		case KWJ_IMPORT_BINARY:
+			return scan_over_binary(&binary, p, n);
+	}
 	return count(p, n, scan->line_end == KWJ_LINE_END_LF ? '\n' : '\r');
 }
 
@@ -273,6 +380,13 @@ kwj_csv_scan_record(KwjCsvScan *scan, const char *p, size_t n)
 {
 	int			end_byte = record_end_byte(scan);
 
+	if (scan->format == KWJ_IMPORT_BINARY)
+	{
+		size_t		scanned = kwj_binary_scan_record(&scan->binary, p, n);
+
+		scan->at_record_start = kwj_binary_at_record_start(&scan->binary);
+		return scanned;
+	}
 	for (size_t i = 0; i < n; i++)
 	{
 		if (step_character(scan, p[i]) && (unsigned char) p[i] == end_byte)

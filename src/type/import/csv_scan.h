@@ -1,10 +1,11 @@
 /*
  * src/type/import/csv_scan.h
- *	  Where the records of a CSV file end.
+ *	  Where the records of a file end, in each of the formats of COPY.
  *
- * The rules are those of COPY. A line end that is not enclosed ends a record. The enclosing
+ * The rules are those of COPY. CSV: a line end that is not enclosed ends a record. The enclosing
  * character toggles between outside and inside of a field. Inside, the escape character protects
- * an enclosing character that follows it.
+ * an enclosing character that follows it. Text: a line end ends a record unless a backslash is before
+ * it, which is not itself behind one. Binary: see binary_scan.h.
  *
  * COPY looks at characters of the encoding of the database. In all of these, and in most others, no
  * byte of a longer character is an ASCII character. Where it may be one, as in GBK, the scan follows
@@ -15,6 +16,7 @@
 
 #include "postgres.h"
 
+#include "type/import/binary_scan.h"
 #include "type/import/options.h"
 
 /* The numbers are stored in checkpoints. */
@@ -28,6 +30,7 @@ typedef enum KwjLineEnd
 
 typedef struct KwjCsvScan
 {
+	KwjImportFormat format;
 	char		enclosed;
 	char		escaped;
 	KwjLineEnd	line_end;
@@ -36,9 +39,10 @@ typedef struct KwjCsvScan
 	/* the state between two bytes */
 	char		lead;			/* the first byte of a character, if nothing else of it was scanned; else 0 */
 	int			rest;			/* so many bytes of the character are left */
-	bool		in_field;		/* in an enclosed field */
-	bool		after_escape;	/* within a field, after an escape character */
+	bool		in_field;		/* in an enclosed field; text: the last byte was behind a backslash */
+	bool		after_escape;	/* within a field, after an escape character; text: after a backslash */
 	bool		at_record_start;
+	KwjBinaryScan binary;		/* used instead if the format is binary */
 } KwjCsvScan;
 
 /* Begins a scan. line_end may be set later; as long as it is unknown, no record ends. */
@@ -48,7 +52,9 @@ extern void kwj_csv_scan_init(KwjCsvScan *scan, const KwjImportOptions *options,
 extern void kwj_csv_scan_over(KwjCsvScan *scan, const char *p, size_t n);
 
 /*
- * Returns how many lines end in n bytes, as COPY counts lines: also those that end within a field.
+ * Returns how many lines end in n bytes, as COPY counts lines: in CSV, also those that end within a
+ * field; in text, only those that end a record; in binary, the records. The scan has not scanned these
+ * bytes yet.
  */
 extern int64 kwj_csv_count_lines(const KwjCsvScan *scan, const char *p, size_t n);
 
@@ -58,7 +64,7 @@ extern int64 kwj_csv_count_lines(const KwjCsvScan *scan, const char *p, size_t n
  */
 extern size_t kwj_csv_scan_record(KwjCsvScan *scan, const char *p, size_t n);
 
-/* Scans one byte. Returns whether it is a character, or begins one. */
+/* Scans one byte, not of the binary format. Returns whether it is a character, or begins one. */
 extern bool kwj_csv_scan_byte(KwjCsvScan *scan, char c);
 
 #endif

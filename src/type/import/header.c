@@ -76,7 +76,7 @@ kwj_header_scan(KwjHeaderScan *header, const char *p, size_t n)
 void
 kwj_header_end_of_file(KwjHeaderScan *header)
 {
-	if (header->csv.in_field)
+	if (header->options->format == KWJ_IMPORT_CSV && header->csv.in_field)
 		ereport(ERROR,
 				errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
 				errmsg("the header of file \"%s\" ends within quotes", header->path),
@@ -92,6 +92,17 @@ add_field(List *fields, StringInfo field)
 	fields = lappend(fields, pnstrdup(field->data, field->len));
 	resetStringInfo(field);
 	return fields;
+}
+
+/* Returns the character that a backslash before this one means. */
+static char
+unescaped(char c)
+{
+	static const char letters[] = "bfnrtv";
+	static const char meanings[] = "\b\f\n\r\t\v";
+	const char *found = strchr(letters, c);
+
+	return c != '\0' && found ? meanings[found - letters] : c;
 }
 
 /*
@@ -111,10 +122,12 @@ fields_of(const KwjHeaderScan *header)
 	initStringInfo(&field);
 	for (const char *c = text; c < end; c++)
 	{
-		if (in_quotes && *c == options->escaped && c + 1 < end &&
+		if (options->format == KWJ_IMPORT_TEXT && *c == '\\' && c + 1 < end)
+			appendStringInfoChar(&field, unescaped(*++c));
+		else if (in_quotes && *c == options->escaped && c + 1 < end &&
 			(c[1] == options->escaped || c[1] == options->enclosed))
 			appendStringInfoChar(&field, *++c);
-		else if (*c == options->enclosed)
+		else if (options->format == KWJ_IMPORT_CSV && *c == options->enclosed)
 			in_quotes = !in_quotes;
 		else if (!in_quotes && *c == options->delimiter)
 			fields = add_field(fields, &field);

@@ -68,6 +68,18 @@ fraction_done(const Execution *execution)
 	return Min(1.0, (double) kwj_import_bytes_done(&execution->import) / execution->bytes_total);
 }
 
+/* Returns a text about the records that were left out, if any were. */
+static const char *
+rejected_text(const KwjImport *import)
+{
+	static char text[48];
+
+	if (import->rejected == 0)
+		return "";
+	snprintf(text, sizeof(text), "rejected " INT64_FORMAT ", ", import->rejected);
+	return text;
+}
+
 static void
 show(const KwjImport *import, int64 rows)
 {
@@ -77,9 +89,9 @@ show(const KwjImport *import, int64 rows)
 	char		text[KWJ_RUNNING_STATUS_LEN];
 
 	snprintf(text, sizeof(text),
-			 "imported " INT64_FORMAT " rows, " INT64_FORMAT " MB of " INT64_FORMAT
+			 "imported " INT64_FORMAT " rows, %s" INT64_FORMAT " MB of " INT64_FORMAT
 			 " MB, %.0f rows/s%s",
-			 rows, bytes / 1000000, execution->bytes_total / 1000000,
+			 rows, rejected_text(import), bytes / 1000000, execution->bytes_total / 1000000,
 			 seconds > 0 ? (rows - execution->first_rows) / seconds : 0.0, execution->reason);
 	kwj_progress_set_all(bytes, execution->bytes_total, rows, text);
 }
@@ -102,6 +114,7 @@ begin_import(Execution *execution, KwjAttempt *attempt)
 	{
 		kwj_import_position_read(&import->position, state);
 		import->bytes_before = kwj_json_int64(state, "bytes_before");
+		import->rejected = kwj_json_int64_or(state, "rejected", 0);
 		kwj_storage_read(&import->storage, state);
 		kwj_import_read_created(import, state);
 	}
@@ -122,7 +135,8 @@ checkpoint_state(const KwjImport *import)
 	initStringInfo(&buf);
 	appendStringInfoChar(&buf, '{');
 	kwj_import_position_write(&import->position, &buf);
-	appendStringInfo(&buf, ", \"bytes_before\": " INT64_FORMAT ", ", import->bytes_before);
+	appendStringInfo(&buf, ", \"bytes_before\": " INT64_FORMAT ", \"rejected\": " INT64_FORMAT ", ",
+					 import->bytes_before, import->rejected);
 	kwj_storage_write(&import->storage, &buf);
 	if (import->spec.definition != NULL)
 	{
@@ -149,15 +163,6 @@ create_target(KwjImport *import)
 	request = kwj_attempt_checkpoint(import->attempt, checkpoint_state(import), 0, 0, false);
 	return request;
 }
-
-static Jsonb *
-result_of(const KwjImport *import)
-{
-	if (!import->spec.options.keeps_rows)
-		return kwj_import_result(import->rows);
-	return kwj_json_parse(psprintf("{\"rows\": " INT64_FORMAT ", \"revert\": \"none\"}", import->rows));
-}
-
 
 /*
  * Compares the files with the checksums of their manifest, if they have any. Returns a PAUSE or CANCEL
@@ -189,7 +194,7 @@ create_rest(KwjImport *import)
 {
 	kwj_attempt_begin(import->attempt);
 	kwj_import_create_rest(import);
-	return kwj_attempt_succeed(import->attempt, checkpoint_state(import), import->rows, false, result_of(import));
+	return kwj_attempt_succeed(import->attempt, checkpoint_state(import), import->rows, false, kwj_import_result(import, import->rows, import->rejected));
 }
 
 static KwjRequest
@@ -214,7 +219,8 @@ execute_batches(Execution *execution)
 		show(import, import->rows);
 		state = checkpoint_state(import);
 		if (kwj_import_is_done(import) && !kwj_import_has_rest(import))
-			return kwj_attempt_succeed(attempt, state, import->rows, true, result_of(import));
+			return kwj_attempt_succeed(attempt, state, import->rows, true,
+									   kwj_import_result(import, import->rows, import->rejected));
 		request = kwj_attempt_checkpoint(attempt, state, fraction_done(execution),
 										 import->rows, true);
 		if (request != KWJ_REQUEST_NONE)

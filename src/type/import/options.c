@@ -16,6 +16,7 @@
 #include "type/columns.h"
 #include "type/given.h"
 #include "type/import/options.h"
+#include "type/import/reject_table.h"
 #include "type/import/settings.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
@@ -28,8 +29,12 @@ static void set_charset(KwjImportOptions *options, const char *value);
 static void set_delimiter(KwjImportOptions *options, const char *value);
 static void set_enclosed(KwjImportOptions *options, const char *value);
 static void set_escaped(KwjImportOptions *options, const char *value);
+static void set_format(KwjImportOptions *options, const char *value);
 static void set_header(KwjImportOptions *options, const char *value);
 static void set_nullif(KwjImportOptions *options, const char *value);
+static void set_on_error(KwjImportOptions *options, const char *value);
+static void set_reject_limit(KwjImportOptions *options, const char *value);
+static void set_reject_table(KwjImportOptions *options, const char *value);
 static void set_revert(KwjImportOptions *options, const char *value);
 static void set_skip(KwjImportOptions *options, const char *value);
 static void set_workers(KwjImportOptions *options, const char *value);
@@ -51,8 +56,12 @@ static const struct
 	{"escaped", set_escaped},
 	{"force_not_null", NULL, offsetof(KwjImportOptions, force_not_null)},
 	{"force_null", NULL, offsetof(KwjImportOptions, force_null)},
+	{"format", set_format},
 	{"header", set_header},
 	{"nullif", set_nullif},
+	{"on_error", set_on_error},
+	{"reject_limit", set_reject_limit},
+	{"reject_table", set_reject_table},
 	{"revert", set_revert},
 	{"skip", set_skip},
 	{"thread_concurrency", set_workers},
@@ -67,11 +76,13 @@ static const KwjForeignOption foreign_options[] = {
 	{"delim", "The character between two fields is the option delimiter, for instance WITH delimiter = ';'."},
 	{"detached", "It belongs to the statement: IMPORT ... WITH detached. kwjobs.import returns at once, kwjobs.import_and_wait waits."},
 	{"escape", "The character before a quote in a field is the option escaped, for instance WITH escaped = '\\'."},
-	{"format", "The format stands before the files: CSV DATA ('file', ...)."},
+	{"ignore_errors", "To leave out records that cannot be imported, type WITH on_error = 'skip'."},
 	{"jobs", "How many workers import at most is the option thread_concurrency."},
 	{"null", "The text that stands for NULL is the option nullif, for instance WITH nullif = 'NULL'."},
 	{"parallel", "How many workers import at most is the option thread_concurrency."},
+	{"max_errors", "How many records may be left out is the option reject_limit, with on_error = 'skip'."},
 	{"quote", "The character around a field is the option enclosed, for instance WITH enclosed = '\"'."},
+	{"rejected_rows", "How many records may be left out is the option reject_limit, with on_error = 'skip'."},
 	{"strict_quotes", "Quotes are read as COPY reads them; there is no option for it."},
 };
 
@@ -106,6 +117,26 @@ set_escaped(KwjImportOptions *options, const char *value)
 	options->escaped = kwj_given_character("IMPORT", "escaped", value);
 }
 
+static const char *const format_names[] = {
+	[KWJ_IMPORT_CSV] = "csv",
+	[KWJ_IMPORT_TEXT] = "text",
+	[KWJ_IMPORT_BINARY] = "binary",
+};
+
+static void
+set_format(KwjImportOptions *options, const char *value)
+{
+	for (int i = 0; i < lengthof(format_names); i++)
+	{
+		if (strcmp(value, format_names[i]) != 0)
+			continue;
+		options->format = i;
+		return;
+	}
+	kwj_given_refuse_value("IMPORT", "format", value,
+						   "The formats are those of COPY: csv, text and binary.");
+}
+
 /* The name of each value of the option header; NULL: the default, which has none. */
 static const char *const header_names[] = {
 	[KWJ_IMPORT_HEADER_NONE] = NULL,
@@ -137,6 +168,39 @@ set_nullif(KwjImportOptions *options, const char *value)
 				errdetail("The value contains a line end."),
 				errhint("Give the text that stands for NULL in the files."));
 	options->nullif = pstrdup(value);
+}
+
+/* The name of each value of the option on_error. */
+static const char *const on_error_names[] = {
+	[KWJ_IMPORT_STOP] = "stop",
+	[KWJ_IMPORT_SKIP] = "skip",
+};
+
+static void
+set_on_error(KwjImportOptions *options, const char *value)
+{
+	for (int i = 0; i < lengthof(on_error_names); i++)
+	{
+		if (strcmp(value, on_error_names[i]) != 0)
+			continue;
+		options->on_error = i;
+		return;
+	}
+	kwj_given_refuse_value("IMPORT", "on_error", value,
+						   "Type on_error = 'skip' to leave out records that cannot be imported, or on_error = 'stop' to import none then.");
+}
+
+static void
+set_reject_limit(KwjImportOptions *options, const char *value)
+{
+	options->reject_limit = kwj_given_number("IMPORT", "reject_limit", value, 0, PG_INT64_MAX,
+											 "Give the number of records that may be left out at most.");
+}
+
+static void
+set_reject_table(KwjImportOptions *options, const char *value)
+{
+	kwj_reject_table_find(options, value);
 }
 
 static void
@@ -208,8 +272,59 @@ check_conversion(int charset)
 			errhint("Convert the file first; %s is the encoding of the database.", GetDatabaseEncodingName()));
 }
 
+static bool
+is_given(const List *given, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, given)
+		if (strcmp(((KwjGiven *) lfirst(lc))->name, name) == 0)
+			return true;
+	return false;
+}
+
 static void
-check_conflicts(const KwjImportOptions *options)
+refuse_in_format(KwjImportFormat format, const char *option)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("IMPORT option \"%s\" has no meaning with format = '%s'", option, format_names[format]),
+			errhint("Leave it out."));
+}
+
+/* Refuses options that the format does not have. */
+static void
+check_format(const KwjImportOptions *options, const List *given)
+{
+	static const char *const only_csv[] = {"enclosed", "escaped", "force_null", "force_not_null", NULL};
+	static const char *const not_binary[] = {"charset", "delimiter", "encoding", "header", "nullif", "skip",
+	"trailing_delimiter", NULL};
+
+	for (int i = 0; options->format != KWJ_IMPORT_CSV && only_csv[i] != NULL; i++)
+		if (is_given(given, only_csv[i]))
+			refuse_in_format(options->format, only_csv[i]);
+	for (int i = 0; options->format == KWJ_IMPORT_BINARY && not_binary[i] != NULL; i++)
+		if (is_given(given, not_binary[i]))
+			refuse_in_format(options->format, not_binary[i]);
+}
+
+/* Sets the options that were not given to what COPY takes in this format. */
+static void
+set_defaults(KwjImportOptions *options)
+{
+	if (options->delimiter == '\0')
+		options->delimiter = options->format == KWJ_IMPORT_CSV ? ',' : '\t';
+	if (options->enclosed == '\0' && options->format == KWJ_IMPORT_CSV)
+		options->enclosed = '"';
+	if (options->escaped == '\0')
+		options->escaped = options->enclosed;
+	if (options->nullif == NULL)
+		options->nullif = pstrdup(options->format == KWJ_IMPORT_CSV ? "" : "\\N");
+}
+
+/* Refuses characters that COPY could not tell from each other. */
+static void
+check_characters(const KwjImportOptions *options)
 {
 	if (options->delimiter == options->enclosed)
 		ereport(ERROR,
@@ -222,13 +337,26 @@ check_conflicts(const KwjImportOptions *options)
 				errmsg("IMPORT options \"delimiter\" and \"escaped\" must be different"),
 				errhint("The option \"escaped\" is that of \"enclosed\" unless it is given."));
 	if (strchr(options->nullif, options->delimiter) != NULL ||
-		strchr(options->nullif, options->enclosed) != NULL)
+		(options->enclosed != '\0' && strchr(options->nullif, options->enclosed) != NULL))
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("invalid value for IMPORT option \"nullif\": \"%s\"",
 					   options->nullif),
 				errdetail("It contains the character that delimits or encloses fields."),
 				errhint("Give the text that stands for NULL in the files."));
+}
+
+static void
+check_conflicts(const KwjImportOptions *options)
+{
+	check_characters(options);
+	if (options->on_error == KWJ_IMPORT_STOP &&
+		(options->reject_limit >= 0 || OidIsValid(options->reject_table)))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("IMPORT option \"%s\" needs on_error = 'skip'",
+					   options->reject_limit >= 0 ? "reject_limit" : "reject_table"),
+				errhint("Type WITH on_error = 'skip', or leave it out."));
 	check_conversion(options->charset);
 	/* COPY may find something else to refuse. */
 	ProcessCopyOptions(NULL, NULL, true, kwj_import_copy_options(options, NIL));
@@ -250,28 +378,15 @@ set_option(KwjImportOptions *options, const KwjGiven *given)
 		known_options[i].set(options, given->value);
 }
 
-static bool
-is_given(List *given, const char *name)
-{
-	ListCell   *lc;
-
-	foreach(lc, given)
-		if (strcmp(((KwjGiven *) lfirst(lc))->name, name) == 0)
-			return true;
-	return false;
-}
-
 void
 kwj_import_read_options(Jsonb *jb, KwjImportOptions *options, List **given)
 {
 	ListCell   *lc;
 
 	memset(options, 0, sizeof(*options));
-	options->delimiter = ',';
-	options->enclosed = '"';
-	options->nullif = pstrdup("");
 	/* COPY would take the client's encoding, which a worker does not have. */
 	options->charset = PG_UTF8;
+	options->reject_limit = -1;
 
 	*given = kwj_given_options("IMPORT", jb, true, check_option);
 	foreach(lc, *given)
@@ -281,8 +396,8 @@ kwj_import_read_options(Jsonb *jb, KwjImportOptions *options, List **given)
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("IMPORT options \"charset\" and \"encoding\" are the same"),
 				errhint("Give one of them."));
-	if (options->escaped == '\0')
-		options->escaped = options->enclosed;
+	check_format(options, *given);
+	set_defaults(options);
 	check_conflicts(options);
 }
 
@@ -368,11 +483,16 @@ kwj_import_copy_options(const KwjImportOptions *options, List *columns)
 {
 	List	   *list = NIL;
 
-	list = lappend(list, copy_option("format", pstrdup("csv")));
+	list = lappend(list, copy_option("format", pstrdup(format_names[options->format])));
+	if (options->format == KWJ_IMPORT_BINARY)
+		return list;
 	list = lappend(list, copy_option("delimiter", character_text(options->delimiter)));
-	list = lappend(list, copy_option("quote", character_text(options->enclosed)));
-	list = lappend(list, copy_option("escape", character_text(options->escaped)));
 	list = lappend(list, copy_option("null", pstrdup(options->nullif)));
+	if (options->format == KWJ_IMPORT_CSV)
+	{
+		list = lappend(list, copy_option("quote", character_text(options->enclosed)));
+		list = lappend(list, copy_option("escape", character_text(options->escaped)));
+	}
 	list = lappend(list, copy_option("encoding", pstrdup(pg_encoding_to_char(options->charset))));
 	list = add_columns(list, "force_null", options->force_null, columns);
 	list = add_columns(list, "force_not_null", options->force_not_null, columns);
@@ -416,6 +536,8 @@ kwj_import_payload(const KwjImportSpec *spec)
 	}
 	appendStringInfoString(&buf, ", \"files\": ");
 	kwj_json_append_texts(&buf, spec->files);
+	if (options->format != KWJ_IMPORT_CSV)
+		append_json_text(&buf, "format", format_names[options->format]);
 	if (spec->checksum != NULL)
 	{
 		append_json_text(&buf, "checksum", spec->checksum);
@@ -436,6 +558,15 @@ kwj_import_payload(const KwjImportSpec *spec)
 	append_json_numbers(&buf, "force_not_null", options->force_not_null);
 	if (options->header != KWJ_IMPORT_HEADER_NONE)
 		append_json_text(&buf, "header", header_names[options->header]);
+	if (options->on_error != KWJ_IMPORT_STOP)
+		append_json_text(&buf, "on_error", on_error_names[options->on_error]);
+	if (options->reject_limit >= 0)
+		appendStringInfo(&buf, ", \"reject_limit\": " INT64_FORMAT, options->reject_limit);
+	if (OidIsValid(options->reject_table))
+	{
+		appendStringInfo(&buf, ", \"reject_table\": %u", options->reject_table);
+		append_json_text(&buf, "reject_name", options->reject_name);
+	}
 	if (options->workers > 1)
 		appendStringInfo(&buf, ", \"workers\": %d", options->workers);
 	if (options->keeps_rows)
@@ -472,8 +603,10 @@ void
 kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 {
 	KwjImportOptions *options = &spec->options;
+	char	   *format;
 	char	   *header;
 	char	   *charset;
+	char	   *on_error;
 
 	memset(options, 0, sizeof(*options));
 	spec->target = (Oid) kwj_json_int64(payload, "target");
@@ -481,6 +614,9 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	spec->columns = kwj_json_texts(payload, "columns");
 	spec->numbers = kwj_payload_columns(payload);
 	spec->files = kwj_json_texts(payload, "files");
+	format = kwj_json_text_or_null(payload, "format");
+	if (format != NULL)
+		set_format(options, format);
 	spec->checksum = kwj_json_text_or_null(payload, "checksum");
 	spec->sizes = kwj_json_texts(payload, "sizes");
 	spec->checksums = kwj_json_texts(payload, "checksums");
@@ -497,6 +633,12 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	header = kwj_json_text_or_null(payload, "header");
 	if (header != NULL)
 		set_header(options, header);
+	on_error = kwj_json_text_or_null(payload, "on_error");
+	if (on_error != NULL)
+		set_on_error(options, on_error);
+	options->reject_limit = kwj_json_int64_or(payload, "reject_limit", -1);
+	options->reject_table = (Oid) kwj_json_int64_or(payload, "reject_table", InvalidOid);
+	options->reject_name = kwj_json_text_or_null(payload, "reject_name");
 	options->workers = kwj_import_payload_workers(payload);
 	options->keeps_rows = kwj_import_payload_keeps_rows(payload);
 	options->one_worker = kwj_json_text_or_null(payload, "one_worker");
@@ -594,9 +736,9 @@ kwj_import_statement_text(const KwjImportSpec *spec)
 
 	if (options->charset != PG_UTF8)
 		given = add_given(given, "charset", pstrdup(pg_encoding_to_char(options->charset)));
-	if (options->delimiter != ',')
+	if (options->delimiter != (options->format == KWJ_IMPORT_CSV ? ',' : '\t'))
 		given = add_given(given, "delimiter", character_text(options->delimiter));
-	if (options->enclosed != '"')
+	if (options->format == KWJ_IMPORT_CSV && options->enclosed != '"')
 		given = add_given(given, "enclosed", character_text(options->enclosed));
 	if (options->escaped != options->enclosed)
 		given = add_given(given, "escaped", character_text(options->escaped));
@@ -604,10 +746,14 @@ kwj_import_statement_text(const KwjImportSpec *spec)
 		given = add_given(given, "force_not_null", names_text(options, options->force_not_null));
 	if (options->force_null != NIL)
 		given = add_given(given, "force_null", names_text(options, options->force_null));
+	if (options->format != KWJ_IMPORT_CSV)
+		given = add_given(given, "format", pstrdup(format_names[options->format]));
 	if (options->header != KWJ_IMPORT_HEADER_NONE)
 		given = add_given(given, "header", pstrdup(header_names[options->header]));
-	if (options->nullif[0] != '\0')
+	if (strcmp(options->nullif, options->format == KWJ_IMPORT_CSV ? "" : "\\N") != 0)
 		given = add_given(given, "nullif", options->nullif);
+	if (options->on_error != KWJ_IMPORT_STOP)
+		given = add_given(given, "on_error", pstrdup(on_error_names[options->on_error]));
 	if (options->skip != 0)
 		given = add_given(given, "skip", psprintf(INT64_FORMAT, options->skip));
 	if (options->trailing_delimiter)

@@ -11,6 +11,14 @@
 #include "type/import/tables.h"
 #include "utils/jsonb.h"
 
+/* What a record of a file looks like: one of the formats of COPY. */
+typedef enum KwjImportFormat
+{
+	KWJ_IMPORT_CSV,
+	KWJ_IMPORT_TEXT,
+	KWJ_IMPORT_BINARY,
+} KwjImportFormat;
+
 /* What the first record of each file is. */
 typedef enum KwjImportHeader
 {
@@ -19,10 +27,18 @@ typedef enum KwjImportHeader
 	KWJ_IMPORT_HEADER_MATCH,	/* a header that says which field is for which column */
 } KwjImportHeader;
 
+/* What becomes of a record that cannot be imported. */
+typedef enum KwjImportOnError
+{
+	KWJ_IMPORT_STOP,			/* the job fails */
+	KWJ_IMPORT_SKIP,			/* it is left out */
+} KwjImportOnError;
+
 typedef struct KwjImportOptions
 {
+	KwjImportFormat format;
 	char		delimiter;
-	char		enclosed;
+	char		enclosed;		/* '\0' unless the format is CSV, as escaped is */
 	char		escaped;
 	char	   *nullif;
 	int			charset;		/* the encoding of the files */
@@ -32,6 +48,10 @@ typedef struct KwjImportOptions
 	int64		skip;			/* lines at the start of each file */
 	KwjImportHeader header;		/* behind the lines to skip */
 	int			workers;		/* how many may import at most; 0: not said */
+	KwjImportOnError on_error;
+	int64		reject_limit;	/* so many records are left out at most; -1: no limit */
+	Oid			reject_table;	/* into which they are written; InvalidOid: none */
+	char	   *reject_name;	/* its quoted name when the job was created */
 	bool		keeps_rows;		/* revert = 'none': a failure or CANCEL removes nothing */
 	const char *one_worker;		/* why only one may; NULL: no reason that was known when the job was created */
 	int			fields;			/* fields of a record: one for each column */

@@ -15,6 +15,8 @@
  *                                 trigger has a condition with a volatile function
  *   defaults, CHECK constraints,  with a volatile function: nextval() numbers the records, a
  *   constraints of domains        function of a user may do anything
+ *   unique indexes, if bad        of two records with the same key, the later one is left out
+ *   records are left out
  *   exclusion constraints         two workers that insert at the same time wait for each other
  *   foreign keys to the table     refer to rows that another worker may not have committed yet
  *   itself
@@ -205,29 +207,35 @@ find_trigger(Relation rel)
 	return NULL;
 }
 
-/* Returns whether the index is that of an exclusion constraint. */
-static bool
-is_exclusion(Oid index)
+/* Returns why the index needs the order, as a text; NULL if it does not. */
+static char *
+find_in_index(Oid index, bool skips)
 {
 	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
-	bool		result;
+	Form_pg_index form;
+	char	   *result = NULL;
 
 	if (!HeapTupleIsValid(tuple))
-		return false;
-	result = ((Form_pg_index) GETSTRUCT(tuple))->indisexclusion;
+		return NULL;
+	form = (Form_pg_index) GETSTRUCT(tuple);
+	if (form->indisexclusion)
+		result = psprintf("exclusion constraint %s", quote_identifier(get_rel_name(index)));
+	else if (form->indisunique && skips)
+		result = psprintf("on_error = skip, unique index %s", quote_identifier(get_rel_name(index)));
 	ReleaseSysCache(tuple);
 	return result;
 }
 
 static char *
-find_exclusion(Relation rel)
+find_index(Relation rel, bool skips)
 {
+	char	   *found = NULL;
 	ListCell   *lc;
 
 	foreach(lc, RelationGetIndexList(rel))
-		if (is_exclusion(lfirst_oid(lc)))
-			return psprintf("exclusion constraint %s", quote_identifier(get_rel_name(lfirst_oid(lc))));
-	return NULL;
+		if (found == NULL)
+			found = find_in_index(lfirst_oid(lc), skips);
+	return found;
 }
 
 /* family: OIDs of the target, its partitions, and the tables whose partition it is. */
@@ -247,7 +255,7 @@ find_foreign_key(Relation rel, List *family)
 }
 
 static char *
-look_at(Oid relid, List *family)
+look_at(Oid relid, List *family, bool skips)
 {
 	Relation	rel = try_relation_open(relid, AccessShareLock);
 	char	   *found;
@@ -259,32 +267,60 @@ look_at(Oid relid, List *family)
 	if (found == NULL)
 		found = find_check(rel);
 	if (found == NULL)
-		found = find_exclusion(rel);
+		found = find_index(rel, skips);
 	if (found == NULL)
 		found = find_foreign_key(rel, family);
 	relation_close(rel, NoLock);
 	return found;
 }
 
-char *
-kwj_import_needs_order(Relation target, List *numbers)
+/* Returns the table, its partitions, and the tables whose partition it is. */
+static List *
+family_of(Relation target)
 {
 	Oid			relid = RelationGetRelid(target);
-	List	   *tables = find_all_inheritors(relid, NoLock, NULL);
-	List	   *family = list_copy(tables);
-	char	   *found = find_default(target, numbers);
-	ListCell   *lc;
+	List	   *family = find_all_inheritors(relid, NoLock, NULL);
 
 	if (target->rd_rel->relispartition)
 		family = list_concat(family, get_partition_ancestors(relid));
+	return family;
+}
+
+char *
+kwj_import_needs_order(Relation target, List *numbers, bool skips)
+{
+	Oid			relid = RelationGetRelid(target);
+	List	   *family = family_of(target);
+	char	   *found = find_default(target, numbers);
+	ListCell   *lc;
+
 	if (found == NULL)
 		found = find_domain(target);
 	if (target->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
-		return found ? found : look_at(relid, family);
-	foreach(lc, tables)
+		return found ? found : look_at(relid, family, skips);
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
 	{
 		if (found == NULL)
-			found = look_at(lfirst_oid(lc), family);
+			found = look_at(lfirst_oid(lc), family, skips);
+	}
+	return found;
+}
+
+bool
+kwj_import_refers_to_itself(Relation target)
+{
+	List	   *family = family_of(target);
+	bool		found = false;
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(RelationGetRelid(target), NoLock, NULL))
+	{
+		Relation	rel = found ? NULL : try_relation_open(lfirst_oid(lc), AccessShareLock);
+
+		if (rel == NULL)
+			continue;
+		found = find_foreign_key(rel, family) != NULL;
+		relation_close(rel, NoLock);
 	}
 	return found;
 }

@@ -13,8 +13,11 @@
 /*
  * Returns why the records have to come into this table one after the other, in the order of the
  * files, as a short text for users (palloc'd); NULL if they need not. numbers: the columns that the
- * files fill, as integers.
+ * files fill, as integers. skips: bad records are left out, which may depend on the order, too.
  */
-extern char *kwj_import_needs_order(Relation target, List *numbers);
+extern char *kwj_import_needs_order(Relation target, List *numbers, bool skips);
+
+/* Returns whether a foreign key of the table, or of a partition, refers to the table itself. */
+extern bool kwj_import_refers_to_itself(Relation target);
 
 #endif

@@ -19,7 +19,7 @@
  * The state of planning has the position behind the last piece, the tables that hold rows, as they
  * were before the first row came (`storage`), and the remarks about skipped lines. A piece says
  * where it begins and ends; its state says where to go on in it, and has the storage of tables that
- * became partitions later.
+ * became partitions later, and how many records were left out.
  *
  * If one worker has to import everything, there is one piece, and nothing is scanned ahead.
  *
@@ -154,7 +154,8 @@ check_table(KwjImport *import, int number, char **reason)
 													 import->text),
 									NULL, NULL);
 	kwj_storage_note(&import->storage, import->rel);
-	found = kwj_import_needs_order(import->rel, import->numbers);
+	found = kwj_import_needs_order(import->rel, import->numbers,
+								   import->spec.options.on_error == KWJ_IMPORT_SKIP);
 	if (*reason == NULL && found != NULL)
 		*reason = import->spec.tables == NIL ? found : psprintf("%s of %s", found, import->spec.table);
 	kwj_import_close_target(import);
@@ -261,6 +262,7 @@ find_end(Planning *planning, int64 bytes)
 							 &spec->options, bytes, NULL);
 	if (remark != NULL && list_length(planning->remarks) < MOST_REMARKS)
 		planning->remarks = lappend(planning->remarks, remark);
+	kwj_reader_refuse_one_reader(&reader);
 	kwj_reader_find_end(&reader, bytes);
 	kwj_reader_close(&reader);
 	found = position->offset - from;
@@ -440,6 +442,8 @@ piece_state(const Carrier *carrier)
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
 	kwj_import_position_write(&carrier->import.position, &json);
+	if (carrier->import.rejected > 0)
+		kwj_import_write_rejected(&carrier->import, carrier->piece, &json);
 	if (has_new_storage(carrier))
 	{
 		appendStringInfoString(&json, ", ");
@@ -469,7 +473,7 @@ import_batch(Carrier *carrier, KwjPiece *piece)
 	done = kwj_import_is_done(import);
 	if (done)
 	{
-		piece->result = has_new_storage(carrier) ? piece_state(carrier) : NULL;
+		piece->result = has_new_storage(carrier) || import->rejected > 0 ? piece_state(carrier) : NULL;
 		kwj_piece_done(attempt, piece, import->rows, true);
 	}
 	else
@@ -498,6 +502,7 @@ finish(KwjAttempt *attempt)
 	KwjImport  *import = &carrier_of(attempt)->import;
 	Jsonb	   *state;
 	int64		rows;
+	int64		rejected;
 	ListCell   *lc;
 
 	kwj_attempt_begin(attempt);
@@ -506,13 +511,15 @@ finish(KwjAttempt *attempt)
 		elog(ERROR, "import was to end before all files were imported");
 	foreach(lc, kwj_json_texts(state, "remarks"))
 		kwj_transcript_add_message(psprintf("NOTICE:  %s", (char *) lfirst(lc)));
+	rejected = kwj_import_check_limit(attempt);
 	rows = kwj_pieces_rows(attempt);
 	if (kwj_import_has_rest(import))
 	{
 		kwj_import_read_created(import, state);
 		kwj_import_create_rest(import);
 	}
-	return kwj_attempt_succeed(attempt, NULL, rows, false, kwj_import_result(rows));
+	return kwj_attempt_succeed(attempt, NULL, rows, false,
+							   kwj_import_result(import, rows, rejected));
 }
 
 const KwjParts kwj_import_parts = {

@@ -32,6 +32,9 @@
 /* The same where nothing is done but looking for the end of a record. */
 #define SCAN_SIZE (256 * 1024)
 
+/* A batch takes so many bytes at most if it has to keep them. */
+#define MOST_KEPT (4 * 1024 * 1024)
+
 /* A header that goes on within quotes for more bytes than this is no header. */
 #define MAX_HEADER (16 * 1024 * 1024)
 
@@ -65,9 +68,31 @@ check_identity(const KwjImportReader *reader, const KwjSourceIdentity *before)
 			errhint("Import the file again; what this job had imported is removed."));
 }
 
+/* Reads from what is kept, or from the source; what follows the kept bytes is kept, too. */
+static size_t
+read_kept(const KwjImportReader *reader, char *buffer, size_t size, int64 offset)
+{
+	StringInfo	kept = reader->kept;
+	int64		at = offset - reader->kept_from;
+	size_t		n;
+
+	if (at >= 0 && at < kept->len)
+	{
+		n = Min(size, kept->len - at);
+		memcpy(buffer, kept->data + at, n);
+		return n;
+	}
+	n = kwj_source_read(reader->source, buffer, size, offset);
+	if (at == kept->len)
+		appendBinaryStringInfo(kept, buffer, (int) n);
+	return n;
+}
+
 static size_t
 read_text(const KwjImportReader *reader, char *buffer, size_t size, int64 offset)
 {
+	if (reader->kept != NULL)
+		return read_kept(reader, buffer, size, offset);
 	return kwj_source_read(reader->source, buffer, size, offset);
 }
 
@@ -177,9 +202,28 @@ pass_header(KwjImportReader *reader, const KwjImportOptions *options)
 	pfree(buffer);
 }
 
-/* Returns where the text begins, after a look at its first bytes. */
-static int64
-begin_of_text(const KwjImportReader *reader, int charset)
+/*
+ * Goes behind the header of a file in the binary format. If the end can be looked at without reading all
+ * of it, checks that the file is complete.
+ */
+static void
+begin_binary(KwjImportReader *reader, const char *head, size_t n)
+{
+	KwjImportPosition *position = reader->position;
+	char		trailer[KWJ_BINARY_TRAILER_SIZE];
+	int64		at = position->identity.size - KWJ_BINARY_TRAILER_SIZE;
+
+	position->offset = kwj_binary_header_size(reader->path, head, n);
+	if (kwj_source_needs_one_reader(reader->source) != NULL)
+		return;
+	if (at < position->offset || read_text(reader, trailer, sizeof(trailer), at) != sizeof(trailer) ||
+		!kwj_binary_is_trailer(trailer))
+		kwj_binary_refuse_end(reader->path);
+}
+
+/* Goes to where the text or the first record begins, after a look at the first bytes. */
+static void
+begin_text(KwjImportReader *reader, const KwjImportOptions *options)
 {
 	char		head[KWJ_IMPORT_HEAD_SIZE];
 	size_t		n = 0;
@@ -187,7 +231,9 @@ begin_of_text(const KwjImportReader *reader, int charset)
 
 	while (n < sizeof(head) && (got = read_text(reader, head + n, sizeof(head) - n, n)) > 0)
 		n += got;
-	return kwj_import_check_contents(reader->path, head, n, charset);
+	reader->position->offset = kwj_import_check_contents(reader->path, head, n, options);
+	if (options->format == KWJ_IMPORT_BINARY)
+		begin_binary(reader, head, n);
 }
 
 /*
@@ -202,7 +248,12 @@ begin_file(KwjImportReader *reader, const KwjImportOptions *options, int64 limit
 
 	position->opened = true;
 	position->identity = reader->source->identity;
-	position->offset = begin_of_text(reader, options->charset);
+	begin_text(reader, options);
+	if (options->format == KWJ_IMPORT_BINARY)
+	{
+		advance(reader, 0);
+		return NULL;
+	}
 	kwj_skip_init(&skip, options);
 	skip_lines(reader, &skip, limit);
 	if (options->header != KWJ_IMPORT_HEADER_NONE && !kwj_reader_at_end(reader))
@@ -229,7 +280,9 @@ set_line_end(KwjImportReader *reader)
 {
 	char	   *buffer = palloc(READ_SIZE);
 
-	reader->position->line_end = find_line_end(reader, buffer);
+	/* In the binary format it means nothing, but it is known. */
+	reader->position->line_end = reader->options->format == KWJ_IMPORT_BINARY ?
+		KWJ_LINE_END_LF : find_line_end(reader, buffer);
 	reader->scan.line_end = reader->position->line_end;
 	pfree(buffer);
 }
@@ -252,10 +305,22 @@ kwj_import_check_file(const char *location, const KwjImportOptions *options)
 	return file;
 }
 
+/* Forgets what was kept. */
+static void
+keep_nothing(KwjImportReader *reader)
+{
+	if (reader->kept == NULL)
+		return;
+	pfree(reader->kept->data);
+	pfree(reader->kept);
+	reader->kept = NULL;
+}
+
 /* Closes the source, if one is open. */
 static void
 close_source(KwjImportReader *reader)
 {
+	keep_nothing(reader);
 	if (reader->source != NULL)
 		kwj_source_close(reader->source);
 	reader->source = NULL;
@@ -285,7 +350,7 @@ kwj_reader_open(KwjImportReader *reader, const char *location,
 	reader->position = position;
 	open_source(reader, location);
 	reader->path = reader->source->name;
-	reader->ended = false;
+	reader->ended = reader->began = false;
 	reader->options = options;
 	kwj_csv_scan_init(&reader->scan, options, position->line_end);
 	kwj_trailing_init(&reader->trailing, options);
@@ -319,8 +384,37 @@ kwj_reader_close(KwjImportReader *reader)
 	kwj_source_look(reader->source);
 	check_identity(reader, &reader->position->identity);
 	reader->at_end = kwj_reader_at_end(reader);
-	if (reader->at_end || reader->context == NULL)
+	if ((reader->at_end && !reader->keeps) || reader->context == NULL)
 		close_source(reader);
+}
+
+int64
+kwj_reader_keep_from(KwjImportReader *reader, int64 offset, int64 bytes)
+{
+	StringInfo	kept = reader->kept;
+	MemoryContext caller;
+
+	if (kwj_source_needs_one_reader(reader->source) == NULL)
+		return bytes;
+	if (kept == NULL)
+	{
+		caller = MemoryContextSwitchTo(reader->context);
+		reader->kept = kept = makeStringInfo();
+		reader->kept_from = offset;
+		MemoryContextSwitchTo(caller);
+	}
+	else if (offset < reader->kept_from || offset > reader->kept_from + kept->len)
+		resetStringInfo(kept);
+	else
+	{
+		/* What lies before is done. */
+		int			done = (int) (offset - reader->kept_from);
+
+		memmove(kept->data, kept->data + done, kept->len - done);
+		kept->len -= done;
+	}
+	reader->kept_from = offset;
+	return Min(bytes, MOST_KEPT);
 }
 
 bool
@@ -370,7 +464,7 @@ read_piece(KwjImportReader *reader, char *buffer, int max)
 	if (n == 0)
 		return 0;
 	n = take_bytes(reader, buffer, n);
-	if (kwj_source_needs_one_reader(reader->source) != NULL)
+	if (kwj_source_needs_one_reader(reader->source) != NULL && reader->options->format == KWJ_IMPORT_CSV)
 		kwj_record_lines_add(&reader->lines, buffer, n);
 	advance(reader, n);
 	return n;
@@ -409,6 +503,13 @@ kwj_reader_source(void *buffer, int min, int max)
 
 	CHECK_FOR_INTERRUPTS();
 	reader->on_piece(reader);
+	if (reader->options->format == KWJ_IMPORT_BINARY && !reader->began)
+	{
+		/* Each batch is a file to COPY. It may end without the trailer. */
+		memcpy(buffer, KWJ_BINARY_HEADER, KWJ_BINARY_HEADER_SIZE);
+		reader->began = true;
+		return KWJ_BINARY_HEADER_SIZE;
+	}
 	if (reader->options->trailing_delimiter)
 		n = read_filtered(reader, buffer, max);
 	else
@@ -422,8 +523,8 @@ kwj_reader_source(void *buffer, int min, int max)
 static void
 pass_over(KwjImportReader *reader, const char *p, size_t n)
 {
-	kwj_csv_scan_over(&reader->scan, p, n);
 	reader->position->line += kwj_csv_count_lines(&reader->scan, p, n);
+	kwj_csv_scan_over(&reader->scan, p, n);
 	advance(reader, n);
 }
 
@@ -431,18 +532,15 @@ pass_over(KwjImportReader *reader, const char *p, size_t n)
 static void
 pass_to_record_end(KwjImportReader *reader, const char *p, size_t n)
 {
+	const KwjCsvScan before = reader->scan;
 	size_t		scanned = kwj_csv_scan_record(&reader->scan, p, n);
 
-	reader->position->line += kwj_csv_count_lines(&reader->scan, p, scanned);
+	reader->position->line += kwj_csv_count_lines(&before, p, scanned);
 	advance(reader, scanned);
 }
 
-/*
- * The session that has created the job has seen to it that one worker imports such a file. It may have
- * been replaced since then.
- */
-static void
-refuse_one_reader(const KwjImportReader *reader)
+void
+kwj_reader_refuse_one_reader(const KwjImportReader *reader)
 {
 	const char *reason = kwj_source_needs_one_reader(reader->source);
 
@@ -453,6 +551,23 @@ refuse_one_reader(const KwjImportReader *reader)
 				errhint("Import it with thread_concurrency = '1'."));
 }
 
+/* Goes to the end of the file, whatever comes before it. */
+static void
+go_to_end(KwjImportReader *reader, char *buffer)
+{
+	KwjImportPosition *position = reader->position;
+	size_t		n;
+
+	if (kwj_source_needs_one_reader(reader->source) == NULL)
+		advance(reader, position->identity.size - position->offset);
+	else
+		while ((n = read_text(reader, buffer, SCAN_SIZE, position->offset)) > 0)
+		{
+			CHECK_FOR_INTERRUPTS();
+			advance(reader, n);
+		}
+}
+
 void
 kwj_reader_find_end(KwjImportReader *reader, int64 bytes)
 {
@@ -461,14 +576,13 @@ kwj_reader_find_end(KwjImportReader *reader, int64 bytes)
 	char	   *buffer;
 	size_t		n;
 
-	refuse_one_reader(reader);
 	buffer = palloc(SCAN_SIZE);
 	while (position->offset < target || !reader->scan.at_record_start)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (position->line_end == KWJ_LINE_END_UNKNOWN || position->offset - target > (int64) MaxAllocSize)
 		{
-			advance(reader, position->identity.size - position->offset);
+			go_to_end(reader, buffer);
 			break;
 		}
 		n = read_text(reader, buffer, SCAN_SIZE, position->offset);
@@ -489,8 +603,56 @@ kwj_reader_find_end(KwjImportReader *reader, int64 bytes)
 	pfree(buffer);
 }
 
+bool
+kwj_reader_find_line(KwjImportReader *reader, int64 line, int64 end)
+{
+	KwjImportPosition *position = reader->position;
+	KwjImportPosition record = *position;
+	char	   *buffer = palloc(SCAN_SIZE);
+	bool		found = false;
+	size_t		n;
+
+	while (!found && record.offset < end &&
+		   (n = read_text(reader, buffer, SCAN_SIZE, position->offset)) > 0)
+	{
+		const int64 base = position->offset;
+
+		CHECK_FOR_INTERRUPTS();
+		while (!found && position->offset < base + (int64) n)
+		{
+			int64		done = position->offset - base;
+
+			pass_to_record_end(reader, buffer + done, n - done);
+			found = position->line >= line;
+			if (!found && reader->scan.at_record_start)
+				record = *position;
+		}
+	}
+	pfree(buffer);
+	/* The last record may have no line end. */
+	found |= kwj_reader_at_end(reader) && record.offset < end;
+	*position = record;
+	kwj_csv_scan_init(&reader->scan, reader->options, position->line_end);
+	return found && record.offset < end && record.line < line;
+}
+
+void
+kwj_reader_read(const KwjImportReader *reader, char *buffer, int n)
+{
+	int			done = 0;
+
+	while (done < n)
+	{
+		size_t		got = read_text(reader, buffer + done, n - done, reader->position->offset + done);
+
+		if (got == 0)
+			elog(ERROR, "file \"%s\" ends before byte %d of a record", reader->path, n);
+		done += (int) got;
+	}
+}
+
 /*
- * Lines are counted as COPY counts them: also those inside an enclosed field. After an error, the
+ * Lines are counted as COPY counts them: in CSV, also those inside an enclosed field. After an error, the
  * source is read only if it is a plain file, which needs nothing but the file.
  */
 int64
@@ -502,6 +664,9 @@ kwj_reader_first_line(const KwjImportReader *reader, int64 line_before, int64 li
 	char	   *buffer;
 	ssize_t		n;
 
+	/* In the other formats, each record is one line to COPY. */
+	if (reader->options->format != KWJ_IMPORT_CSV)
+		return line;
 	if (kwj_source_needs_one_reader(reader->source) != NULL)
 		return kwj_record_lines_first(&reader->lines, line);
 	kwj_csv_scan_init(&scan, reader->options, reader->position->line_end);

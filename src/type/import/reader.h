@@ -17,6 +17,9 @@ typedef struct KwjImportReader
 {
 	MemoryContext context;		/* where sources are opened; NULL: CurrentMemoryContext, by kwj_reader_open */
 	KwjSource  *source;			/* stays open after kwj_reader_close, for the next batch; NULL: none */
+	bool		keeps;			/* the source stays open at its end, too: the batch may read it again */
+	int64		kept_from;		/* offset of what is in `kept` */
+	StringInfo	kept;			/* what was read of a source that is read once only; NULL: nothing is kept */
 	bool		at_end;			/* after kwj_reader_close: all of the file was read */
 	KwjRecordLines lines;		/* of a source that is read once only */
 	const KwjSourceIdentity *expected;	/* of a file that is opened first; NULL: any */
@@ -27,6 +30,7 @@ typedef struct KwjImportReader
 	int64		limit;			/* the batch ends with the first record that ends here or after */
 	int64		end;			/* the batch ends here at the latest: where a record ends */
 	int			piece;			/* COPY gets at most this many bytes at a time */
+	bool		began;			/* binary: COPY has got a header */
 	bool		ended;			/* COPY was told that the input ends */
 	KwjTrailing trailing;		/* used if the options say trailing_delimiter */
 	const KwjImportOptions *options;
@@ -66,10 +70,33 @@ extern char *kwj_reader_open(KwjImportReader *reader, const char *location,
 /*
  * Moves the position of an open reader, which is at the start of a record, by at least `bytes`
  * bytes to the end of a record, or to the end of the file. Counts the lines. If the record is so
- * long that COPY will refuse it, goes to the end of the file. Errors: 0A000 if one worker has to read
- * all of it.
+ * long that COPY will refuse it, goes to the end of the file.
  */
 extern void kwj_reader_find_end(KwjImportReader *reader, int64 bytes);
+
+/*
+ * Moves the position of an open reader, which is at the start of a record, to the start of the record
+ * that has this line in it. Returns false, and leaves the position somewhere, if there is none before
+ * offset `end`.
+ */
+extern bool kwj_reader_find_line(KwjImportReader *reader, int64 line, int64 end);
+
+/* Reads n bytes at the position of an open reader, which stays there. Errors: 55000 if they are not there. */
+extern void kwj_reader_read(const KwjImportReader *reader, char *buffer, int n);
+
+/*
+ * From now on the reader, which keeps its source and has it open, may be asked to read again what it reads from this
+ * offset on. If the source is one that is read once only, the reader keeps it in memory. Returns how
+ * many bytes a batch may take then, at most `bytes`.
+ */
+extern int64 kwj_reader_keep_from(KwjImportReader *reader, int64 offset, int64 bytes);
+
+/*
+ * Refuses a source that one worker has to read from its beginning to its end. The session that has
+ * created the job has seen to it that one worker imports such a file, but it may have been replaced since
+ * then. Errors: 0A000.
+ */
+extern void kwj_reader_refuse_one_reader(const KwjImportReader *reader);
 
 /*
  * Ends the batch, after checking that the file was not changed meanwhile, and sets at_end. If that is

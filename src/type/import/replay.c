@@ -19,6 +19,12 @@
  * reverted as any other. Rows are deleted here without triggers and without anybody's rights for the
  * same reason.
  *
+ * Records that are left out (on_error = 'skip') depend on no others, where several workers import. But
+ * which one is the first beyond reject_limit is known only when all pieces before it are done. A piece
+ * that has left out any keeps their number. If there are more than the limit in all, the piece in which
+ * it is reached is imported once more in the same way, from its start, counting on from the pieces
+ * before it. It raises the error of the first record beyond the limit.
+ *
  * Caller: the last part of the attempt. Process: worker. Locks: RowExclusiveLock on the target and
  * its partitions, and the deleted rows, until the transaction is aborted. If the worker dies, the
  * next attempt meets the error again.
@@ -32,6 +38,8 @@
 #include "access/xact.h"
 #include "catalog/pg_index.h"
 #include "compat.h"
+#include "job/json.h"
+#include "job/progress.h"
 #include "miscadmin.h"
 #include "type/import/batch.h"
 #include "type/import/replay.h"
@@ -120,6 +128,16 @@ has_unique_index(const KwjStorageMap *storage)
 	return found;
 }
 
+/* Imports from the position to the end that is set, as one batch. */
+static void
+import_in_one_batch(KwjImport *import)
+{
+	import->show = show_nothing;
+	import->quiet = true;
+	import->in_one_batch = true;
+	kwj_import_run_batch(import);
+}
+
 /*
  * Imports from the piece's checkpoint as one batch: to the end of the piece or, if only a later one
  * can have the error, to the end of the files.
@@ -130,11 +148,93 @@ import_again(KwjImport *import, const KwjPiece *piece, bool only_piece)
 	kwj_import_set_piece(import, piece);
 	if (!only_piece)
 		import->end = (KwjImportEnd) {.file = list_length(import->spec.files)};
-	import->show = show_nothing;
-	import->quiet = true;
-	import->in_one_batch = true;
-	kwj_import_run_batch(import);
+	import_in_one_batch(import);
 }
+
+/* ---- records that were left out ---- */
+
+void
+kwj_import_write_rejected(const KwjImport *import, const KwjPiece *piece, StringInfo json)
+{
+	appendStringInfo(json, ", \"rejected\": " INT64_FORMAT ", \"piece\": " INT64_FORMAT ", \"what\": %s",
+					 import->rejected, piece->number,
+					 JsonbToCString(NULL, &piece->what->root, VARSIZE(piece->what)));
+}
+
+/*
+ * Returns how many records were left out in the pieces before this one. If there are more than the
+ * limit, returns how many in the pieces before the one in which it is reached, and sets *what to that
+ * one.
+ */
+static int64
+count_rejected(KwjAttempt *attempt, int64 before_piece, int64 limit, Jsonb **what)
+{
+	int64		rejected = 0;
+	ListCell   *lc;
+
+	*what = NULL;
+	foreach(lc, kwj_pieces_states(attempt, "rejected"))
+	{
+		Jsonb	   *state = lfirst(lc);
+		int64		here = kwj_json_int64(state, "rejected");
+
+		if (kwj_json_int64(state, "piece") >= before_piece)
+			break;
+		if (limit >= 0 && rejected + here > limit)
+		{
+			*what = kwj_json_object(state, "what");
+			break;
+		}
+		rejected += here;
+	}
+	return rejected;
+}
+
+/* Imports a piece from its start, after so many records were left out. */
+static void
+import_from_start(KwjAttempt *attempt, Jsonb *what, int64 rejected)
+{
+	KwjImport	import;
+
+	kwj_progress_set_status("looking for the first record beyond reject_limit");
+	kwj_import_init(&import, attempt);
+	kwj_import_position_read(&import.position, what);
+	kwj_import_position_read_end(&import.end, what);
+	import.bytes_before = -import.position.offset;
+	import.rejected = rejected;
+	import_in_one_batch(&import);
+}
+
+int64
+kwj_import_check_limit(KwjAttempt *attempt)
+{
+	KwjImportSpec spec;
+	Jsonb	   *what;
+	int64		rejected;
+
+	kwj_import_read_payload(attempt->payload, &spec);
+	rejected = count_rejected(attempt, PG_INT64_MAX, spec.options.reject_limit, &what);
+	if (what == NULL)
+		return rejected;
+	import_from_start(attempt, what, rejected);
+	/* A row that a foreign key refers to may have come meanwhile. */
+	ereport(ERROR,
+			errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
+			errmsg("more than " INT64_FORMAT " records were left out", spec.options.reject_limit),
+			errhint("Correct the files, or type a larger reject_limit."));
+}
+
+/* The piece has failed. Raises the error of a record before, if that is beyond the limit. */
+static void
+replay_limit(KwjAttempt *attempt, const KwjPiece *piece, int64 limit)
+{
+	Jsonb	   *what;
+	int64		rejected = count_rejected(attempt, piece->number, limit, &what);
+
+	import_from_start(attempt, what ? what : piece->what, rejected);
+}
+
+/* ---- the first error ---- */
 
 static void
 replay(KwjAttempt *attempt, KwjPiece *piece, const KwjError *error)
@@ -145,6 +245,13 @@ replay(KwjAttempt *attempt, KwjPiece *piece, const KwjError *error)
 	int			n;
 
 	kwj_import_init(&import, attempt);
+	if (import.spec.options.on_error == KWJ_IMPORT_SKIP)
+	{
+		/* Where unique indexes matter, one worker imports everything (order.c). */
+		if (import.spec.options.reject_limit >= 0)
+			replay_limit(attempt, piece, import.spec.options.reject_limit);
+		return;
+	}
 	(void) kwj_import_read_storage(attempt, &import.storage);
 	if (!has_unique_index(&import.storage))
 		return;

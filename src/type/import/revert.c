@@ -22,7 +22,6 @@
 #include "access/transam.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
-#include "executor/spi.h"
 #include "job/relation.h"
 #include "lifecycle/attempt.h"
 #include "lifecycle/parts.h"
@@ -30,9 +29,11 @@
 #include "parser/parse_relation.h"
 #include "storage/bufmgr.h"
 #include "type/columns.h"
+#include "type/import/as_owner.h"
 #include "type/import/created.h"
 #include "type/import/keeper.h"
 #include "type/import/options.h"
+#include "type/import/reject_table.h"
 #include "type/import/revert.h"
 #include "type/import/statement.h"
 #include "type/import/target.h"
@@ -197,55 +198,16 @@ tid_array(const ItemPointerData *tids, int64 n)
 
 /*
  * Runs a statement as the owner of the table, with the job's transactions as $1, and rows to keep
- * as $2 if there are any. Returns how many rows a DELETE has removed, or the number that a SELECT
- * has returned. All names in it are qualified. search_path is set for the functions of triggers,
- * which would otherwise run with a path that somebody else has chosen.
+ * as $2 if there are any.
  */
 static uint64
 execute_as_owner(Relation rel, const char *sql, const KwjTransactions *xids,
 				 ArrayType *keep)
 {
 	Oid			types[2] = {XIDARRAYOID, TIDARRAYOID};
-	Datum		values[2];
-	Oid			save_user;
-	int			save_context;
-	int			nest_level;
-	int			rc;
-	uint64		processed;
+	Datum		values[2] = {PointerGetDatum(xids->array), PointerGetDatum(keep)};
 
-	GetUserIdAndSecContext(&save_user, &save_context);
-	SetUserIdAndSecContext(rel->rd_rel->relowner,
-						   save_context | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_NOFORCE_RLS);
-	nest_level = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-
-	SPI_connect();
-	values[0] = PointerGetDatum(xids->array);
-	values[1] = PointerGetDatum(keep);
-	rc = SPI_execute_with_args(sql, keep ? 2 : 1, types, values, NULL, false, 0);
-	/* A rule of the table may have replaced the DELETE by another statement. */
-	if (rc != SPI_OK_DELETE && rc != SPI_OK_SELECT)
-		ereport(ERROR,
-				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				errmsg("imported rows of table \"%s\" could not be removed",
-					   RelationGetRelationName(rel)),
-				errhint("A rule of the table may prevent it; remove the rows by hand."));
-	processed = SPI_processed;
-	if (rc == SPI_OK_SELECT)
-	{
-		bool		isnull;
-
-		processed = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
-												SPI_tuptable->tupdesc, 1, &isnull));
-	}
-	SPI_finish();
-
-	/* Also reset settings that triggers have changed, as the end of a failed transaction does. */
-	AtEOXact_GUC(false, nest_level);
-	SetUserIdAndSecContext(save_user, save_context);
-	return processed;
+	return kwj_import_run_as_owner(rel, sql, keep ? 2 : 1, types, values);
 }
 
 /* The arguments of remove_in_statement. */
@@ -451,6 +413,16 @@ drop_created(KwjAttempt *attempt)
 	return created.n > 0 ? kwj_created_drop(&created) : NULL;
 }
 
+/* Nothing was left out of a table into which nothing is imported any more. */
+static void
+clear_reject_table(KwjAttempt *attempt)
+{
+	KwjImportSpec spec;
+
+	kwj_import_read_payload(attempt->payload, &spec);
+	kwj_reject_table_clear(&spec.options, attempt->job_id);
+}
+
 void
 kwj_import_revert(KwjAttempt *attempt)
 {
@@ -472,6 +444,7 @@ kwj_import_revert(KwjAttempt *attempt)
 		note = drop_created(attempt);
 	else if (n > 0)
 		note = remove_rows(attempt, xids, n);
+	clear_reject_table(attempt);
 	kwj_attempt_reverted(attempt, note, true);
 }
 

@@ -32,6 +32,9 @@ next_state(const KwjSkipScan *skip, char c)
 {
 	const KwjImportOptions *options = skip->options;
 
+	/* Only in CSV does a record have several lines. */
+	if (options->format != KWJ_IMPORT_CSV)
+		return KWJ_HEADER_FIELD;
 	switch (skip->header)
 	{
 		case KWJ_HEADER_FIELD_START:
@@ -81,7 +84,7 @@ static void
 end_line(KwjSkipScan *skip)
 {
 	skip->lines++;
-	skip->quoted_ends += skip->csv.in_field;
+	skip->quoted_ends += skip->options->format == KWJ_IMPORT_CSV && skip->csv.in_field;
 	skip->in_line = false;
 	if (is_within_quotes(skip))
 		skip->header = KWJ_HEADER_QUOTED;

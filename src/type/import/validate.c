@@ -28,6 +28,7 @@
 #include "type/import/options.h"
 #include "type/import/patterns.h"
 #include "type/import/reader.h"
+#include "type/import/reject_table.h"
 #include "type/import/statement.h"
 #include "type/import/target.h"
 #include "type/import/verify.h"
@@ -204,6 +205,7 @@ read_spec(Checking *checking, const KwjDefinition *definition)
 	spec->options.fields = list_length(checking->numbers);
 	spec->options.names = spec->columns;
 	kwj_import_read_column_options(&spec->options, given);
+	kwj_import_check_skips(&spec->options, rel);
 	if (definition != NULL)
 	{
 		spec->schema = get_namespace_name(RelationGetNamespace(rel));

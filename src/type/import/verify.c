@@ -22,6 +22,7 @@
 #include "job/test_gate.h"
 #include "miscadmin.h"
 #include "type/files/checksum.h"
+#include "type/import/records.h"
 #include "type/import/verify.h"
 #include "utils/memutils.h"
 

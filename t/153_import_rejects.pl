@@ -1,0 +1,269 @@
+# IMPORT with on_error = 'skip' ends in what one gets who copies one record after the other, each in a
+# subtransaction: the same rows, and the same rejected records with the same reasons, however many
+# workers there are and whatever happens on the way. KWJ_SEED repeats a run, KWJ_SEED=random makes other
+# files in each run.
+
+use strict;
+use warnings;
+
+use Cwd qw(abs_path);
+use FindBin;
+use IO::Compress::Gzip qw(gzip $GzipError);
+use lib "$FindBin::RealBin/lib";
+use KwjCsv;
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $seed = $ENV{KWJ_SEED} || 1;
+$seed = (time ^ $$ << 8) & 0x7fffffff if $seed eq 'random';
+my $cases = $ENV{KWJ_CASES} // 40;
+diag("KWJ_SEED=$seed repeats this run");
+
+my $node = new_node('import_rejects', <<'END', extra => [ '--no-locale', '--encoding=UTF8' ]);
+fsync = off
+kwjobs.max_workers = 4
+max_connections = 40
+autovacuum = off
+END
+my $dir = abs_path($node->basedir);
+
+# One session does everything that is not IMPORT itself, and holds the locks at which the parts wait.
+my $session;
+sub run_sql { return $session->query_safe($_[0]); }
+
+sub connect_session
+{
+	$session = $node->background_psql('postgres');
+	$session->set_query_timer_restart();
+	run_sql('SET kwjobs.progress_interval = 0; SET client_min_messages = warning');
+	return;
+}
+connect_session();
+
+# In `imported` the parts wait at the gates; its function says that it is no obstacle for several workers.
+$node->safe_psql('postgres', "\\i $FindBin::RealBin/../sql/include/procedures.sql");
+run_sql(<<'END');
+CREATE TABLE parent (id integer PRIMARY KEY);
+INSERT INTO parent SELECT generate_series(1, 20);
+CREATE TABLE gates (n integer PRIMARY KEY);
+CREATE FUNCTION gate() RETURNS trigger IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM public.gates AS g WHERE g.n = NEW.n) THEN
+        PERFORM pg_advisory_xact_lock_shared(4711, NEW.n);
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE SCHEMA imported;
+CREATE SCHEMA copied;
+CREATE TABLE imported.t (n integer NOT NULL, p integer CONSTRAINT parent REFERENCES parent, a varchar(20), CONSTRAINT positive CHECK (n >= 0));
+CREATE TABLE copied.t (n integer NOT NULL, p integer CONSTRAINT parent REFERENCES parent, a varchar(20), CONSTRAINT positive CHECK (n >= 0));
+CREATE TRIGGER gate BEFORE INSERT ON imported.t FOR EACH ROW EXECUTE FUNCTION gate();
+CREATE TABLE imported.rejected (job_id bigint, file text, line bigint, column_name text, sqlstate text, reason text, record text);
+CREATE TABLE copied.rejected (line bigint, column_name text, sqlstate text, reason text);
+CREATE FUNCTION copy_records(dir text, lines bigint[], options text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    state text; message text; detail text; context text;
+BEGIN
+    FOR i IN 1 .. cardinality(lines) LOOP
+        BEGIN
+            EXECUTE format('COPY copied.t FROM %L WITH (FORMAT csv, %s)', dir || '/record' || i, options);
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL,
+                context = PG_EXCEPTION_CONTEXT;
+            INSERT INTO copied.rejected VALUES (lines[i], substring(context from 'line \d+, column (\w+)'), state,
+                message || CASE WHEN detail <> '' THEN ' (' || detail || ')' ELSE '' END);
+        END;
+    END LOOP;
+END $$;
+CREATE FUNCTION compare() RETURNS text LANGUAGE sql AS $$
+    SELECT concat_ws(' ', (SELECT count(*) FROM (TABLE copied.t EXCEPT ALL TABLE imported.t) AS x),
+        (SELECT count(*) FROM (TABLE imported.t EXCEPT ALL TABLE copied.t) AS x),
+        (SELECT count(*) FROM (TABLE copied.rejected EXCEPT ALL SELECT line, column_name, sqlstate, reason FROM imported.rejected) AS x),
+        (SELECT count(*) FROM (SELECT line, column_name, sqlstate, reason FROM imported.rejected EXCEPT ALL TABLE copied.rejected) AS x)) $$;
+END
+
+sub wait_until { run_sql('CALL wait_until($c$' . $_[0] . '$c$)'); return; }
+
+sub wait_until_over { return run_sql("SELECT FROM kwjobs.wait($_[0], '10 minutes')") }
+
+sub crash
+{
+	$session->quit;
+	$node->kill9;
+	start_when_possible($node);
+	connect_session();
+	return;
+}
+
+# Waits until a process waits at this gate, or the job is over. Returns the process's id, or nothing.
+sub at_gate
+{
+	my ($job, $gate) = @_;
+	my $at = "FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND classid = 4711 AND objid = $gate";
+	wait_until("EXISTS (SELECT $at) OR (SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job)");
+	return run_sql("SELECT pid $at LIMIT 1");
+}
+
+# What happens to the part that comes to the gate.
+sub disturb
+{
+	my ($job, $gate, $what) = @_;
+	my $pid = at_gate($job, $gate);
+	if ($pid ne '' && $what eq 'crash')
+	{
+		crash();
+		return;
+	}
+	run_sql("SELECT pg_terminate_backend($pid)") if $pid ne '' && $what eq 'terminate';
+	run_sql("SELECT kwjobs.pause($job)") if $pid ne '' && $what eq 'pause';
+	run_sql("SELECT kwjobs.cancel($job)") if $pid ne '' && $what eq 'cancel';
+	run_sql("SELECT pg_advisory_unlock(4711, $gate)");
+	return if $what ne 'pause';
+	wait_until("(SELECT status = 'paused' OR finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job)");
+	run_sql("SELECT kwjobs.resume(job_id) FROM kwdb_internal.jobs WHERE job_id = $job AND status = 'paused'");
+	return;
+}
+
+sub import_file
+{
+	my ($d, $workers, $file, $more, $disturbance, $gate) = @_;
+	run_sql("ALTER DATABASE postgres SET kwjobs.import_batch_size = '$d->{batch}'");
+	if ($disturbance)
+	{
+		run_sql("INSERT INTO gates VALUES ($gate)");
+		run_sql("SELECT pg_advisory_lock(4711, $gate)");
+	}
+	run_sql('ALTER TABLE imported.t ' . ($disturbance ? 'ENABLE' : 'DISABLE') . ' TRIGGER gate');
+	my $job = run_sql("SELECT kwjobs.import('imported.t', ARRAY[" . literal($file) . '], NULL, ' . import_options($d)
+		  . "::jsonb || '{\"thread_concurrency\": $workers, \"on_error\": \"skip\", \"reject_table\": \"imported.rejected\"}' || '$more')");
+	disturb($job, $gate, $disturbance) if $disturbance;
+	wait_until_over($job);
+	return $job;
+}
+
+# Compresses the file now and then. Returns the path of what is to be imported.
+sub perhaps_compressed
+{
+	my ($path) = @_;
+	return $path if rand() < 0.7;
+	gzip($path => "$path.gz") or die "gzip: $GzipError";
+	return "$path.gz";
+}
+
+sub forget
+{
+	run_sql('SELECT pg_advisory_unlock_all()');
+	run_sql('TRUNCATE imported.t, imported.rejected, copied.t, copied.rejected, gates');
+	return;
+}
+
+# A record, which is bad now and then in one of many ways. It does not change where others end.
+sub random_record
+{
+	my ($d, $n, $bad) = @_;
+	my ($p, $a) = (between(1, 20), random_field($d));
+	return join($d->{delimiter}, $n, $p, $a) if rand() >= $bad;
+	return pick(
+		join($d->{delimiter}, 'x', $p, $a), join($d->{delimiter}, $n, $p),
+		join($d->{delimiter}, $n, $p, $a, $a), join($d->{delimiter}, $n, between(100, 200), $a),
+		join($d->{delimiter}, $n, "$p.5", $a), join($d->{delimiter}, -$n, $p, $a),
+		join($d->{delimiter}, '', $p, $a), join($d->{delimiter}, $n, $p, 'x' x 30),
+		join($d->{delimiter}, int($n / 2), $p, $a), "$n\xff",
+		join($d->{delimiter}, $n, $p, "\xc3"), '');
+}
+
+# Writes the records, together and each for itself. Returns the lines in which they begin.
+sub write_records
+{
+	my ($d, $header, @records) = @_;
+	my $line = 1;
+	my @lines;
+	my $line_feed = $d->{line_end} eq "\n" ? "\n" : "\r";
+	write_file("$dir/records.csv", join('', map { $_ . $d->{line_end} } @records));
+	for my $i (0 .. $#records)
+	{
+		write_file("$dir/record" . ($i + 1), $records[$i] . $d->{line_end});
+		push @lines, $line;
+		$line += 1 + (() = $records[$i] =~ /$line_feed/g);
+	}
+	return @lines;
+}
+
+# ---- random records, random faults ----
+my %seen;
+for my $i (1 .. $cases)
+{
+	srand($seed + $i);
+	my $d = random_dialect();
+	$d->{skip} = 0;
+	$d->{nullif} = '';
+	$d->{batch} = pick('1kB', '4kB', '64kB');
+	my $n = between(1, 250);
+	my $bad = pick(0.01, 0.1, 0.5, 1);
+	my $unique = rand() < 0.4;
+	# A field of many bytes is always too long for the column.
+	$d->{large} = 0;
+	my @records = map { random_record($d, $_, $bad) } 1 .. $n;
+	# What COPY makes of stray line ends depends on the first record, which it does not know alone.
+	s/[\r\n]/ /g for grep { $d->{line_end} ne "\n" } @records;
+	my @lines = write_records($d, 0, @records);
+	my $disturbance = pick('', '', 'pause', 'terminate', 'terminate', 'cancel', 'crash');
+	$disturbance = 'terminate' if $disturbance eq 'crash' && $i % 3 != 0;
+	$seen{ $disturbance || 'nothing' }++;
+
+	run_sql("ALTER TABLE $_.t ADD CONSTRAINT key UNIQUE (n)") for $unique ? qw(imported copied) : ();
+	run_sql("SELECT copy_records('$dir', '{" . join(',', @lines) . "}', " . literal(copy_options($d)) . ')');
+	my $job = import_file($d, between(1, 3), perhaps_compressed("$dir/records.csv"), '{}', $disturbance, between(1, $n));
+	my ($rows, $rejected) = map { run_sql("SELECT count(*) FROM copied.$_") } qw(t rejected);
+	my $end = run_sql("SELECT status, result FROM kwdb_internal.jobs WHERE job_id = $job");
+	my $good;
+	if ($end =~ /^canceled/)
+	{
+		$good = run_sql('SELECT count(*) + (SELECT count(*) FROM imported.rejected) FROM imported.t') eq '0';
+		$seen{canceled}++;
+	}
+	else
+	{
+		$good = $end eq qq(succeeded|{"rows": $rows, "rejected": $rejected, "reject_table": "imported.rejected"})
+		  && $rows + $rejected == $n && run_sql('SELECT compare()') eq '0 0 0 0';
+	}
+	$seen{rejected} += $rejected;
+	ok($good, "random records $i: $rows good, $rejected bad, $disturbance")
+	  or diag(describe_case($seed, $d, $i), "\n$rows $rejected $end ", run_sql(job_error($job)), "\n", run_sql('SELECT compare()'),
+		"\n", run_sql('SELECT * FROM (TABLE copied.rejected EXCEPT ALL SELECT line, column_name, sqlstate, reason FROM imported.rejected) AS x LIMIT 3'),
+		"\n", run_sql('SELECT * FROM (SELECT line, column_name, sqlstate, reason FROM imported.rejected EXCEPT ALL TABLE copied.rejected) AS x LIMIT 3'));
+	run_sql("ALTER TABLE $_.t DROP CONSTRAINT IF EXISTS key") for qw(imported copied);
+	forget();
+}
+note('seen: ' . join(', ', map { "$_ $seen{$_}" } sort keys %seen));
+
+# ---- reject_limit: the error of the first record beyond it, and nothing is left ----
+my %ended;
+for my $i (1 .. $cases)
+{
+	srand($seed + 1000 + $i);
+	my $d = { %{ random_dialect() }, skip => 0, nullif => '', large => 0, line_end => "\n", batch => '1kB' };
+	my $n = between(50, 400);
+	my @records = map { random_record($d, $_, 0.05) } 1 .. $n;
+	my @lines = write_records($d, 0, @records);
+	run_sql("SELECT copy_records('$dir', '{" . join(',', @lines) . "}', " . literal(copy_options($d)) . ')');
+	my $rejected = run_sql('SELECT count(*) FROM copied.rejected');
+	my $limit = between(0, $rejected + 1);
+	my $disturbance = pick('', '', 'terminate', 'pause');
+	my $job = import_file($d, between(1, 4), perhaps_compressed("$dir/records.csv"), "{\"reject_limit\": $limit}", $disturbance, between(1, $n));
+	my $end = run_sql("SELECT status FROM kwdb_internal.jobs WHERE job_id = $job");
+	my $left = run_sql('SELECT count(*) + (SELECT count(*) FROM imported.rejected) FROM imported.t');
+	my $first = run_sql("SELECT concat_ws('|', sqlstate, line, coalesce(column_name, 'none')) FROM copied.rejected ORDER BY line OFFSET $limit LIMIT 1");
+	my $error = run_sql("SELECT concat_ws('|', error_code, error_line, coalesce(error_column, 'none')) FROM kwdb_internal.jobs WHERE job_id = $job");
+	ok($limit < $rejected ? $end eq 'failed' && $error eq $first && $left == 0 : $end eq 'succeeded' && $left == $n,
+		"limit $i: $limit of $rejected, $disturbance")
+	  or diag(describe_case($seed, $d, 1000 + $i), "\n$end $left\nCOPY: $first\nIMPORT: $error ", run_sql(job_error($job)));
+	$ended{$end}++;
+	forget();
+}
+cmp_ok($ended{$_}, '>', $cases / 10, "many jobs have $_") for qw(failed succeeded);
+
+$session->quit;
+$node->stop;
+done_testing();
