@@ -180,6 +180,19 @@ for my $workers (1, 3)
 	is(query('SELECT count(*) FROM mine.t'), '0', "$by: and the other table has no row of the job");
 	query('DROP TABLE mine.t');
 
+	# --- a crash while the table is dropped ----------------------------------------------------------
+	$job = paused($workers);
+	query(<<'EOF');
+CREATE FUNCTION public.at_drop() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(4711); END $$;
+CREATE EVENT TRIGGER at_drop ON sql_drop WHEN TAG IN ('DROP TABLE') EXECUTE FUNCTION public.at_drop();
+EOF
+	$gate = close_gate($node);
+	query("CANCEL JOB $job");
+	crash(at_gate($job), $gate);
+	ends_as($node, $job, $canceled, "$by: killed while the table is dropped");
+	is(relations(), '', "$by: it is dropped");
+	query('DROP EVENT TRIGGER at_drop; DROP FUNCTION public.at_drop()');
+
 	# --- what keeps the table from being dropped ---------------------------------------------------
 	$job = paused($workers);
 	query('CREATE VIEW mine.v AS SELECT n FROM mine.t');
