@@ -500,7 +500,7 @@ CREATE TABLE kwjobs.due_time (
     status      text,
     started     timestamptz,
     finished    timestamptz
-) WITH (fillfactor = 85);
+) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
 CREATE INDEX due_time_schedule ON kwjobs.due_time (schedule_id, due);
 -- Runs whose end was not noted yet.
 CREATE INDEX due_time_open ON kwjobs.due_time (schedule_id, job_id) WHERE job_id IS NOT NULL AND finished IS NULL;
@@ -1646,10 +1646,10 @@ COMMENT ON PROCEDURE kwjobs.import_database_and_wait(text, jsonb, bigint, text,
 -- "table" is a word of the grammar, so the argument is called target, as it is for IMPORT.
 CREATE FUNCTION kwjobs.export(
     directory text, target regclass DEFAULT NULL, query text DEFAULT NULL,
-    database text DEFAULT NULL, options jsonb DEFAULT '{}')
+    database text DEFAULT NULL, options jsonb DEFAULT '{}', tables regclass[] DEFAULT NULL)
 RETURNS bigint LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_export';
-COMMENT ON FUNCTION kwjobs.export(text, regclass, text, text, jsonb) IS
+COMMENT ON FUNCTION kwjobs.export(text, regclass, text, text, jsonb, regclass[]) IS
 'creates an EXPORT job and returns its job_id at once: EXPORT ... WITH detached';
 
 CREATE PROCEDURE kwjobs.export_and_wait(
@@ -1657,11 +1657,11 @@ CREATE PROCEDURE kwjobs.export_and_wait(
     database text DEFAULT NULL, options jsonb DEFAULT '{}',
     INOUT filename text DEFAULT NULL, INOUT rows bigint DEFAULT NULL,
     INOUT node_id integer DEFAULT NULL, INOUT file_num bigint DEFAULT NULL,
-    INOUT job_id bigint DEFAULT NULL)
+    INOUT job_id bigint DEFAULT NULL, tables regclass[] DEFAULT NULL)
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_export_and_wait';
 COMMENT ON PROCEDURE kwjobs.export_and_wait(text, regclass, text, text, jsonb, text, bigint,
-    integer, bigint, bigint) IS
+    integer, bigint, bigint, regclass[]) IS
 'creates an EXPORT job, waits for it and returns its result: EXPORT without detached';
 
 -- ---------------------------------------------------------------------------
@@ -2209,6 +2209,51 @@ END;
 COMMENT ON PROCEDURE pg_catalog.kwjobs_show_schedules() IS
 'what SHOW SCHEDULES calls; to list schedules in a query, use kwdb_internal.schedules';
 
+CREATE FUNCTION kwjobs.coordinator_state()
+RETURNS text LANGUAGE c VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_coordinator_state';
+COMMENT ON FUNCTION kwjobs.coordinator_state() IS
+'whether the coordinator of this database runs, or will when something is due, or why it cannot';
+
+-- One row, whatever there is. It looks at 10,000 jobs that are not over at most, so that it costs little
+-- however many there are.
+CREATE VIEW kwjobs.health WITH (security_barrier) AS
+SELECT current_setting('kwjobs.scheduler_enabled')::boolean AS scheduler_enabled,
+       kwjobs.coordinator_state() AS coordinator,
+       s.next_due,
+       greatest(pg_catalog.kwjobs_clock() - s.next_due, interval '0') AS late_by,
+       s.schedules, s.paused_schedules, s.failing_schedules,
+       j.pending, j.oldest_pending, j.running,
+       current_setting('kwjobs.max_workers')::integer AS max_workers,
+       j.paused_jobs, j.paused_since
+  FROM (SELECT min(s.next_run) FILTER (WHERE h.here) AS next_due, count(*) AS schedules,
+               count(*) FILTER (WHERE s.paused IS NOT NULL OR NOT h.here) AS paused_schedules,
+               count(*) FILTER (WHERE s.failures > 0 OR s.refusals > 0) AS failing_schedules
+          FROM kwjobs.schedule AS s CROSS JOIN LATERAL (
+               SELECT s.home_cluster = o.cluster AND s.home_database = o.database AS here FROM kwjobs.home AS o) AS h) AS s,
+       (SELECT count(*) FILTER (WHERE u.active_attempt IS NULL AND u.status IN ('pending', 'reverting') AND u.due <= now()) AS pending,
+               min(u.due) FILTER (WHERE u.active_attempt IS NULL AND u.status IN ('pending', 'reverting') AND u.due <= now()) AS oldest_pending,
+               count(*) FILTER (WHERE u.active_attempt IS NOT NULL) AS running,
+               count(*) FILTER (WHERE u.status = 'paused') AS paused_jobs,
+               min(u.request_time) FILTER (WHERE u.status = 'paused') AS paused_since
+          FROM (SELECT k.active_attempt, k.status, k.due, k.request_time FROM kwjobs.job AS k
+                 WHERE k.finished IS NULL LIMIT 10000) AS u) AS j;
+COMMENT ON VIEW kwjobs.health IS
+'one row for a monitor: whether schedules run, and what waits; of at most 10000 jobs that are not over';
+COMMENT ON COLUMN kwjobs.health.scheduler_enabled IS 'kwjobs.scheduler_enabled';
+COMMENT ON COLUMN kwjobs.health.coordinator IS 'runs, or starts when something is due; else why it cannot';
+COMMENT ON COLUMN kwjobs.health.next_due IS 'when the first schedule runs; NULL: none does';
+COMMENT ON COLUMN kwjobs.health.late_by IS 'by how much that is late; more than a second: schedules do not run';
+COMMENT ON COLUMN kwjobs.health.schedules IS 'how many there are';
+COMMENT ON COLUMN kwjobs.health.paused_schedules IS 'how many of them are paused';
+COMMENT ON COLUMN kwjobs.health.failing_schedules IS 'of how many the last run failed, or could not be created';
+COMMENT ON COLUMN kwjobs.health.pending IS 'jobs that could start and wait for a worker, or for a limit';
+COMMENT ON COLUMN kwjobs.health.oldest_pending IS 'since when the first of them waits';
+COMMENT ON COLUMN kwjobs.health.running IS 'jobs that run in this database';
+COMMENT ON COLUMN kwjobs.health.max_workers IS 'kwjobs.max_workers: how many run at a time, in all databases';
+COMMENT ON COLUMN kwjobs.health.paused_jobs IS 'jobs that are paused';
+COMMENT ON COLUMN kwjobs.health.paused_since IS 'since when the first of them is';
+
 -- ---------------------------------------------------------------------------
 -- Expressions of schedules
 -- ---------------------------------------------------------------------------
@@ -2309,18 +2354,18 @@ COMMENT ON PROCEDURE pg_catalog.kwjobs_import_database_and_wait(text, jsonb) IS
 'what IMPORT DATABASE calls; by hand, use kwjobs.import_database_and_wait';
 
 CREATE FUNCTION pg_catalog.kwjobs_export(
-    directory text, target regclass, query text, database text, options jsonb)
+    directory text, target regclass, query text, database text, options jsonb, tables regclass[])
 RETURNS bigint LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_export';
-COMMENT ON FUNCTION pg_catalog.kwjobs_export(text, regclass, text, text, jsonb) IS
+COMMENT ON FUNCTION pg_catalog.kwjobs_export(text, regclass, text, text, jsonb, regclass[]) IS
 'what EXPORT ... WITH detached calls; in a query, use kwjobs.export';
 
 CREATE PROCEDURE pg_catalog.kwjobs_export_and_wait(
-    directory text, target regclass, query text, database text, options jsonb,
+    directory text, target regclass, query text, database text, options jsonb, tables regclass[],
     OUT filename text, OUT rows bigint, OUT node_id integer, OUT file_num bigint, OUT job_id bigint)
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_export_and_wait';
-COMMENT ON PROCEDURE pg_catalog.kwjobs_export_and_wait(text, regclass, text, text, jsonb) IS
+COMMENT ON PROCEDURE pg_catalog.kwjobs_export_and_wait(text, regclass, text, text, jsonb, regclass[]) IS
 'what EXPORT calls; by hand, use kwjobs.export_and_wait';
 
 CREATE FUNCTION pg_catalog.kwjobs_backup(
@@ -2490,7 +2535,7 @@ GRANT USAGE ON SCHEMA kwjobs, kwdb_internal TO PUBLIC;
 GRANT SELECT ON kwdb_internal.jobs, kwdb_internal.job_attempts, kwdb_internal.job_events, kwdb_internal.job_history,
     kwjobs.running, kwjobs.progress, kwjobs.my_jobs, kwjobs.list, kwjobs.holds, kwjobs.queues,
     kwjobs.errands, kwdb_internal.schedules, kwdb_internal.due_times, kwjobs.my_schedules,
-    kwjobs.my_due_times TO PUBLIC;
+    kwjobs.my_due_times, kwjobs.health TO PUBLIC;
 GRANT SELECT, DELETE ON kwjobs.schedule_control TO PUBLIC;
 GRANT SELECT (job_id), UPDATE (verb, reason) ON kwjobs.job_control TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA kwjobs TO PUBLIC;

@@ -48,6 +48,36 @@ SELECT m ->> 'job_id' = :'job_id' AS job_id, m ->> 'database' = current_database
 -- Never into a directory that is not empty.
 EXPORT INTO CSV :'to' FROM TABLE t;
 
+-- Several tables, of one snapshot, each in a directory of its own. One that is named twice is exported once.
+CREATE TABLE u (n integer, t_id integer REFERENCES t);
+INSERT INTO u VALUES (7, 1), (8, NULL);
+CREATE TABLE "odd, name" (x text);
+INSERT INTO "odd, name" VALUES ('x');
+\set to :dir/several
+EXPORT INTO CSV :'to' FROM TABLE t, export.u, "odd, name", t \gset
+\echo :filename :rows :node_id :file_num
+SELECT description, status, rows, result FROM last_job();
+SELECT * FROM files('several');
+SELECT content('several/export/u/n1.0.csv'), content('several/export/odd, name/n1.0.csv');
+SELECT t ->> 'table', t ->> 'rows' FROM jsonb_array_elements(content('several/manifest.json')::jsonb -> 'tables') AS t;
+\set to :dir/several2
+CALL kwjobs.export_and_wait(:'to', tables => ARRAY['u', 't']::regclass[], options => '{"data_only": true}') \gset
+\echo :filename :rows :node_id :file_num
+SELECT * FROM files('several2');
+\set to :dir/several3
+SELECT kwjobs.create_job('EXPORT', jsonb_build_object('directory', :'to', 'tables', '["u", "export.t"]'::jsonb)) AS job_id \gset
+SELECT status FROM kwjobs.wait(:job_id);
+SELECT description, status, rows FROM last_job();
+\set to :dir/several4
+EXPORT INTO CSV :'to' FROM TABLE t, nothing;
+EXPORT INTO CSV :'to' FROM TABLE t, WITH data_only;
+EXPORT INTO CSV :'to' FROM TABLE t, u WHERE true;
+EXPORT INTO CSV :'to' FROM TABLE t, t_pkey;
+SELECT kwjobs.export(:'to', tables => '{}');
+SELECT kwjobs.export(:'to', tables => '{NULL}');
+SELECT kwjobs.export(:'to', 't', tables => '{u}');
+DROP TABLE u, "odd, name";
+
 -- 2. Options.
 \set to :dir/b
 EXPORT INTO CSV :'to' FROM TABLE export.t WITH delimiter = ';', enclosed = '''', escaped = '\', nullas = 'NULL', column_name, chunk_rows = 2, checksum = 'sha256' \gset

@@ -1,5 +1,5 @@
 -- Schedules: what can be typed, what is refused, and what the rows say. None of these is due before 2099;
--- t/160_schedules.pl has what happens when one is.
+-- t/180_schedules.pl has what happens when one is.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS kwjobs;
 RESET client_min_messages;
@@ -60,6 +60,9 @@ CREATE SCHEDULE x FOR IMPORT INTO target CSV DATA ('/no/such/file') RECURRING '@
 CREATE SCHEDULE x FOR IMPORT INTO nowhere CSV DATA ('/proc/self/cwd/kwj_schedules.csv') RECURRING '@daily';
 CREATE SCHEDULE x FOR SQL 'SELEC 1' RECURRING '@daily';
 CREATE SCHEDULE x FOR SQL 'SELECT $1' RECURRING '@daily';
+CREATE SCHEDULE x FOR SQL 'DELETE FROM nowhere' RECURRING '@daily';
+CREATE SCHEDULE x FOR SQL 'INSERT INTO target VALUES (1, 2, 3)' RECURRING '@daily';
+CREATE SCHEDULE x FOR SQL 'SELECT n; SELECT nofunction()' RECURRING '@daily';
 CREATE SCHEDULE x FOR SQL 'SELECT 1' RECURRING '0 0 30 2 *';
 CREATE SCHEDULE x FOR SQL 'SELECT 1' RECURRING '61 * * * *';
 CREATE SCHEDULE x FOR SQL 'SELECT 1' RECURRING '0 0 1 1 *' WITH SCHEDULE OPTIONS start = '2090-02-01', end = '2090-03-01';
@@ -176,6 +179,9 @@ SHOW JOBS FOR SCHEDULE nothing;
 SELECT kind, outcome, times, status FROM kwdb_internal.due_times WHERE schedule = 'once';
 SELECT created_by_type, created_by_id = id AS its FROM kwdb_internal.jobs, kwdb_internal.schedules WHERE job_id = :job AND name = 'once';
 SELECT kwjobs.run_schedule('nothing');
+
+SELECT scheduler_enabled, coordinator IN ('runs', 'starts when something is due') AS alive, next_due, late_by, schedules,
+    paused_schedules, failing_schedules, pending >= 0 AS pending, running >= 0 AS running, max_workers > 0 AS workers, paused_jobs >= 0 AS paused FROM kwjobs.health;
 
 -- 8. Rights: the owner by functions, the admin role by statements
 SET client_min_messages = warning;

@@ -213,10 +213,13 @@ typedef void (*KwjShmemRequestHook) (void);
 	object_ownercheck(ExtensionRelationId, (oid), GetUserId())
 #define kwj_owns_relation(oid) \
 	object_ownercheck(RelationRelationId, (oid), GetUserId())
+#define kwj_owns_schema(oid) \
+	object_ownercheck(NamespaceRelationId, (oid), GetUserId())
 #else
 #define kwj_owns_database(oid)	pg_database_ownercheck((oid), GetUserId())
 #define kwj_owns_extension(oid)	pg_extension_ownercheck((oid), GetUserId())
 #define kwj_owns_relation(oid)	pg_class_ownercheck((oid), GetUserId())
+#define kwj_owns_schema(oid)	pg_namespace_ownercheck((oid), GetUserId())
 #endif
 
 /*
@@ -361,6 +364,7 @@ typedef struct config_enum KwjLogLevelSetting;
 #define kwj_set_integer_constant(constant, integer) \
 	((constant)->val.ival.type = T_Integer, (constant)->val.ival.ival = (integer))
 #define kwj_set_null_constant(constant)	((constant)->isnull = true)
+#define kwj_is_null_constant(constant)	((constant)->isnull)
 #define kwj_is_string_constant(constant) \
 	(!(constant)->isnull && IsA(&(constant)->val, String))
 #define kwj_string_of_constant(constant)	((constant)->val.sval.sval)
@@ -370,6 +374,7 @@ typedef struct config_enum KwjLogLevelSetting;
 #define kwj_set_integer_constant(constant, integer) \
 	((constant)->val.type = T_Integer, (constant)->val.val.ival = (integer))
 #define kwj_set_null_constant(constant)	((constant)->val.type = T_Null)
+#define kwj_is_null_constant(constant)	((constant)->val.type == T_Null)
 #define kwj_is_string_constant(constant)	((constant)->val.type == T_String)
 #define kwj_string_of_constant(constant)	((constant)->val.val.str)
 #endif

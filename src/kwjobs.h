@@ -22,6 +22,8 @@
 
 #include "postgres.h"
 
+#include "job/clock.h"
+
 #define KWJ_EXTENSION	"kwjobs"
 #define KWJ_LIBRARY		"kwjobs"
 
@@ -87,8 +89,8 @@ extern int	kwj_show_window;			/* kwjobs.show_window, seconds */
 #ifdef KWJ_TEST_BUILD
 extern int	kwj_silence_ms;				/* kwjobs.test_silence */
 extern int	kwj_longest_ask_ms;			/* kwjobs.test_longest_ask */
-/* kwjobs.test_clock, for job/clock.h: seconds since 1970-01-01 UTC; 0: the server's clock */
-extern double kwj_test_clock;
+/* kwjobs.test_schedule_clock, for job/schedule_clock.h: seconds since 1970-01-01 UTC; 0: the server's clock */
+extern double kwj_test_schedule_clock;
 #else
 #define kwj_silence_ms		1000
 #define kwj_longest_ask_ms	60000

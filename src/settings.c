@@ -285,7 +285,8 @@ define_server_settings(void)
 #ifdef KWJ_TEST_BUILD
 int			kwj_silence_ms;
 int			kwj_longest_ask_ms;
-double		kwj_test_clock;
+double		kwj_test_schedule_clock;
+int			kwj_test_clock;
 
 static void
 define_test_settings(void)
@@ -294,8 +295,10 @@ define_test_settings(void)
 							1000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("kwjobs.test_longest_ask", "For tests: see kwjobs.h.", NULL,
 							&kwj_longest_ask_ms, 60000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
-	DefineCustomRealVariable("kwjobs.test_clock", "For tests: see kwjobs.h.", NULL, &kwj_test_clock,
+	DefineCustomRealVariable("kwjobs.test_schedule_clock", "For tests: see kwjobs.h.", NULL, &kwj_test_schedule_clock,
 							 0, 0, 4e9, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.test_clock", "For tests: see job/clock.h.", NULL, &kwj_test_clock,
+							0, 0, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
 }
 #endif
 

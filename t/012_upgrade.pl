@@ -36,7 +36,8 @@ my $done = start_import($old, 'done', $csv);
 wait_for_status($old, $done, 'succeeded');
 # Where OIDs of databases are not kept, it is still no copy: the cluster is another one.
 my $pending = $old->safe_psql('postgres', "SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')");
-$old->safe_psql('postgres', 'UPDATE kwjobs.home SET database = 4711');
+$old->safe_psql('postgres', q{SET client_min_messages = warning; CREATE SCHEDULE s FOR SQL 'SELECT 1' RECURRING '@yearly'});
+$old->safe_psql('postgres', 'UPDATE kwjobs.home SET database = 4711; UPDATE kwjobs.schedule SET home_database = 4711');
 # Roles keep their OIDs, and their jobs.
 $old->safe_psql('postgres', 'CREATE ROLE somebody LOGIN; CREATE ROLE creator LOGIN; GRANT somebody TO creator');
 my $of_somebody = $old->safe_psql('postgres', <<'EOF');
@@ -90,6 +91,7 @@ is($new->safe_psql('postgres', <<'EOF'), 't', 'the new cluster is where they are
 SELECT h.cluster = c.system_identifier AND h.database = d.oid
   FROM kwjobs.home AS h, pg_control_system() AS c, pg_database AS d WHERE d.datname = current_database()
 EOF
+is($new->safe_psql('postgres', 'SELECT name, schedule_status FROM [SHOW SCHEDULES]'), 's|ACTIVE', 'so are schedules, which go on');
 
 $new->stop;
 done_testing();

@@ -244,7 +244,20 @@ CREATE FUNCTION submit_export() RETURNS bigint LANGUAGE sql AS \$\$
 \$\$;
 EOF
 
+# Schedules that are due each second, from the beginning of a round on.
+sub create_schedules
+{
+	my $create = q{SELECT kwjobs.create_schedule('%s', '1 second', $sql$INSERT INTO ledger VALUES (kwjobs.current_job(), 'scheduled'); %s$sql$, options => '{"run_as": "%s", "max_attempts": 1000, %s}')};
+	$node->safe_psql('postgres', join(";\n", 'SET client_min_messages = warning',
+		sprintf($create, 'skip', 'SELECT pg_sleep(random() * 3)', 'postgres', '"on_previous_running": "skip"'),
+		sprintf($create, 'start', 'SELECT 1', 'worker1', '"on_previous_running": "start", "catch_up": "all"'),
+		sprintf($create, 'wait', 'SELECT pg_sleep(random())', 'worker2', '"on_previous_running": "wait", "catch_up": "none"'),
+		sprintf($create, 'retry', 'SELECT 1 / (random() * 2)::integer', 'worker1', '"on_execution_failure": "retry"')));
+	return;
+}
+
 init_errands($node);
+create_schedules();
 
 my @roles = ('postgres', 'worker1', 'worker2');
 
@@ -296,6 +309,7 @@ sub let_jobs_end
 	my $tries = $patience;
 	my $fewest = 'inf';
 	release_everything();
+	$node->safe_psql('postgres', 'SELECT kwjobs.pause_schedule(name) FROM kwjobs.schedule');
 	while (my $n = $node->safe_psql('postgres', 'SELECT count(*) FROM kwjobs.job WHERE finished IS NULL'))
 	{
 		$node->safe_psql('postgres', q{SELECT kwjobs.resume(job_id) FROM kwjobs.job WHERE status = 'paused'});
@@ -306,6 +320,7 @@ sub let_jobs_end
 	is( $node->safe_psql('postgres', <<'EOF'), '', 'every job has ended');
 SELECT job_id, status, attempts, due, running_status FROM kwjobs.job WHERE finished IS NULL
 EOF
+	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.due_time WHERE job_id IS NOT NULL AND finished IS NULL');
 	ok(sessions_end(), 'no session waits any more');
 	errands_end($node);
 	note($node->safe_psql('postgres',
@@ -375,7 +390,7 @@ EOF
 SELECT job_id, total_num_of_ex, n FROM kwdb_internal.jobs FULL JOIN
     (SELECT job_id, count(*) FILTER (WHERE NOT reverting) AS n FROM kwdb_internal.job_attempts GROUP BY job_id) AS a
     USING (job_id)
- WHERE job_type IS DISTINCT FROM 'RESTART' AND coalesce(n, 0) IS DISTINCT FROM total_num_of_ex
+ WHERE job_type IS DISTINCT FROM 'RESTART' AND created_by_type IS DISTINCT FROM 'schedule' AND coalesce(n, 0) IS DISTINCT FROM total_num_of_ex
 EOF
 	'what was asked of jobs is an event, once' => <<'EOF',
 SELECT job_id, event, reason, a.job FROM (SELECT * FROM kwdb_internal.job_events WHERE reason IS NOT NULL) AS e
@@ -432,6 +447,23 @@ EOF
 SELECT job_id, piece FROM kwjobs.piece AS p
  WHERE NOT EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = p.job_id AND (status, error_code) = ('revert-failed', '57014'))
 EOF
+	'each due time of a schedule has one row' => <<'EOF',
+SELECT s.name, d.n, extract(epoch FROM s.last_due - s.anchor) FROM kwjobs.schedule AS s
+  LEFT JOIN (SELECT schedule_id, sum(times) AS n, count(*) - count(DISTINCT due) AS doubled FROM kwjobs.due_time
+              WHERE kind = 'due' GROUP BY schedule_id) AS d USING (schedule_id)
+ WHERE d.n IS DISTINCT FROM extract(epoch FROM s.last_due - s.anchor)::bigint OR d.doubled <> 0
+EOF
+	'each run of a schedule has one job, and each job of a schedule is a run' => <<'EOF',
+SELECT d.schedule_id, d.due, j.job_id FROM (SELECT * FROM kwjobs.due_time WHERE outcome = 'run') AS d
+  FULL JOIN (SELECT * FROM all_jobs WHERE created_by_type = 'schedule') AS j ON j.job_id = d.job_id
+ WHERE d.schedule_id IS DISTINCT FROM j.created_by_id OR d.status IS DISTINCT FROM j.status
+EOF
+	'a schedule has counted its runs' => <<'EOF',
+SELECT s.name, s.runs, s.succeeded, s.failed FROM kwjobs.schedule AS s
+ WHERE ROW (s.runs, s.succeeded, s.failed) IS DISTINCT FROM (SELECT ROW (count(*), count(*) FILTER (WHERE d.status = 'succeeded'),
+        count(*) FILTER (WHERE d.status LIKE '%failed')) FROM kwjobs.due_time AS d WHERE d.schedule_id = s.schedule_id AND d.outcome = 'run')
+EOF
+	'no schedule was paused but at the end' => q{SELECT name, pause_reason FROM kwjobs.schedule WHERE pause_reason IS NOT NULL},
 	'no prepared transaction is left' => 'SELECT gid FROM pg_prepared_xacts',
 	'no temporary file is left' => 'SELECT name FROM pg_ls_tmpdir()',
 	'no temporary table is left' => "SELECT relname FROM pg_class WHERE relpersistence = 't'",
@@ -533,15 +565,18 @@ sub clean_up
 TRUNCATE ledger, step, reverted, turn, asked, loaded, left_out;
 DROP SCHEMA made CASCADE;
 CREATE SCHEMA made;
+DROP SCHEDULES (SELECT name FROM kwjobs.schedule);
 UPDATE before SET job = (SELECT max(job_id) FROM kwjobs.job), jobs = n FROM jobs_ever;
 EOF
 	new_far_jobs();
+	create_schedules();
 	return;
 }
 
 my $end = time + $seconds;
 my $many = 0;
 my $collected = 0;
+my $runs = 0;
 my $errands = 0;
 # What shows a fault stays: no round after one in which something failed.
 for (my $rounds = 0; $rounds == 0 || (time < $end && Test::More->builder->is_passing); $rounds++)
@@ -552,6 +587,7 @@ for (my $rounds = 0; $rounds == 0 || (time < $end && Test::More->builder->is_pas
 	let_jobs_end();
 	let_collector_work();
 	$many += $node->safe_psql('postgres', 'SELECT count(*) FROM jobs');
+	$runs += $node->safe_psql('postgres', q{SELECT sum(succeeded) FROM kwjobs.schedule});
 	$collected += $node->safe_psql('postgres', q{SELECT count(*) FROM all_jobs WHERE created_by_type = 'collector' AND status = 'succeeded'});
 	check_jobs(%done);
 	$errands += check_errands();
@@ -562,5 +598,6 @@ for (my $rounds = 0; $rounds == 0 || (time < $end && Test::More->builder->is_pas
 note("$many jobs, $collected of them the collector's");
 cmp_ok($errands, '>', 0, "there were errands: $errands");
 cmp_ok($collected, '>', 0, 'the collector was at work');
+cmp_ok($runs, '>', 0, "schedules have run: $runs");
 cmp_ok($many, '>', 5 * $seconds, 'there were many jobs') if Test::More->builder->is_passing;
 done_testing();

@@ -72,7 +72,7 @@ $node->safe_psql('two', "UPDATE kwjobs.job SET job_type = 'SQL' WHERE job_id = $
 is(list('postgres', "SELECT j.database || ' ' || j.rows || ' ' || (j.started <= j.finished) FROM pg_catalog.kwjobs_server_jobs(false, ARRAY[$one]) AS j"),
 	'one 1 true', 'other columns come, too');
 
-# A job waits for jobs of its own database only. t/135 and t/149 have the functions that reach others.
+# A job waits for jobs of its own database only. t/135 and t/143 have the functions that reach others.
 ($out, $err) = list('postgres', "SELECT kwjobs.submit('SELECT 1', depends_on => $one)");
 like($err, qr/ERROR:  job with ID $one is a job of database "one"\nHINT:  Connect to database "one" and type the statement there\./,
 	'a job that is to wait for one of another database: the error names that database');

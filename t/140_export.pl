@@ -165,6 +165,63 @@ sub test_pause
 	return;
 }
 
+# WITH on_pause = 'keep', the job stands still in the middle, and its files are of the old snapshot.
+sub stand_in_second_file
+{
+	my $dir = make_directory();
+	my ($gate, $job) = stop_in_second_file($dir, options => "chunk_rows = 1000, on_pause = 'keep', max_attempts = 1");
+	sql("PAUSE JOB $job");
+	# The worker knows of it, and is not interrupted in the middle of its query.
+	wait_query($node, "SELECT status = 'pause-requested' FROM kwjobs.running WHERE job_id = $job");
+	open_gate($gate);
+	wait_for_status($node, $job, 'paused');
+	return ($dir, $job);
+}
+
+sub test_keep
+{
+	my ($dir, $job) = stand_in_second_file();
+	is(files_below($dir), '.kwjobs-N .kwjobs-N/n1.0.csv .kwjobs-N/n1.1.csv', 'keep: the files are there');
+	is(field($job, 'running_status'), 'paused: its snapshot, the locks on its tables and its files are kept until RESUME', 'keep: the job says so');
+	is(sql("SELECT backend_xmin IS NOT NULL FROM pg_stat_activity WHERE pid = " . field($job, 'pid')), 't', 'keep: it has its snapshot');
+	sql("INSERT INTO t VALUES (3000, 'late')");
+	sql("RESUME JOB $job");
+	wait_for_end($node, $job);
+	is(field($job, 'status'), 'succeeded', 'keep: it succeeds');
+	is_complete($dir, 'keep, without what came later');
+	is(sql("SELECT count(*) FROM kwdb_internal.job_attempts WHERE job_id = $job"), 1, 'keep: by the same attempt');
+	sql('DELETE FROM t WHERE n = 3000');
+
+	($dir, $job) = stand_in_second_file();
+	sql("CANCEL JOB $job");
+	wait_for_end($node, $job);
+	is(field($job, 'status') . ' ' . files_below($dir), 'canceled ', 'keep: CANCEL removes all at once');
+
+	for my $end ('terminate', 'kill')
+	{
+		($dir, $job) = stand_in_second_file();
+		my $pid = field($job, 'pid');
+		if ($end eq 'terminate')
+		{
+			sql("SELECT pg_terminate_backend($pid)");
+		}
+		else
+		{
+			kill('KILL', $pid) or die "kill $pid: $!";
+			wait_for_restart($node);
+			sql("CALL kwjobs.run('SELECT 1')");
+		}
+		wait_query($node, "SELECT status = 'paused' AND pid IS NULL FROM kwdb_internal.jobs WHERE job_id = $job");
+		sql("RESUME JOB $job");
+		wait_for_end($node, $job);
+		is(field($job, 'status'), 'succeeded', "keep: $end of the worker leaves it paused, and RESUME begins anew");
+		is_complete($dir, "keep: $end");
+	}
+	my ($rc, $out, $err) = $node->psql('postgres', "EXPORT INTO CSV '$base/none' FROM TABLE t WITH on_pause = 'maybe'");
+	like($err, qr/invalid value for EXPORT option "on_pause"/, 'keep: another value');
+	return;
+}
+
 sub test_cancel
 {
 	for my $exists (1, 0)
@@ -464,9 +521,9 @@ sub test_directories
 # gate when each has exported a range; the leader exports all others.
 sub stop_parallel
 {
-	my ($dir) = @_;
+	my ($dir, $more) = @_;
 	my $gate = close_gates($node, 4933);
-	my $job = export($dir, target => 'large', options => 'chunk_rows = 9000, thread_concurrency = 4, data_only');
+	my $job = export($dir, target => 'large', options => 'chunk_rows = 9000, thread_concurrency = 4, data_only' . ($more // ''));
 	wait_at_gates($node, 3, q{backend_type = 'parallel worker'});
 	return ($gate, $job);
 }
@@ -528,6 +585,28 @@ sub test_parallel_ends
 	sql("RESUME JOB $job");
 	wait_for_end($node, $job);
 	is_all_of_large($dir, 'RESUME of four processes');
+
+	# The leader has come to its end, and waits; the others stand still at their next report.
+	$dir = make_directory();
+	($gate, $job) = stop_parallel($dir, ", on_pause = 'keep'");
+	sql("PAUSE JOB $job");
+	wait_for_status($node, $job, 'paused');
+	$gate->quit;
+	wait_query($node, q{SELECT count(*) = 3 FROM pg_stat_activity WHERE backend_type = 'parallel worker' AND wait_event_type = 'Extension'});
+	sql("RESUME JOB $job");
+	wait_for_end($node, $job);
+	is(field($job, 'status'), 'succeeded', 'four processes that stood still: it succeeds');
+	is_all_of_large($dir, 'four processes that stood still');
+	is(sql("SELECT count(*) FROM kwdb_internal.job_attempts WHERE job_id = $job"), 1, 'four processes that stood still: the same attempt');
+
+	$dir = make_directory();
+	($gate, $job) = stop_parallel($dir, ", on_pause = 'keep'");
+	sql("PAUSE JOB $job");
+	wait_for_status($node, $job, 'paused');
+	sql("CANCEL JOB $job");
+	wait_for_end($node, $job);
+	is(field($job, 'status') . ' ' . files_below($dir), 'canceled ', 'CANCEL of four processes that stand still');
+	$gate->quit;
 
 	$dir = make_directory();
 	($gate, $job) = stop_parallel($dir);
@@ -598,6 +677,7 @@ sub test_compression
 test_running();
 test_truncate();
 test_pause();
+test_keep();
 test_cancel();
 test_late_cancel();
 test_crash_while_reading();

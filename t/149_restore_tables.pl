@@ -183,6 +183,25 @@ is(sql("SELECT description FROM kwdb_internal.jobs WHERE description LIKE '%part
 
 # ---- PAUSE, CANCEL and kill -9 in the middle ----
 
+# pg_restore names what a table needs in one line, of which the worker keeps 4096 bytes.
+clean();
+sql('CREATE DATABASE wide');
+sql(<<'EOC', 'wide');
+CREATE SCHEMA own;
+CREATE TABLE own.narrow (a int);
+SELECT format('CREATE SEQUENCE own.s%s', n) FROM generate_series(1, 1000) AS n
+\gexec
+SELECT 'CREATE TABLE own.wide (' || string_agg(format('c%s bigint DEFAULT nextval(%L)', n, 'own.s' || n), ', ') || ')' FROM generate_series(1, 1000) AS n
+\gexec
+EOC
+sql("BACKUP DATABASE wide TO '$place/wide'");
+like(failure("RESTORE TABLE own.wide FROM '$place/wide'"), qr/^54000: an entry of the backup needs too many others: TABLE own wide /, 'no sequence is left out unnoticed');
+is(relations(), '', 'nothing was touched');
+sql("RESTORE TABLE own.narrow FROM '$place/wide' WITH into_db = 'target'");
+is(relations(), 'own.narrowr', 'a table that does not need all of them is restored');
+sql("RESTORE FROM '$place/wide' WITH into_db = 'wide_again'");
+is(sql('SELECT count(*) FROM pg_sequence', 'wide_again'), 1000, '... and so is the database');
+
 foreach my $end ('cancel', 'pause', 'kill')
 {
 	clean();

@@ -638,6 +638,9 @@ begin_pass(KwjPass *pass)
 	pass->next = pass->later = pass->refused_again = pass->record_again = DT_NOEND;
 	/* The first pass claims in any case, so that each coordinator gets something done. */
 	pass->told = !first_pass && kwj_shared_told_to_leave();
+	/* The clock was set back: what was found out by the old time may be wrong. */
+	if (now < coordinator->looked_at_all)
+		created = DT_NOBEGIN;
 	pass->news = first_pass || !coordinator->look_at_all || created != DT_NOEND ||
 		now >= coordinator->next_due;
 	pass->for_rounds = pass->news ? KWJ_SOME_NEWS : KWJ_NO_NEWS;

@@ -23,7 +23,7 @@
 
 #include "coordinator/blocked.h"
 #include "coordinator/fire.h"
-#include "job/clock.h"
+#include "job/schedule_clock.h"
 #include "job/isolate.h"
 #include "job/test_gate.h"
 #include "lifecycle/due_times.h"
@@ -38,6 +38,9 @@
 /* How many runs are looked at in one transaction, and how long after the last time. */
 #define RUNS_STEP			1000
 #define RUNS_PAUSE_MS		100
+
+/* After an error, the next look comes so much later. */
+#define AGAIN_MS			100
 
 /* How long a schedule is set aside, and what is locked left alone if nobody tells that it is free. */
 #define ASIDE_S				60
@@ -286,8 +289,7 @@ kwj_fire_due(void)
 			step.schedule_id = step.due.ids[i];
 			act_singly(&step);
 		}
-		/* The pass that follows looks what is due next. */
-		next = step.due.n > 0 ? DT_NOEND : TimestampTzPlusMilliseconds(step.now, RUNS_PAUSE_MS);
+		next = TimestampTzPlusMilliseconds(step.now, AGAIN_MS);
 		return;
 	}
 	next = step.next;

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -18,12 +19,25 @@
 #include "lifecycle/submit.h"
 #include "store/jobs.h"
 #include "type/export/export.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(kwjobs_export);
 PG_FUNCTION_INFO_V1(kwjobs_export_and_wait);
 
-/* Creates the job. Both functions have the same arguments: directory, target, query, database, options. */
+/*
+ * The argument tables is the last one, because the procedure of users has its results before it. Returns NULL
+ * if it is not given.
+ */
+static ArrayType *
+arg_tables(FunctionCallInfo fcinfo)
+{
+	int			last = PG_NARGS() - 1;
+
+	return PG_ARGISNULL(last) ? NULL : PG_GETARG_ARRAYTYPE_P(last);
+}
+
+/* Creates the job. Both functions begin with the same arguments: directory, target, query, database, options. */
 static int64
 submit(FunctionCallInfo fcinfo)
 {
@@ -36,6 +50,7 @@ submit(FunctionCallInfo fcinfo)
 	new.query = kwj_arg_text(fcinfo, 2);
 	new.database = kwj_arg_text(fcinfo, 3);
 	new.options = PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4);
+	new.tables = arg_tables(fcinfo);
 	kwj_new_job(&job, kwj_type_export.name);
 	kwj_export_validate(&new, &job);
 	return kwj_submit(&job);
@@ -47,10 +62,27 @@ kwjobs_export(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(submit(fcinfo));
 }
 
+static char *
+names_of_tables(ArrayType *tables)
+{
+	StringInfoData names;
+	Datum	   *elements;
+	int			n;
+
+	deconstruct_array(tables, REGCLASSOID, sizeof(Oid), true, TYPALIGN_INT, &elements, NULL, &n);
+	initStringInfo(&names);
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "TABLE ",
+						 DatumGetCString(DirectFunctionCall1(regclassout, elements[i])));
+	return names.data;
+}
+
 /* Returns what the statement has exported, as the specification shows it. */
 static char *
 name_of_source(FunctionCallInfo fcinfo)
 {
+	if (arg_tables(fcinfo) != NULL)
+		return names_of_tables(arg_tables(fcinfo));
 	if (!PG_ARGISNULL(1))
 		return psprintf("TABLE %s", DatumGetCString(DirectFunctionCall1(regclassout, PG_GETARG_DATUM(1))));
 	if (!PG_ARGISNULL(2))

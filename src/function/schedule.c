@@ -17,11 +17,13 @@
 #include "fmgr.h"
 #include "function/args.h"
 #include "function/rows.h"
-#include "job/clock.h"
+#include "job/schedule_clock.h"
 #include "job/json.h"
 #include "lifecycle/bounds.h"
 #include "lifecycle/due_times.h"
 #include "lifecycle/schedule.h"
+#include "shared/init.h"
+#include "shared/room.h"
 #include "store/due_times.h"
 #include "type/create.h"
 #include "type/sql/sql.h"
@@ -42,6 +44,7 @@ PG_FUNCTION_INFO_V1(kwjobs_drop_trigger);
 PG_FUNCTION_INFO_V1(kwjobs_run_schedule);
 PG_FUNCTION_INFO_V1(kwjobs_schedule_jobs);
 PG_FUNCTION_INFO_V1(kwjobs_clock);
+PG_FUNCTION_INFO_V1(kwjobs_coordinator_state);
 
 /* Returns whether a statement has called the function, which then is the one in pg_catalog. */
 static KwjBy
@@ -102,7 +105,7 @@ template_of(const KwjType *type, Jsonb *arguments, Jsonb *options)
 static KwjTemplate *
 template_of_sql(const char *statement, Jsonb *options)
 {
-	KwjNewSql	sql = {.statement = statement, .settings = kwj_json_empty()};
+	KwjNewSql	sql = {.statement = statement, .settings = kwj_json_empty(), .names_exist = true};
 	KwjNewJob	job;
 
 	kwj_check_size("argument \"statement\" of a job", strlen(statement), KWJ_TEXT_BOUND, KWJ_LONG_STATEMENT_HINT);
@@ -171,6 +174,13 @@ enum
 	ARG_IF,
 };
 
+/* Returns the expression; NULL for NULL and 'never'. */
+static const char *
+cron_of(const char *recurring)
+{
+	return recurring != NULL && pg_strcasecmp(recurring, "never") == 0 ? NULL : recurring;
+}
+
 /* Returns what each run does; NULL if the arguments do not say it. */
 static KwjTemplate *
 template_arg(FunctionCallInfo fcinfo, Jsonb *options)
@@ -198,7 +208,7 @@ kwjobs_create_schedule(PG_FUNCTION_ARGS)
 	KwjScheduleChange change = {
 		.name = name_or_default(fcinfo, ARG_NAME),
 		.has_recurrence = true,
-		.cron = kwj_arg_text(fcinfo, ARG_RECURRING),
+		.cron = cron_of(kwj_arg_text(fcinfo, ARG_RECURRING)),
 		.options = jsonb_arg(fcinfo, ARG_OPTIONS),
 		.if_exists = flag_arg(fcinfo, ARG_IF),
 	};
@@ -226,7 +236,7 @@ kwjobs_alter_schedule(PG_FUNCTION_ARGS)
 	KwjScheduleChange change = {
 		.name = kwj_arg_text(fcinfo, ARG_NAME),
 		.has_recurrence = recurring != NULL,
-		.cron = recurring != NULL && pg_strcasecmp(recurring, "never") == 0 ? NULL : recurring,
+		.cron = cron_of(recurring),
 		.options = jsonb_arg(fcinfo, ARG_OPTIONS),
 		.if_exists = flag_arg(fcinfo, ARG_IF),
 	};
@@ -317,4 +327,20 @@ Datum
 kwjobs_clock(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TIMESTAMPTZ(kwj_clock());
+}
+
+/* For the view kwjobs.health. Returns whether a coordinator acts for this database, or will when something is due. */
+Datum
+kwjobs_coordinator_state(PG_FUNCTION_ARGS)
+{
+	static const char *const texts[] = {
+		[KWJ_COORDINATOR_RUNS] = "runs",
+		[KWJ_COORDINATOR_BLOCKED] = "waits for a lock",
+		[KWJ_COORDINATOR_STARTS] = "starts when something is due",
+		[KWJ_NO_SLOT] = "no background worker slot is free",
+		[KWJ_NO_PLACE] = "waits for its turn",
+		[KWJ_NO_LAUNCHER] = "the launcher does not run",
+	};
+
+	PG_RETURN_TEXT_P(cstring_to_text(kwj_shared_ready() ? texts[kwj_shared_coordinator()] : texts[KWJ_NO_LAUNCHER]));
 }

@@ -1,24 +1,36 @@
 /*
  * src/job/clock.h
- *	  The clock by which schedules are due.
+ *	  The clock by which the processes of kwjobs go.
  *
- * It is the server's clock. In a build for tests, kwjobs.test_clock may stop it at an instant, so that
- * a test need not wait until a schedule is due.
+ * A build for tests has a clock that tests can set: in all files of kwjobs, GetCurrentTimestamp() is
+ * the server's clock plus setting kwjobs.test_clock, in seconds. The setting takes effect with a
+ * reload (set_clock in t/lib/KwjTest.pm), so all processes see about the same time, and it outlives
+ * a crash of the server. The clock goes on from where it was set.
+ *
+ * PostgreSQL's own functions, and clock_timestamp() in the queries of src/store, go by the server's
+ * clock. So a test sets the clock ahead, and back again no further than to the time of the server:
+ * then what a query notes as the present time is never in the future.
+ *
+ * Every other build goes by the server's clock.
  */
 #ifndef KWJ_JOB_CLOCK_H
 #define KWJ_JOB_CLOCK_H
 
-#include "kwjobs.h"
-#include "utils/timestamp.h"
+#include "postgres.h"
 
 #ifdef KWJ_TEST_BUILD
-extern TimestampTz kwj_clock(void);
+/* Its declaration has to come before the macro. */
+#include "utils/timestamp.h"
 
-/* Returns when the server's clock will show that this time of kwj_clock has come. */
-extern TimestampTz kwj_clock_to_wait_for(TimestampTz time);
-#else
-#define kwj_clock()					GetCurrentTimestamp()
-#define kwj_clock_to_wait_for(time)	(time)
+extern int	kwj_test_clock;		/* kwjobs.test_clock, seconds */
+
+static inline TimestampTz
+kwj_test_now(void)
+{
+	return GetCurrentTimestamp() + (int64) kwj_test_clock * USECS_PER_SEC;
+}
+
+#define GetCurrentTimestamp()	kwj_test_now()
 #endif
 
 #endif

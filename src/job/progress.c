@@ -136,6 +136,13 @@ kwj_progress_stand(bool stands)
 	return mine != NULL && pg_atomic_exchange_u32(&mine->stands, stands) != (uint32) stands;
 }
 
+void
+kwj_progress_will_stand(void)
+{
+	if (mine != NULL)
+		pg_atomic_write_u32(&mine->will_stand, 1);
+}
+
 bool
 kwj_progress_interrupted(void)
 {

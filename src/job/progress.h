@@ -44,6 +44,7 @@ typedef struct KwjProgress
 	pg_atomic_uint32 reverting; /* bool: the attempt reverts the job */
 	/* bool: the attempt obeys PAUSE where it stands, so it need not be interrupted */
 	pg_atomic_uint32 stands;
+	pg_atomic_uint32 will_stand;	/* bool: it will, as soon as it can */
 	KwjPosition scan;			/* of the scan from which the statement gets its rows */
 
 	/* protected by mutex */
@@ -111,6 +112,9 @@ extern KwjRequest kwj_progress_request(void);
  * whether that is new.
  */
 extern bool kwj_progress_stand(bool stands);
+
+/* Notes that this attempt obeys each PAUSE by standing still (kwj_attempt_will_stand). */
+extern void kwj_progress_will_stand(void);
 
 /*
  * Returns whether the coordinator has interrupted this attempt because of a request. This stays

@@ -35,6 +35,9 @@
 #define CREATED_BY			"schedule"
 #define CREATED_BY_FAILURE	"failure of schedule"
 
+/* What stands for the due time in the texts of a job, such as the directory of a BACKUP. */
+#define DUE					"{due}"
+
 /* So many due times of a schedule are counted in one transaction, */
 #define MOST_COUNTED		20000
 /* so many runs created, */
@@ -108,6 +111,33 @@ pause_by_itself(KwjSchedule *schedule, TimestampTz now, const char *why)
 
 /* ---- runs ---- */
 
+/*
+ * Returns the template with the due time in the place of each "{due}", as the clocks of the zone show
+ * it: 20261201T033000+0100. So each BACKUP and EXPORT has a directory of its own. It can only stand
+ * within a string, as no JSON has it elsewhere.
+ */
+static Jsonb *
+put_due(const KwjSchedule *schedule, Jsonb *template, TimestampTz due)
+{
+	char	   *json = JsonbToCString(NULL, &template->root, VARSIZE(template));
+	StringInfoData text;
+	char	   *found;
+	char	   *time;
+
+	if (strstr(json, DUE) == NULL)
+		return template;
+	time = kwj_recurrence_stamp(due, kwj_cron_zone(schedule->time_zone));
+	initStringInfo(&text);
+	while ((found = strstr(json, DUE)) != NULL)
+	{
+		appendBinaryStringInfo(&text, json, found - json);
+		appendStringInfoString(&text, time);
+		json = found + strlen(DUE);
+	}
+	appendStringInfoString(&text, json);
+	return kwj_json_parse(text.data);
+}
+
 /* Makes a job of the schedule from a template. */
 static KwjNewJob
 make_job(const KwjSchedule *schedule, const char *job_type, Jsonb *template)
@@ -125,10 +155,13 @@ make_job(const KwjSchedule *schedule, const char *job_type, Jsonb *template)
 	return job;
 }
 
+/* Makes the job of a run. A SQL statement is run as it is; it can tell the time itself. */
 static KwjNewJob
-job_of(const KwjSchedule *schedule)
+job_of(const KwjSchedule *schedule, TimestampTz due)
 {
-	KwjNewJob	job = make_job(schedule, schedule->job_type, schedule->job);
+	bool		is_sql = strcmp(schedule->job_type, "SQL") == 0;
+	KwjNewJob	job = make_job(schedule, schedule->job_type,
+							   is_sql ? schedule->job : put_due(schedule, schedule->job, due));
 
 	job.created_by_type = CREATED_BY;
 	/* The jobs of a serial key run one after the other. */
@@ -144,7 +177,7 @@ job_of(const KwjSchedule *schedule)
 static int64
 run(KwjSchedule *schedule, TimestampTz due, const char *kind, TimestampTz now)
 {
-	KwjNewJob	job = job_of(schedule);
+	KwjNewJob	job = job_of(schedule, due);
 	KwjDueTime	row = row_of(schedule, due, kind, KWJ_OUTCOME_RUN, now);
 
 	row.job_id = kwj_submit_run(&job);

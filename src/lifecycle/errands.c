@@ -27,6 +27,7 @@
 #include "storage/condition_variable.h"
 #include "store/errands.h"
 #include "store/events.h"
+#include "store/jobs.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -219,6 +220,17 @@ note_job_of_all(Oid database, const char *name, const char *text, void *arg)
 	all->jobs[all->n++] = (KwjFoundJob) {job_id, database};
 }
 
+/* Raises an error if this database has one of the jobs, too: it would be taken for the only one. */
+static void
+refuse_copies_of_mine(const KwjFoundJob *jobs, int n)
+{
+	Oid			owner;
+
+	for (int i = 0; i < n; i++)
+		if (kwj_store_owner(jobs[i].job_id, &owner))
+			refuse_copies(jobs[i].job_id, MyDatabaseId, jobs[i].database);
+}
+
 KwjFoundJob *
 kwj_errands_find_all(KwjVerb verb, const char *job_type, int *n)
 {
@@ -240,6 +252,7 @@ kwj_errands_find_all(KwjVerb verb, const char *job_type, int *n)
 	all.jobs = palloc(sizeof(KwjFoundJob) * all.room);
 	databases = kwj_other_databases(&n_databases);
 	kwj_ask_databases(question, NULL, databases, n_databases, &take);
+	refuse_copies_of_mine(all.jobs, all.n);
 	*n = all.n;
 	return all.jobs;
 }

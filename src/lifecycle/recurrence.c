@@ -87,3 +87,19 @@ kwj_recurrence_show(TimestampTz time, pg_tz *zone)
 	EncodeDateTime(&tm, fsec, true, tz, abbreviation, USE_ISO_DATES, text);
 	return pstrdup(text);
 }
+
+char *
+kwj_recurrence_stamp(TimestampTz time, pg_tz *zone)
+{
+	struct pg_tm tm;
+	const char *abbreviation;
+	fsec_t		fsec;
+	int			tz;
+
+	if (timestamp2tm(time, &tz, &tm, &fsec, &abbreviation, zone) != 0)
+		return pstrdup("?");
+	/* tz is what is added to get UTC, in seconds. */
+	return psprintf("%04d%02d%02dT%02d%02d%02d%c%02d%02d", tm.tm_year, tm.tm_mon, tm.tm_mday, tm.tm_hour,
+					tm.tm_min, tm.tm_sec, tz <= 0 ? '+' : '-', abs(tz) / SECS_PER_HOUR,
+					abs(tz) / SECS_PER_MINUTE % MINS_PER_HOUR);
+}

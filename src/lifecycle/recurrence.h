@@ -42,6 +42,12 @@ extern TimestampTz kwj_recurrence_run_time(const KwjSchedule *schedule, Timestam
  */
 extern void kwj_recurrence_go_on(KwjSchedule *schedule, TimestampTz after);
 
+/*
+ * Returns the instant as the clocks of the zone show it, without blanks and colons, for names of files:
+ * 20261201T033000+0100, palloc'd.
+ */
+extern char *kwj_recurrence_stamp(TimestampTz time, pg_tz *zone);
+
 /* Returns the instant as the clocks of the zone show it, in ISO format, palloc'd. */
 extern char *kwj_recurrence_show(TimestampTz time, pg_tz *zone);
 

@@ -17,7 +17,7 @@
 #include "postgres.h"
 
 #include "job/clip.h"
-#include "job/clock.h"
+#include "job/schedule_clock.h"
 #include "lifecycle/bounds.h"
 #include "lifecycle/control_log.h"
 #include "lifecycle/due_times.h"
@@ -395,6 +395,22 @@ kwj_schedule_pause(KwjBy by, const char *name, bool if_exists, const char *reaso
 	return true;
 }
 
+/*
+ * A schedule that has come with a dump or a copy can go on here if its jobs are of type SQL. Those of
+ * other types name tables by OIDs, which may be those of other tables here.
+ */
+static void
+check_may_come_home(const KwjSchedule *schedule)
+{
+	if (!schedule->at_home && strcmp(schedule->job_type, "SQL") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("schedule \"%s\" cannot go on in this database", schedule->name),
+				 errdetail("It has come with a dump or a copy of another database, and its %s jobs may name tables by OIDs of that one.",
+						   schedule->job_type),
+				 errhint("Drop it, and create it again.")));
+}
+
 bool
 kwj_schedule_resume(KwjBy by, const char *name, bool if_exists)
 {
@@ -403,6 +419,7 @@ kwj_schedule_resume(KwjBy by, const char *name, bool if_exists)
 
 	if (!lock_schedule(by, "RESUME SCHEDULE", name, if_exists, &schedule))
 		return false;
+	check_may_come_home(&schedule);
 	if (schedule.paused != 0 || !schedule.at_home)
 	{
 		schedule.paused = 0;
@@ -437,6 +454,7 @@ kwj_schedule_run(KwjBy by, const char *name)
 	int64		job_id;
 
 	(void) lock_schedule(by, "kwjobs.run_schedule", name, false, &schedule);
+	check_may_come_home(&schedule);
 	job_id = kwj_due_times_run_now(&schedule, kwj_clock());
 	log_control(&schedule, psprintf("run by hand as job " INT64_FORMAT, job_id), NULL);
 	return job_id;

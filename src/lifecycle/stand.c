@@ -49,6 +49,12 @@ kwj_attempt_stand(const char *kept)
 	kwj_wake_my_coordinator(DT_NOBEGIN);
 }
 
+void
+kwj_attempt_will_stand(void)
+{
+	kwj_progress_will_stand();
+}
+
 KwjRequest
 kwj_attempt_stand_still(const char *kept)
 {

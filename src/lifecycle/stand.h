@@ -19,6 +19,12 @@
 extern void kwj_attempt_stand(const char *kept);
 
 /*
+ * The attempt obeys each PAUSE by standing still, however long it takes until it can: it is not interrupted
+ * for a PAUSE.
+ */
+extern void kwj_attempt_will_stand(void);
+
+/*
  * To be called now and then by work that can stand still anywhere. If there is a PAUSE, waits until it is
  * taken back. Returns KWJ_REQUEST_CANCEL if the work has to end, else KWJ_REQUEST_NONE. Errors: 57014 for
  * an interrupt.

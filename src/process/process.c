@@ -47,10 +47,10 @@
 #include "utils/timestamp.h"
 
 /*
- * No wait for a time lasts longer, as somebody may set the clock meanwhile, and the wait itself counts
- * elapsed time.
+ * The longest sleep without a look at the clock. Somebody may set the clock meanwhile, and the kernel
+ * goes by another one.
  */
-#define LONGEST_WAIT_S		60
+#define LONGEST_WAIT_MS		(60L * 1000)
 
 void
 kwj_process_describe(BackgroundWorker *worker, const char *function, const char *type)
@@ -211,25 +211,41 @@ kwj_process_reload_at_start(void)
 	kwj_process_reload();
 }
 
-void
-kwj_process_wait(TimestampTz until)
+/*
+ * Sleeps until the latch is set, or until the time, but for LONGEST_WAIT_MS at most. Returns whether
+ * the time has come or the latch is set.
+ */
+static bool
+wait_once(TimestampTz until)
 {
 	int			flags = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
 	long		ms = -1;
+	int			events;
 
 	if (until != DT_NOEND)
 	{
 		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
-		ms = Min(ms, 1000L * Min(kwj_scheduler_pace, LONGEST_WAIT_S));
+		ms = Min(ms, Min(1000L * kwj_scheduler_pace, LONGEST_WAIT_MS));
 		flags |= WL_TIMEOUT;
 	}
+	events = WaitLatch(MyLatch, flags, ms, kwj_wait_event("KwjobsMain"));
+	return (events & WL_LATCH_SET) != 0 || GetCurrentTimestamp() >= until;
+}
+
+void
+kwj_process_wait(TimestampTz until)
+{
+	TimestampTz began = GetCurrentTimestamp();
+
 	/*
 	 * WaitLatch does not look for the postmaster if the latch is set, which may be so again and
 	 * again.
 	 */
 	if (!PostmasterIsAlive())
 		proc_exit(1);
-	(void) WaitLatch(MyLatch, flags, ms, kwj_wait_event("KwjobsMain"));
+	/* If the clock was set back, the caller has to look at everything by the new time. */
+	while (!wait_once(until) && GetCurrentTimestamp() >= began)
+		;
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	kwj_process_reload();

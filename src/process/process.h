@@ -46,9 +46,10 @@ extern void kwj_process_pin_settings(void);
 extern bool kwj_process_lock_extension(void);
 
 /*
- * Sleeps until the latch is set or the time has come (DT_NOEND: for ever), and not longer than
- * kwjobs.scheduler_pace, so that the caller looks at the clock again; then handles interrupts and a
- * reload. Exits if the postmaster is dead.
+ * Sleeps until the latch is set or the time has come (DT_NOEND: for ever); then handles interrupts
+ * and a reload. Exits if the postmaster is dead. If somebody sets the clock, this function notices
+ * within kwjobs.scheduler_pace, and a minute at most: it sleeps on until the same time, and returns
+ * if the clock was set back.
  */
 extern void kwj_process_wait(TimestampTz until);
 

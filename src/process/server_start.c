@@ -21,7 +21,7 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_extension.h"
 #include "compat.h"
-#include "job/clock.h"
+#include "job/schedule_clock.h"
 #include "job/isolate.h"
 #include "job/json.h"
 #include "miscadmin.h"

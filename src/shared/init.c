@@ -127,6 +127,7 @@ initialize(void)
 		pg_atomic_init_u32(&progress->interrupted, 0);
 		pg_atomic_init_u32(&progress->reverting, 0);
 		pg_atomic_init_u32(&progress->stands, 0);
+		pg_atomic_init_u32(&progress->will_stand, 0);
 		kwj_position_init(&progress->scan);
 		SpinLockInit(&progress->mutex);
 		SpinLockInit(&kwj_slots[i].sight.mutex);

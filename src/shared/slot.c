@@ -167,6 +167,7 @@ kwj_set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type, bo
 	pg_atomic_write_u32(&progress->interrupted, 0);
 	pg_atomic_write_u32(&progress->reverting, 0);
 	pg_atomic_write_u32(&progress->stands, 0);
+	pg_atomic_write_u32(&progress->will_stand, 0);
 	SpinLockAcquire(&progress->mutex);
 	progress->done = progress->total = progress->rows = 0;
 	progress->running_status[0] = '\0';

@@ -408,7 +408,8 @@ kwj_shared_deliver(const KwjWorkerInfo *worker, KwjRequest request, KwjForce for
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	there = slot->in_use && slot->generation == worker->generation &&
 		slot->job_id == worker->job_id && slot->attempt == worker->attempt;
-	if (there && force != KWJ_TELL && request == KWJ_REQUEST_PAUSE && kwj_slot_stands(slot))
+	if (there && force != KWJ_TELL && request == KWJ_REQUEST_PAUSE &&
+		(kwj_slot_stands(slot) || pg_atomic_read_u32(&slot->progress.will_stand) != 0))
 		there = false;
 	if (there)
 	{

@@ -118,8 +118,8 @@ typedef enum KwjForce
 
 /*
  * Tells the attempt about a request (KWJ_REQUEST_NONE: it was taken back). Sends no signal to an
- * attempt that is committing, and none for a PAUSE to one that stands still for it. Returns false in
- * the latter case, and if the worker does not run that attempt any more.
+ * attempt that is committing, and none for a PAUSE to one that stands still for it or will. Returns false
+ * in the latter case, and if the worker does not run that attempt any more.
  */
 extern bool kwj_shared_deliver(const KwjWorkerInfo *worker, KwjRequest request, KwjForce force);
 

@@ -34,7 +34,7 @@
 #define USAGE_IMPORT_TABLE \
 	"Type IMPORT TABLE table (column type, ...) CSV DATA ('file', ...) [WITH option = 'value', ...] or IMPORT TABLE CREATE USING 'file' [CSV DATA ('file', ...)] [WITH ...]."
 #define USAGE_EXPORT \
-	"Type EXPORT INTO CSV 'directory' FROM {TABLE table | query | DATABASE database} [WITH option = 'value', ...]."
+	"Type EXPORT INTO CSV 'directory' FROM {TABLE table, ... | query | DATABASE database} [WITH option = 'value', ...]."
 #define USAGE_RECURRING "RECURRING 'cron expression' [WITH SCHEDULE OPTIONS option = 'value', ...]."
 #define USAGE_SCHEDULE(verb)	"Type " verb " SCHEDULE [IF EXISTS] name."
 #define USAGE_STATISTICS \

@@ -72,57 +72,104 @@ query_text(KwjStatement *statement, int first, int last)
 	return kwj_text(pnstrdup(source->text + start, source->tokens[last - 1].end - start));
 }
 
-/* Returns the table if these tokens are TABLE table and nothing else; otherwise NULL. */
+/* Returns the table whose name is [[database.]schema.]table, in these tokens and nothing else; otherwise NULL. */
 static RangeVar *
-plain_table(KwjStatement *statement, int first, int last)
+table_name(KwjStatement *statement, int first, int last)
 {
 	const KwjSource *source = statement->source;
 	RangeVar   *table;
-	int			token = first + 1;
+	int			token = first;
 
-	if (!kwj_is_word(source, first, "table"))
-		return NULL;
 	while (token + 2 < last && kwj_is_any_word(source, token) && kwj_is_symbol(source, token + 1, '.'))
 		token += 2;
-	if (token + 1 != last || token - first > 5 || !kwj_is_any_word(source, token))
+	if (token + 1 != last || token - first > 4 || !kwj_is_any_word(source, token))
 		return NULL;
-	table = makeRangeVar(NULL, kwj_word_of(source, token), source->tokens[first + 1].start);
-	if (token - first >= 3)
+	table = makeRangeVar(NULL, kwj_word_of(source, token), source->tokens[first].start);
+	if (token - first >= 2)
 		table->schemaname = kwj_word_of(source, token - 2);
-	if (token - first >= 5)
+	if (token - first >= 4)
 		table->catalogname = kwj_word_of(source, token - 4);
 	return table;
 }
 
-/* Appends the arguments target, query and database, of which two are NULL. Returns the token after the source. */
-static int
-add_source(KwjStatement *statement, int token, List **args)
+/* Returns the tables (RangeVar) if these tokens are TABLE table, ... and nothing else; otherwise NIL. */
+static List *
+plain_tables(KwjStatement *statement, int first, int last)
 {
-	Node	   *target = kwj_cast(kwj_null(), "regclass", false, -1);
-	Node	   *query = kwj_cast(kwj_null(), "text", false, -1);
-	Node	   *database = kwj_cast(kwj_null(), "text", false, -1);
-	RangeVar   *table;
+	const KwjSource *source = statement->source;
+	List	   *tables = NIL;
+	int			token = first;
+
+	if (!kwj_is_word(source, first, "table"))
+		return NIL;
+	do
+	{
+		int			begin = token + 1;
+		RangeVar   *table;
+
+		for (token = begin; token < last && !kwj_is_symbol(source, token, ',');)
+			token++;
+		table = table_name(statement, begin, token);
+		if (table == NULL)
+			return NIL;
+		tables = lappend(tables, table);
+	} while (token < last);
+	return tables;
+}
+
+/* What is exported, as arguments of the function; of these, one is not NULL. */
+typedef struct Sources
+{
+	Node	   *target;
+	Node	   *query;
+	Node	   *database;
+	Node	   *tables;
+} Sources;
+
+/* One table is the argument target; several are an array. */
+static void
+set_tables(Sources *sources, List *tables)
+{
+	List	   *elements = NIL;
+	ListCell   *lc;
+
+	foreach(lc, tables)
+		elements = lappend(elements, kwj_table_constant(lfirst(lc)));
+	if (list_length(elements) == 1)
+		sources->target = linitial(elements);
+	else
+		sources->tables = kwj_cast(kwj_array(elements, -1), "regclass", true, -1);
+}
+
+/* Returns the token after the source. */
+static int
+find_sources(KwjStatement *statement, int token, Sources *sources)
+{
+	List	   *tables;
 	int			with;
 
+	*sources = (Sources) {
+		.target = kwj_cast(kwj_null(), "regclass", false, -1),
+		.query = kwj_cast(kwj_null(), "text", false, -1),
+		.database = kwj_cast(kwj_null(), "text", false, -1),
+		.tables = kwj_cast(kwj_null(), "regclass", true, -1),
+	};
 	if (kwj_next_is(statement, token, "database"))
 	{
 		with = kwj_expect_name(statement, token + 1, "The name of a database must stand here.");
-		database = kwj_text(kwj_word_of(statement->source, token + 1));
+		sources->database = kwj_text(kwj_word_of(statement->source, token + 1));
+		return with;
 	}
+	with = kwj_find_options(statement, token);
+	tables = plain_tables(statement, token, with);
+	if (tables != NIL)
+		set_tables(sources, tables);
 	else
-	{
-		with = kwj_find_options(statement, token);
-		table = plain_table(statement, token, with);
-		if (table != NULL)
-			target = kwj_table_constant(table);
-		else
-			query = query_text(statement, token, with);
-	}
-	*args = lappend(lappend(lappend(*args, target), query), database);
+		sources->query = query_text(statement, token, with);
 	return with;
 }
 
-/* CSV 'directory' FROM {TABLE t | query | DATABASE d} [WITH ...] */
+/* CSV 'directory' FROM {TABLE t, ... | query | DATABASE d} [WITH ...] */
 Node *
 kwj_build_export(KwjStatement *statement)
 {
@@ -130,17 +177,20 @@ kwj_build_export(KwjStatement *statement)
 	int			directory = expect_format(statement);
 	int			token = kwj_expect_string(statement, directory, "A directory in quotes must stand here.");
 	KwjOptions	options = {0};
+	Sources		sources;
 	List	   *args;
 
 	args = list_make1(kwj_cast(kwj_parse_expression(statement, directory, token,
 													"A directory in quotes must stand here."),
 							   "text", false, -1));
 	token = kwj_expect_word(statement, token, "from", "FROM must follow the directory.");
-	token = add_source(statement, token, &args);
+	token = find_sources(statement, token, &sources);
+	args = lappend(lappend(lappend(args, sources.target), sources.query), sources.database);
 	kwj_parse_with(statement, token, "Only WITH can stand here.", &options);
 	args = lappend(args,
 				   kwj_call("pg_catalog", "jsonb_object",
 							list_make1(kwj_cast(kwj_array(options.pairs, -1), "text", true, -1)), -1));
+	args = lappend(args, sources.tables);
 	kwj_prevent_in_recovery(statement);
 	if (options.detached || statement->is_scheduled)
 		return kwj_select_job_id("export", args, location);

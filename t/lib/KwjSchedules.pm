@@ -7,16 +7,16 @@ use Exporter 'import';
 use KwjTest;
 use Test::More;
 
-our @EXPORT = qw(set_clock create_schedule due_times sum_of_times wait_for_ends schedule_field wait_for_schedule);
+our @EXPORT = qw(stop_clock create_schedule due_times sum_of_times wait_for_ends schedule_field wait_for_schedule);
 
 # Stops the clock by which schedules are due at this instant (UTC), or lets it go with the server's again.
 # The coordinator has looked at what is due when this returns.
-sub set_clock
+sub stop_clock
 {
 	my ($node, $time, $db) = @_;
 	my $seconds = defined $time
 	  ? $node->safe_psql($db // 'postgres', "SELECT extract(epoch FROM '$time+00'::timestamptz)") : undef;
-	configure($node, 'kwjobs.test_clock', $seconds);
+	configure($node, 'kwjobs.test_schedule_clock', $seconds);
 	wait_for_pass($node, $db);
 	return;
 }

@@ -21,7 +21,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_node start_standby configure write_csv make_target
+our @EXPORT = qw(new_node start_standby configure set_clock write_csv make_target
   close_gate close_gates close_gates_in open_gate create_gated_functions $choosy_autovacuum
   start_import $jobs add_jobs said result_as
   wait_query wait_for_restart wait_in comes_true wait_until_gone wait_at_gate wait_at_gates
@@ -89,6 +89,16 @@ sub configure
 	$node->safe_psql('postgres', 'SELECT pg_reload_conf()');
 	$node->wait_for_log(qr/received SIGHUP, reloading configuration files/, $log);
 	$node->safe_psql('postgres', 'SELECT 1');
+	return;
+}
+
+# Sets the clock by which the processes of kwjobs go in a build for tests (src/job/clock.h): to this
+# time, which must not be before that of the server. It goes on from there.
+sub set_clock
+{
+	my ($node, $time) = @_;
+	configure($node, 'kwjobs.test_clock', $node->safe_psql('postgres',
+			"SELECT ceil(extract(epoch FROM timestamptz '$time' - clock_timestamp()))::integer"));
 	return;
 }
 

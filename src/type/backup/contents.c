@@ -135,25 +135,27 @@ parse_entry(const char *line, int *id, unsigned int *catalog, const char **what)
 	return true;
 }
 
-/* Reads the ids in a line such as ";	depends on: 851 6". */
+/* Reads the ids in a line such as ";	depends on: 851 6". Sets *is_cut if the line ends otherwise. */
 static List *
-parse_needs(const char *line)
+parse_needs(const char *line, bool *is_cut)
 {
 	static const char mark[] = ";\tdepends on:";
 	List	   *needs = NIL;
-	const char *c = line + sizeof(mark) - 1;
+	const char *c;
 	char	   *end;
 
 	if (!starts_with(line, mark))
 		return NIL;
-	for (;; c = end)
+	for (c = line + strlen(mark);; c = end)
 	{
 		long		id = strtol(c, &end, 10);
 
 		if (end == c)
-			return needs;
+			break;
 		needs = list_append_unique_int(needs, (int) id);
 	}
+	*is_cut = *c != '\0';
+	return needs;
 }
 
 static void
@@ -175,7 +177,7 @@ take_line(const char *line, void *arg)
 		reading->contents->entries = lappend(reading->contents->entries, reading->last);
 	}
 	else if (reading->last != NULL)
-		reading->last->needs = list_concat(reading->last->needs, parse_needs(line));
+		reading->last->needs = list_concat(reading->last->needs, parse_needs(line, &reading->last->is_cut));
 	MemoryContextSwitchTo(old);
 }
 
@@ -466,6 +468,42 @@ complete(KwjContents *contents)
 	}
 }
 
+/* Returns whether an entry may come along with others (comes_along). */
+static bool
+may_come_along(const KwjEntry *entry)
+{
+	switch (entry->holds)
+	{
+		case KWJ_HOLDS_RELATION:
+		case KWJ_HOLDS_SERVER:
+		case KWJ_HOLDS_BLOB:
+		case KWJ_HOLDS_OTHER:
+		case KWJ_HOLDS_NOTHING:
+			return false;
+		default:
+			return true;
+	}
+}
+
+/* If it is not known all that an entry needs, something could be left out unnoticed. */
+static void
+check_none_cut(const KwjContents *contents)
+{
+	ListCell   *lc;
+
+	foreach(lc, contents->entries)
+	{
+		const KwjEntry *entry = lfirst(lc);
+
+		if (entry->is_cut && (entry->chosen || may_come_along(entry)))
+			ereport(ERROR,
+					errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					errmsg("an entry of the backup needs too many others: %s", entry->what),
+					errdetail("Nothing was restored."),
+					errhint("Restore all of the backup, or the table by pg_restore with a list of your own (-L)."));
+	}
+}
+
 /* The entries of a table that was named. */
 typedef struct Naming
 {
@@ -533,6 +571,7 @@ kwj_contents_choose(KwjContents *contents, const KwjProgram *program, List *tabl
 			return request;
 	}
 	complete(contents);
+	check_none_cut(contents);
 	return request;
 }
 

@@ -39,6 +39,7 @@ typedef struct KwjEntry
 	const char *what;			/* "KIND schema name owner"; names are not quoted */
 	const char *rest;			/* what, without the kind */
 	List	   *needs;			/* int: the ids of other entries */
+	bool		is_cut;			/* there are more of them: the line was too long (child.h) */
 	bool		chosen;			/* it is to be restored */
 } KwjEntry;
 

@@ -13,7 +13,8 @@
  *
  * Locks: AccessShareLock on the tables during read_all.
  *
- * A PAUSE gives the snapshot up, so the next attempt begins with all files again. If the worker dies,
+ * A PAUSE gives the snapshot up, so the next attempt begins with all files again; WITH on_pause = 'keep', the
+ * processes stand still in the middle of their files (lifecycle/stand.h). If the worker dies,
  * or an error ends the attempt, what is in the stage is of no use: the next attempt, or the revert,
  * removes it. If the worker dies after publish has moved the manifest, the next attempt finds the
  * manifest, and ends the job.
@@ -30,6 +31,7 @@
 #include "job/progress.h"
 #include "job/test_gate.h"
 #include "lifecycle/attempt.h"
+#include "lifecycle/stand.h"
 #include "miscadmin.h"
 #include "tcop/utility.h"
 #include "type/export/copy.h"
@@ -70,7 +72,11 @@ typedef struct Export
 	int64		rows;
 	int64		bytes;
 	int			number;			/* of the item, from 1 */
+	KwjExportTeam *team;		/* of the processes that export the item together; NULL: it is alone */
 } Export;
+
+/* The running_status while the job stands still. */
+#define KEPT	"paused: its snapshot, the locks on its tables and its files are kept until RESUME"
 
 /* ---- progress and requests ---- */
 
@@ -91,14 +97,33 @@ show_progress(const Export *export)
 	pfree(text.data);
 }
 
+/* Stands still, with the other processes, until the PAUSE is taken back. Returns what is asked for then. */
+static KwjRequest
+stand_still(Export *export)
+{
+	KwjRequest	request;
+
+	if (export->team != NULL)
+		kwj_export_team_stand(export->team, true);
+	request = kwj_attempt_stand_still(KEPT);
+	if (export->team != NULL)
+		kwj_export_team_stand(export->team, false);
+	return request;
+}
+
 /*
  * If somebody has asked for a PAUSE or a CANCEL, ends COPY by an error, the only way out of it.
- * attempt->stopped tells the worker that nothing has failed.
+ * attempt->stopped tells the worker that nothing has failed. WITH on_pause = 'keep', a PAUSE makes the
+ * job stand still instead.
  */
 static void
 obey_request(Export *export)
 {
-	if (kwj_progress_request() == KWJ_REQUEST_NONE)
+	KwjRequest	request = kwj_progress_request();
+
+	if (request == KWJ_REQUEST_PAUSE && export->spec.options.keeps_snapshot)
+		request = stand_still(export);
+	if (request == KWJ_REQUEST_NONE)
 		return;
 	export->attempt->stopped = true;
 	ereport(ERROR,
@@ -122,12 +147,13 @@ on_output(void *arg, int64 rows, int64 bytes)
 
 /* parallel.c calls this instead if several processes write: the team has the sums of all of them. */
 static void
-on_team(void *arg, const KwjExportTeam *team)
+on_team(void *arg, KwjExportTeam *team)
 {
 	Export	   *export = arg;
-	int64		rows = (int64) pg_atomic_read_u64(&unconstify(KwjExportTeam *, team)->rows);
-	int64		bytes = (int64) pg_atomic_read_u64(&unconstify(KwjExportTeam *, team)->bytes);
+	int64		rows = (int64) pg_atomic_read_u64(&team->rows);
+	int64		bytes = (int64) pg_atomic_read_u64(&team->bytes);
 
+	export->team = team;
 	on_output(export, rows - export->item_rows, bytes - export->item_bytes);
 }
 
@@ -228,13 +254,14 @@ prepare(Export *export)
 
 /* Makes the files of an item durable, and their names. */
 static void
-sync_item(const Export *export, KwjExportItem *item)
+sync_item(Export *export, KwjExportItem *item)
 {
 	KwjDirectory *directory = kwj_stage_open_item(export->stage, item->path, true);
 	ListCell   *lc;
 
 	foreach(lc, item->files)
 	{
+		obey_request(export);
 		CHECK_FOR_INTERRUPTS();
 		kwj_output_sync(directory, ((KwjExportFile *) lfirst(lc))->name);
 	}
@@ -310,6 +337,7 @@ read_item(Export *export, KwjExportItem *item)
 	error_context_stack = callback.previous;
 	export->before += item->estimate;
 	export->item = NULL;
+	export->team = NULL;
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 }
@@ -476,6 +504,8 @@ export_execute(KwjAttempt *attempt)
 	attempt->pause_note = "the snapshot was given up: RESUME JOB begins with all files again";
 	MemoryContextSwitchTo(context);
 	kwj_export_read_payload(attempt->payload, &export.spec);
+	if (export.spec.options.keeps_snapshot)
+		kwj_attempt_will_stand();
 	export.manifest.spec = &export.spec;
 	export.manifest.job_id = attempt->job_id;
 	request = run(&export);

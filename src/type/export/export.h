@@ -8,14 +8,16 @@
 
 #include "lifecycle/submit.h"
 #include "type/type.h"
+#include "utils/array.h"
 
-/* What a user gives for a new job: one of table, query and database. */
+/* What a user gives for a new job: one of table, query, database and tables. */
 typedef struct KwjNewExport
 {
 	const char *directory;
 	Oid			table;			/* InvalidOid: not given */
 	const char *query;			/* NULL: not given */
 	const char *database;		/* NULL: not given */
+	ArrayType  *tables;			/* regclass[]; NULL: not given */
 	Jsonb	   *options;		/* NULL: none */
 } KwjNewExport;
 

@@ -28,6 +28,7 @@ static void set_chunk_rows(KwjExportOptions *options, const char *value);
 static void set_thread_concurrency(KwjExportOptions *options, const char *value);
 static void set_compression(KwjExportOptions *options, const char *value);
 static void set_checksum(KwjExportOptions *options, const char *value);
+static void set_on_pause(KwjExportOptions *options, const char *value);
 
 /* An option has a value, or is a flag. */
 typedef struct Known
@@ -53,6 +54,7 @@ static const Known known_options[] = {
 	{"foreign_key", NULL, offsetof(KwjExportOptions, foreign_key), false},
 	{"meta_only", NULL, offsetof(KwjExportOptions, meta_only), false},
 	{"nullas", set_nullas, 0, true},
+	{"on_pause", set_on_pause, 0, true},
 	{"privileges", NULL, offsetof(KwjExportOptions, privileges), false},
 	{"thread_concurrency", set_thread_concurrency, 0, true},
 };
@@ -145,6 +147,14 @@ set_checksum(KwjExportOptions *options, const char *value)
 	if (!pg_checksum_parse_type(pstrdup(value), &options->checksum) ||
 		options->checksum == CHECKSUM_TYPE_NONE)
 		kwj_given_refuse_value("EXPORT", "checksum", value, "Type CRC32C, SHA224, SHA256, SHA384 or SHA512.");
+}
+
+static void
+set_on_pause(KwjExportOptions *options, const char *value)
+{
+	options->keeps_snapshot = strcmp(value, "keep") == 0;
+	if (!options->keeps_snapshot && strcmp(value, "give up") != 0)
+		kwj_given_refuse_value("EXPORT", "on_pause", value, "Type 'give up' to have RESUME begin with all files again, or 'keep' to keep the snapshot, the files and the worker.");
 }
 
 /* Returns the hint for an option that does not exist: the names of those that do. */
@@ -313,6 +323,8 @@ kwj_export_write_options(const KwjExportOptions *options, StringInfo json)
 	append_text(json, "checksum", pg_checksum_type_name(options->checksum));
 	appendStringInfo(json, "\"chunk_rows\": " INT64_FORMAT ", \"thread_concurrency\": %d",
 					 options->chunk_rows, options->workers);
+	if (options->keeps_snapshot)
+		appendStringInfoString(json, ", \"on_pause\": \"keep\"");
 	for (int i = 0; i < lengthof(known_options); i++)
 		if (known_options[i].set == NULL)
 			appendStringInfo(json, ", \"%s\": %s", known_options[i].name,
@@ -333,9 +345,34 @@ kwj_export_parse_options(Jsonb *jb, KwjExportOptions *options)
 	(void) pg_checksum_parse_type(kwj_json_text(jb, "checksum"), &options->checksum);
 	options->chunk_rows = kwj_json_int64(jb, "chunk_rows");
 	options->workers = (int) kwj_json_int64(jb, "thread_concurrency");
+	options->keeps_snapshot = kwj_json_text_or_null(jb, "on_pause") != NULL;
 	for (int i = 0; i < lengthof(known_options); i++)
 		if (known_options[i].set == NULL)
 			*(bool *) ((char *) options + known_options[i].flag) = kwj_json_bool_or_false(jb, known_options[i].name);
+}
+
+static void
+append_tables(const KwjExportSpec *spec, StringInfo json)
+{
+	ListCell   *lc;
+
+	appendStringInfoString(json, "\"tables\": [");
+	foreach(lc, spec->tables)
+		appendStringInfo(json, "%s%u", lc == list_head(spec->tables) ? "" : ", ", lfirst_oid(lc));
+	appendStringInfoString(json, "], \"names\": ");
+	kwj_json_append_texts(json, spec->names);
+	appendStringInfoString(json, ", ");
+}
+
+static void
+read_tables(Jsonb *payload, KwjExportSpec *spec)
+{
+	int			n;
+	int64	   *tables = kwj_json_int64s(payload, "tables", &n);
+
+	for (int i = 0; i < n; i++)
+		spec->tables = lappend_oid(spec->tables, (Oid) tables[i]);
+	spec->names = kwj_json_texts(payload, "names");
 }
 
 Jsonb *
@@ -350,6 +387,8 @@ kwj_export_payload(const KwjExportSpec *spec)
 		append_text(&json, "name", spec->name);
 	if (spec->query != NULL)
 		append_text(&json, "query", spec->query);
+	if (spec->kind == KWJ_EXPORT_TABLES)
+		append_tables(spec, &json);
 	appendStringInfo(&json, "\"create\": %s, \"kind\": %d, \"table\": %u, \"options\": ",
 					 spec->create ? "true" : "false", (int) spec->kind, spec->table);
 	kwj_export_write_options(&spec->options, &json);
@@ -369,6 +408,8 @@ kwj_export_read_payload(Jsonb *payload, KwjExportSpec *spec)
 	spec->table = (Oid) kwj_json_int64(payload, "table");
 	spec->name = kwj_json_text_or_null(payload, "name");
 	spec->query = kwj_json_text_or_null(payload, "query");
+	if (spec->kind == KWJ_EXPORT_TABLES)
+		read_tables(payload, spec);
 	kwj_export_parse_options(kwj_json_object(payload, "options"), &spec->options);
 }
 
@@ -381,6 +422,9 @@ kwj_export_description(const KwjExportSpec *spec, List *given)
 	appendStringInfo(&text, "EXPORT INTO CSV %s FROM ", quote_literal_cstr(spec->directory));
 	if (spec->kind == KWJ_EXPORT_QUERY)
 		appendStringInfoString(&text, spec->query);
+	else if (spec->kind == KWJ_EXPORT_TABLES)
+		for (int i = 0; i < list_length(spec->names); i++)
+			appendStringInfo(&text, "%s%s", i > 0 ? ", " : "TABLE ", (char *) list_nth(spec->names, i));
 	else
 		appendStringInfo(&text, "%s %s", spec->kind == KWJ_EXPORT_TABLE ? "TABLE" : "DATABASE",
 						 spec->kind == KWJ_EXPORT_TABLE ? spec->name : quote_identifier(spec->name));

@@ -23,6 +23,7 @@ typedef struct KwjExportOptions
 	int			workers;		/* that export a table together, at most; 0: by its size */
 	KwjCompression compression;
 	pg_checksum_type checksum;
+	bool		keeps_snapshot; /* while it is paused */
 	bool		column_name;	/* each file begins with a line of the names of the columns */
 	bool		data_only;
 	bool		meta_only;
@@ -36,6 +37,7 @@ typedef enum KwjExportKind
 	KWJ_EXPORT_TABLE,
 	KWJ_EXPORT_QUERY,
 	KWJ_EXPORT_DATABASE,
+	KWJ_EXPORT_TABLES,			/* several */
 } KwjExportKind;
 
 /* The payload of an EXPORT job. */
@@ -47,6 +49,8 @@ typedef struct KwjExportSpec
 	Oid			table;			/* for KWJ_EXPORT_TABLE */
 	char	   *name;			/* of the table, when the job was created, or of the database */
 	char	   *query;			/* for KWJ_EXPORT_QUERY */
+	List	   *tables;			/* for KWJ_EXPORT_TABLES: OIDs */
+	List	   *names;			/* their names when the job was created, quoted */
 	KwjExportOptions options;
 } KwjExportSpec;
 

@@ -32,6 +32,10 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
+#include "pgstat.h"
+#include "storage/condition_variable.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
 #include "storage/shm_toc.h"
 #include "type/export/copy.h"
 #include "type/export/parallel.h"
@@ -100,6 +104,26 @@ typedef struct Reporting
 	void	   *arg;
 } Reporting;
 
+void
+kwj_export_team_stand(KwjExportTeam *team, bool stands)
+{
+	pg_atomic_write_u32(&team->stands, stands);
+	if (!stands)
+		ConditionVariableBroadcast(&team->goes_on);
+}
+
+/* In a parallel worker: stands still as long as the leader does. If that ends, so does this process. */
+static void
+stand_with_leader(KwjExportTeam *team)
+{
+	if (pg_atomic_read_u32(&team->stands) == 0)
+		return;
+	ConditionVariablePrepareToSleep(&team->goes_on);
+	while (pg_atomic_read_u32(&team->stands) != 0)
+		ConditionVariableSleep(&team->goes_on, kwj_wait_event("KwjobsPaused"));
+	ConditionVariableCancelSleep();
+}
+
 static void
 on_output(void *arg, int64 rows, int64 bytes)
 {
@@ -109,6 +133,8 @@ on_output(void *arg, int64 rows, int64 bytes)
 	pg_atomic_fetch_add_u64(&reporting->team->bytes, bytes);
 	if (reporting->on_team != NULL)
 		reporting->on_team(reporting->arg, reporting->team);
+	else
+		stand_with_leader(reporting->team);
 }
 
 /* Exports ranges until none is left. Returns the files. */
@@ -213,6 +239,8 @@ kwj_export_worker_main(dsm_segment *seg, shm_toc *toc)
 	read_task(shm_toc_lookup(toc, KEY_TASK, false), &task);
 	in = open_directory(&task);
 	write_list(&task, in, export_ranges(&task, in, &reporting));
+	pg_atomic_fetch_add_u32(&reporting.team->finished, 1);
+	SetLatch(&MyProc->lockGroupLeader->procLatch);
 }
 
 /* ---- the leader ---- */
@@ -281,6 +309,9 @@ make_team(ParallelContext *context, const KwjExportItem *item, const char *task,
 	pg_atomic_init_u32(&team->next_chunk, 0);
 	pg_atomic_init_u64(&team->rows, 0);
 	pg_atomic_init_u64(&team->bytes, 0);
+	pg_atomic_init_u32(&team->finished, 0);
+	pg_atomic_init_u32(&team->stands, 0);
+	ConditionVariableInit(&team->goes_on);
 	team->blocks = item->blocks;
 	team->range = Max(LEAST_RANGE, Min(MOST_RANGE, item->blocks / (processes * RANGES_PER_PROCESS)));
 	shm_toc_insert(context->toc, KEY_TEAM, team);
@@ -289,6 +320,24 @@ make_team(ParallelContext *context, const KwjExportItem *item, const char *task,
 	strcpy(copy, task);
 	shm_toc_insert(context->toc, KEY_TASK, copy);
 	return team;
+}
+
+/*
+ * Waits for the parallel workers, and obeys requests meanwhile. A worker that has an error tells PostgreSQL,
+ * which sets this process's latch and raises it here.
+ */
+static void
+await_workers(ParallelContext *context, Reporting *reporting)
+{
+	WaitForParallelWorkersToAttach(context);
+	while (pg_atomic_read_u32(&reporting->team->finished) < (uint32) context->nworkers_launched)
+	{
+		reporting->on_team(reporting->arg, reporting->team);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1, WAIT_EVENT_PARALLEL_FINISH);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	WaitForParallelWorkersToFinish(context);
 }
 
 static int
@@ -325,7 +374,7 @@ kwj_export_parallel(const KwjExportItem *item, const KwjExportSpec *spec, int64 
 	{
 		LaunchParallelWorkers(context);
 		files = export_ranges(&task, in, &reporting);
-		WaitForParallelWorkersToFinish(context);
+		await_workers(context, &reporting);
 	}
 	PG_CATCH();
 	{

@@ -7,6 +7,7 @@
 #define KWJ_TYPE_EXPORT_PARALLEL_H
 
 #include "postgres.h"
+#include "storage/condition_variable.h"
 #include "type/export/options.h"
 #include "type/export/output.h"
 #include "type/export/source.h"
@@ -20,6 +21,9 @@ typedef struct KwjExportTeam
 	pg_atomic_uint32 next_chunk;	/* the number of the next file */
 	pg_atomic_uint64 rows;		/* that all of them have written so far */
 	pg_atomic_uint64 bytes;
+	pg_atomic_uint32 finished;	/* how many parallel workers have written all their files */
+	pg_atomic_uint32 stands;	/* bool: all are to stand still */
+	ConditionVariable goes_on;	/* for those that stand still */
 } KwjExportTeam;
 
 /*
@@ -32,11 +36,14 @@ extern int	kwj_export_processes(const KwjExportItem *item, const KwjExportOption
  * Exports the item with this process and up to processes - 1 parallel workers of PostgreSQL, which
  * have the snapshot, the role and the settings of this transaction. directory: where the job writes;
  * in: the directory of the item in the stage. on_team: called now and then, with the sums in the team;
- * it may raise an error. Returns the files, as a list of KwjExportFile in CurrentMemoryContext.
+ * also while it waits for the others; it may raise an error. Returns the files, as a list of KwjExportFile in CurrentMemoryContext.
  * Errors: those of COPY, and of the file system.
  */
-typedef void (*KwjTeamReport) (void *arg, const KwjExportTeam *team);
+typedef void (*KwjTeamReport) (void *arg, KwjExportTeam *team);
 extern List *kwj_export_parallel(const KwjExportItem *item, const KwjExportSpec *spec, int64 job_id,
 								 const KwjDirectory *in, int processes, KwjTeamReport on_team, void *arg);
+
+/* Has the parallel workers stand still at their next report, or go on. Process: leader. */
+extern void kwj_export_team_stand(KwjExportTeam *team, bool stands);
 
 #endif

@@ -276,6 +276,16 @@ schema_directory(const char *schema)
 	return kwj_directory_name_for(schema);
 }
 
+/* Returns the item of one of several tables, which has a directory of its own. */
+static KwjExportItem *
+make_item_in_schema(Relation rel)
+{
+	KwjExportItem *item = make_table_item(rel);
+
+	item->path = psprintf("%s/%s", schema_directory(item->schema), kwj_directory_name_for(item->name));
+	return item;
+}
+
 static List *
 database_items(const KwjExportSpec *spec)
 {
@@ -291,15 +301,29 @@ database_items(const KwjExportSpec *spec)
 	foreach(lc, database_tables())
 	{
 		Relation	rel = try_relation_open(lfirst_oid(lc), AccessShareLock);
-		KwjExportItem *item;
 
 		/* The snapshot is older than the lock: the table was dropped in between. */
 		if (rel == NULL)
 			continue;
-		item = make_table_item(rel);
-		item->path = psprintf("%s/%s", schema_directory(item->schema),
-							  kwj_directory_name_for(item->name));
-		items = lappend(items, item);
+		items = lappend(items, make_item_in_schema(rel));
+		relation_close(rel, NoLock);
+	}
+	return items;
+}
+
+/* Tables that were named. Their names are compared once the job has been created. */
+static List *
+named_items(const KwjExportSpec *spec)
+{
+	List	   *items = NIL;
+
+	for (int i = 0; i < list_length(spec->tables); i++)
+	{
+		const char *name = i < list_length(spec->names) ? list_nth(spec->names, i) : NULL;
+		Relation	rel = kwj_open_table(list_nth_oid(spec->tables, i), name, AccessShareLock, "EXPORT");
+
+		check_is_table(rel);
+		items = lappend(items, make_item_in_schema(rel));
 		relation_close(rel, NoLock);
 	}
 	return items;
@@ -314,6 +338,8 @@ kwj_export_items(const KwjExportSpec *spec)
 	Assert(ActiveSnapshotSet());
 	if (spec->kind == KWJ_EXPORT_DATABASE)
 		return database_items(spec);
+	if (spec->kind == KWJ_EXPORT_TABLES)
+		return named_items(spec);
 	if (spec->kind == KWJ_EXPORT_QUERY)
 	{
 		item = palloc0(sizeof(KwjExportItem));

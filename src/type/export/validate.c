@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "catalog/pg_type.h"
 #include "job/arguments.h"
 #include "miscadmin.h"
 #include "tcop/utility.h"
@@ -23,7 +24,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/snapmgr.h"
 
-#define USAGE	"Type EXPORT INTO CSV 'directory' FROM {TABLE table | query | DATABASE database}."
+#define USAGE	"Type EXPORT INTO CSV 'directory' FROM {TABLE table, ... | query | DATABASE database}."
 
 /* ---- the directory ---- */
 
@@ -54,11 +55,36 @@ check_directory(KwjExportSpec *spec)
 
 /* ---- what is exported ---- */
 
+/* A table that is named twice is exported once. */
+static void
+set_tables(KwjExportSpec *spec, ArrayType *tables)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			n;
+
+	deconstruct_array(tables, REGCLASSOID, sizeof(Oid), true, TYPALIGN_INT, &elements, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					errmsg("a table of an EXPORT must not be null"),
+					errhint(USAGE));
+		spec->tables = list_append_unique_oid(spec->tables, DatumGetObjectId(elements[i]));
+	}
+	if (spec->tables == NIL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("no tables to export"),
+				errhint(USAGE));
+}
+
 /* Sets what is to be exported, of which the user has to give exactly one. */
 static void
 set_source(KwjExportSpec *spec, const KwjNewExport *new)
 {
-	int			given = OidIsValid(new->table) + (new->query != NULL) + (new->database != NULL);
+	int			given = OidIsValid(new->table) + (new->query != NULL) + (new->database != NULL) + (new->tables != NULL);
 
 	if (given != 1)
 		ereport(ERROR,
@@ -66,13 +92,15 @@ set_source(KwjExportSpec *spec, const KwjNewExport *new)
 				given == 0 ? errmsg("EXPORT needs a table, a query or a database") :
 				errmsg("EXPORT takes one of a table, a query and a database"),
 				errhint(USAGE));
-	spec->kind = OidIsValid(new->table) ? KWJ_EXPORT_TABLE :
+	spec->kind = OidIsValid(new->table) ? KWJ_EXPORT_TABLE : new->tables != NULL ? KWJ_EXPORT_TABLES :
 		new->query != NULL ? KWJ_EXPORT_QUERY : KWJ_EXPORT_DATABASE;
 	spec->table = new->table;
 	if (new->query != NULL)
 		spec->query = kwj_export_check_query(new->query);
 	if (new->database != NULL)
 		spec->name = pstrdup(new->database);
+	if (new->tables != NULL)
+		set_tables(spec, new->tables);
 }
 
 /* Checks the job as its owner, who is the current user. */
@@ -96,6 +124,8 @@ validate_as_owner(void *arg)
 		kwj_export_check_may_read(item);
 		if (spec->kind == KWJ_EXPORT_TABLE)
 			spec->name = quote_qualified_identifier(item->schema, item->name);
+		if (spec->kind == KWJ_EXPORT_TABLES)
+			spec->names = lappend(spec->names, quote_qualified_identifier(item->schema, item->name));
 	}
 	if (needs_snapshot)
 		PopActiveSnapshot();
@@ -125,10 +155,26 @@ kwj_export_validate(const KwjNewExport *new, KwjNewJob *job)
 		job->description = kwj_export_description(&spec, given);
 }
 
+/* Returns a regclass[] of these names (text[]); NULL for NULL. */
+static ArrayType *
+tables_of(ArrayType *names)
+{
+	List	   *texts = kwj_array_texts(names, "a table of an EXPORT must not be null");
+	Datum	   *elements = palloc(sizeof(Datum) * Max(list_length(texts), 1));
+	int			n = 0;
+	ListCell   *lc;
+
+	if (names == NULL)
+		return NULL;
+	foreach(lc, texts)
+		elements[n++] = DirectFunctionCall1(regclassin, CStringGetDatum(lfirst(lc)));
+	return construct_array(elements, n, REGCLASSOID, sizeof(Oid), true, TYPALIGN_INT);
+}
+
 void
 kwj_export_validate_arguments(Jsonb *arguments, KwjNewJob *job)
 {
-	static const char *const names[] = {"directory", "table", "query", "database", "options", NULL};
+	static const char *const names[] = {"directory", "table", "query", "database", "tables", "options", NULL};
 	KwjNewExport new = {0};
 	char	   *table;
 
@@ -139,6 +185,7 @@ kwj_export_validate_arguments(Jsonb *arguments, KwjNewJob *job)
 	table = kwj_argument_text(arguments, "table");
 	if (table != NULL)
 		new.table = DatumGetObjectId(DirectFunctionCall1(regclassin, CStringGetDatum(table)));
+	new.tables = tables_of(kwj_argument_texts(arguments, "tables"));
 	new.query = kwj_argument_text(arguments, "query");
 	new.database = kwj_argument_text(arguments, "database");
 	new.options = kwj_argument_object(arguments, "options");

@@ -132,10 +132,7 @@ define(KwjImport *import, KwjDefinitionStage stage)
 bool
 kwj_import_has_rest(const KwjImport *import)
 {
-	const KwjImportSpec *spec = &import->spec;
-
-	return spec->definition != NULL &&
-		kwj_definition_parse(spec->definition, spec->tables == NIL)->has_rest;
+	return import->spec.has_rest;
 }
 
 void

@@ -18,6 +18,7 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
@@ -31,6 +32,7 @@
 #include "tcop/dest.h"
 #include "tcop/utility.h"
 #include "type/import/created.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -145,6 +147,21 @@ kwj_created_add_target(KwjCreated *created, Oid table)
 	MemoryContextSwitchTo(caller);
 }
 
+bool
+kwj_created_temporary(const KwjCreated *created)
+{
+	for (int i = 0; i < created->n; i++)
+	{
+		const KwjCreatedObject *object = &created->items[i];
+		ObjectAddress address = {object->class, object->oid, 0};
+		Oid			schema = object->class == NamespaceRelationId ? object->oid : get_object_namespace(&address);
+
+		if (OidIsValid(schema) && isAnyTempNamespace(schema))
+			return true;
+	}
+	return false;
+}
+
 void
 kwj_created_write(const KwjCreated *created, StringInfo json)
 {
@@ -189,16 +206,36 @@ kwj_created_read(KwjCreated *created, Jsonb *state)
 
 /* ---- dropping ---- */
 
-/* Returns whether the object exists. A relation is locked first, and keeps its name then. */
+static bool
+is_relation_there(const KwjCreatedObject *object)
+{
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(object->oid)) &&
+		get_rel_type_id(object->oid) == object->row_type;
+}
+
+/*
+ * Raises an error unless the current user may drop the relation, as DROP TABLE does: before the lock, for
+ * which others would have to wait.
+ */
+static void
+check_may_drop(Oid relid)
+{
+	if (!kwj_owns_relation(relid) && !kwj_owns_schema(get_rel_namespace(relid)))
+		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(relid)), get_rel_name(relid));
+}
+
+/* Returns whether the object exists. A relation is locked then, so it keeps its name. */
 static bool
 exists(const KwjCreatedObject *object)
 {
 	switch (object->class)
 	{
 		case RelationRelationId:
+			if (!is_relation_there(object))
+				return false;
+			check_may_drop(object->oid);
 			LockRelationOid(object->oid, AccessExclusiveLock);
-			return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(object->oid)) &&
-				get_rel_type_id(object->oid) == object->row_type;
+			return is_relation_there(object);
 		case TypeRelationId:
 			return SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(object->oid));
 		case NamespaceRelationId:

@@ -50,6 +50,9 @@ extern Oid	kwj_created_find(const KwjCreated *created, const char *schema, const
 /* Adds a table to the targets. */
 extern void kwj_created_add_target(KwjCreated *created, Oid table);
 
+/* Returns whether one of the objects lies in a schema for temporary objects, or is one. */
+extern bool kwj_created_temporary(const KwjCreated *created);
+
 /* Write and read the members "targets" and "created" of a JSON object; without them nothing is read. */
 extern void kwj_created_write(const KwjCreated *created, StringInfo json);
 extern void kwj_created_read(KwjCreated *created, Jsonb *state);
@@ -57,7 +60,8 @@ extern void kwj_created_read(KwjCreated *created, Jsonb *state);
 /*
  * Drops those of the objects that still exist, as the current user, and nothing else. Returns a remark
  * for users about what was dropped, palloc'd. Locks: AccessExclusiveLock on the tables, until the end of
- * the transaction. Errors: 2BP01 if other objects depend on them; 42501 if they have another owner now.
+ * the transaction. Errors: 2BP01 if other objects depend on them; 42501 if one has another owner
+ * now, before that one is locked.
  */
 extern char *kwj_created_drop(const KwjCreated *created);
 

@@ -24,7 +24,6 @@
 #include "catalog/pg_class.h"
 #include "commands/extension.h"
 #include "compat.h"
-#include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "parser/parser.h"
@@ -35,6 +34,7 @@
 #include "type/source/source.h"
 #include "type/sql/parse.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -118,6 +118,43 @@ refuse(const Node *statement, const char *what)
 			errhint("A definition has one CREATE TABLE. Beside it may stand what the table needs: CREATE SCHEMA, EXTENSION, TYPE, DOMAIN and SEQUENCE, and what belongs to it: partitions, CREATE INDEX, ALTER TABLE, COMMENT, GRANT."));
 }
 
+static char *
+constant_text(Node *argument)
+{
+	A_Const    *constant = (A_Const *) argument;
+
+	if (!IsA(argument, A_Const) || !kwj_is_string_constant(constant))
+		refuse(NULL, "an argument that is no text");
+	return kwj_string_of_constant(constant);
+}
+
+static void
+check_setting(const char *name)
+{
+	if (!is_among(name, ignored_settings, lengthof(ignored_settings)) &&
+		!is_among(name, applied_settings, lengthof(applied_settings)))
+		refuse(NULL, psprintf("SET %s", name));
+}
+
+static void
+check_set(const VariableSetStmt *set)
+{
+	if (set->kind != VAR_SET_VALUE && set->kind != VAR_SET_DEFAULT)
+		refuse(NULL, psprintf("SET %s", set->name ? set->name : ""));
+	check_setting(set->name);
+}
+
+static void
+check_select(const Node *statement)
+{
+	List	   *arguments = arguments_of_call(statement, "set_config");
+
+	if (list_length(arguments) == 3)
+		check_setting(constant_text(linitial(arguments)));
+	else if (list_length(arguments_of_call(statement, "setval")) != 3)
+		refuse(NULL, "SELECT, other than of pg_catalog.setval and set_config,");
+}
+
 static void
 check_table(const CreateStmt *create)
 {
@@ -154,20 +191,11 @@ check_statement(const Node *statement)
 				refuse(NULL, "CREATE INDEX CONCURRENTLY");
 			return;
 		case T_VariableSetStmt:
-			{
-				const VariableSetStmt *set = (const VariableSetStmt *) statement;
-
-				if ((set->kind != VAR_SET_VALUE && set->kind != VAR_SET_DEFAULT) ||
-					(!is_among(set->name, ignored_settings, lengthof(ignored_settings)) &&
-					 !is_among(set->name, applied_settings, lengthof(applied_settings))))
-					refuse(NULL, psprintf("SET %s", set->name ? set->name : ""));
-				return;
-			}
+			check_set((const VariableSetStmt *) statement);
+			return;
 		case T_SelectStmt:
-			if (list_length(arguments_of_call(statement, "set_config")) == 3 ||
-				list_length(arguments_of_call(statement, "setval")) == 3)
-				return;
-			refuse(NULL, "SELECT, other than of pg_catalog.setval and set_config,");
+			check_select(statement);
+			return;
 		case T_AlterTableStmt:
 		case T_AlterSeqStmt:
 		case T_CommentStmt:
@@ -296,6 +324,36 @@ kwj_definition_parse(const char *text, bool one_table)
 	return definition;
 }
 
+/* Returns what follows the word, and the blanks behind it, if the text begins with the word; else NULL. */
+static const char *
+after_word(const char *text, const char *word)
+{
+	size_t		length = strlen(word);
+
+	if (text == NULL || pg_strncasecmp(text, word, length) != 0)
+		return NULL;
+	return text + length + strspn(text + length, " \t");
+}
+
+/* Returns where a line SET client_encoding = 'name' of the text has the name; NULL: there is no such line. */
+static const char *
+find_encoding(const char *text)
+{
+	for (const char *line = text; line != NULL; line = strchr(line, '\n'))
+	{
+		const char *name;
+
+		line += *line == '\n';
+		name = after_word(after_word(line + strspn(line, " \t"), "SET"), "client_encoding");
+		if (name != NULL && *name == '=')
+			return name + 1 + strspn(name + 1, " \t'\"");
+		name = after_word(name, "TO");
+		if (name != NULL)
+			return name + strspn(name, "'\"");
+	}
+	return NULL;
+}
+
 /*
  * Returns the encoding that a line SET client_encoding = 'name' of the text says. Names of encodings and
  * this line are ASCII, whatever the rest is in.
@@ -303,16 +361,13 @@ kwj_definition_parse(const char *text, bool one_table)
 static int
 encoding_of(const char *text)
 {
-	static const char set[] = "SET client_encoding";
-	const char *at = strstr(text, set);
+	const char *at = find_encoding(text);
 	char		name[64];
 	int			encoding;
 	size_t		length;
 
-	if (at == NULL || (at > text && at[-1] != '\n'))
+	if (at == NULL)
 		return PG_UTF8;
-	at += strlen(set);
-	at += strspn(at, " =TO'");
 	length = strspn(at, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
 	strlcpy(name, at, Min(length + 1, sizeof(name)));
 	encoding = pg_char_to_encoding(name);
@@ -327,8 +382,10 @@ encoding_of(const char *text)
 char *
 kwj_definition_read_file(const char *path)
 {
+	static const char mark[] = "\xef\xbb\xbf";
 	KwjSource  *source = kwj_source_open(path, CurrentMemoryContext);
 	StringInfoData text;
+	size_t		skipped;
 	size_t		got;
 
 	initStringInfo(&text);
@@ -341,7 +398,9 @@ kwj_definition_read_file(const char *path)
 		text.data[text.len] = '\0';
 	} while (got > 0 && text.len <= MOST_BYTES);
 	kwj_source_close(source);
-	return pg_any_to_server(text.data, text.len, encoding_of(text.data));
+	/* psql leaves out a byte order mark, too. */
+	skipped = strncmp(text.data, mark, strlen(mark)) == 0 ? strlen(mark) : 0;
+	return pg_any_to_server(text.data + skipped, text.len - skipped, encoding_of(text.data + skipped));
 }
 
 /* Returns what follows the table's name in its CREATE TABLE: from the first parenthesis on. */
@@ -371,7 +430,9 @@ kwj_definition_body(const KwjDefinition *definition)
 
 /* What this process has created by the definition that runs now; NULL: none runs. */
 static KwjCreated *collecting = NULL;
+static bool begins = false;		/* the next call of ProcessUtility is for a statement of the definition */
 static object_access_hook_type previous_hook = NULL;
+static ProcessUtility_hook_type previous_utility_hook = NULL;
 
 static void
 note_object(ObjectAccessType access, Oid class, Oid oid, int sub_id, void *arg)
@@ -383,8 +444,39 @@ note_object(ObjectAccessType access, Oid class, Oid oid, int sub_id, void *arg)
 		kwj_created_add(collecting, class, oid);
 }
 
+/*
+ * What an event trigger creates is not the job's to drop: it may be a table for what all sessions do. Only
+ * statements within one of the definition, such as those that CREATE TABLE makes for its sequences and
+ * indexes, create what belongs to the definition.
+ */
 static void
-install_hook(void)
+leave_out_others(PlannedStmt *statement, const char *query, bool read_only_tree, ProcessUtilityContext context,
+				 ParamListInfo params, QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
+{
+	ProcessUtility_hook_type next = previous_utility_hook ? previous_utility_hook : standard_ProcessUtility;
+	KwjCreated *outer = collecting;
+	bool		is_own = begins;
+
+	begins = false;
+	if (outer == NULL || is_own || context == PROCESS_UTILITY_SUBCOMMAND)
+	{
+		next(statement, query, read_only_tree, context, params, env, dest, qc);
+		return;
+	}
+	collecting = NULL;
+	PG_TRY();
+	{
+		next(statement, query, read_only_tree, context, params, env, dest, qc);
+	}
+	PG_FINALLY();
+	{
+		collecting = outer;
+	}
+	PG_END_TRY();
+}
+
+static void
+install_hooks(void)
 {
 	static bool installed = false;
 
@@ -392,6 +484,8 @@ install_hook(void)
 		return;
 	previous_hook = object_access_hook;
 	object_access_hook = note_object;
+	previous_utility_hook = ProcessUtility_hook;
+	ProcessUtility_hook = leave_out_others;
 	installed = true;
 }
 
@@ -426,13 +520,17 @@ name_statement(void *arg)
 				GetUserNameFromId(GetUserId(), false));
 	if (geterrcode() == ERRCODE_UNIQUE_VIOLATION)
 		errhint("Another transaction is creating an object of this name. Choose another name, or import when it is over.");
-	if (geterrcode() == ERRCODE_DUPLICATE_TABLE)
+	/* Sequences and indexes have names of this kind, too, and IF NOT EXISTS of one is only a notice. */
+	if (geterrcode() == ERRCODE_DUPLICATE_TABLE && raw == running->definition->table)
 		errhint("The job creates the table. Choose another name, or type IMPORT INTO table for one that exists.");
 }
 
-/* Raises an error unless the definition has created this relation. */
-static void
-require_created(const Running *running, const RangeVar *relation)
+/*
+ * Raises an error unless the definition has created this relation. Adds its schema to the name: another
+ * role may create a relation of this name in an earlier schema of search_path before the statement runs.
+ */
+static Oid
+require_created(const Running *running, RangeVar *relation)
 {
 	Oid			relid = RangeVarGetRelid(relation, NoLock, false);
 
@@ -442,12 +540,27 @@ require_created(const Running *running, const RangeVar *relation)
 				errmsg("the definition would change \"%s\", which it has not created", relation->relname),
 				errdetail("The job could not undo that if it fails or is canceled."),
 				errhint("Let psql run this statement before."));
+	relation->schemaname = get_namespace_name(get_rel_namespace(relid));
+	return relid;
 }
 
-static void
-require_created_by_name(const Running *running, List *name)
+/* The same for the name in a COMMENT, which is that of a relation, or of a column of it. Returns the whole name. */
+static List *
+require_created_of_comment(const Running *running, List *name, bool is_column)
 {
-	require_created(running, makeRangeVarFromNameList(name));
+	int			length = list_length(name) - (is_column ? 1 : 0);
+	RangeVar   *relation;
+	List	   *whole;
+
+	if (length == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_SYNTAX_ERROR),
+				errmsg("column name must be qualified"),
+				errhint("Type COMMENT ON COLUMN table.column IS 'text'."));
+	relation = makeRangeVarFromNameList(list_truncate(list_copy(name), length));
+	require_created(running, relation);
+	whole = list_make2(makeString(relation->schemaname), makeString(relation->relname));
+	return is_column ? lappend(whole, llast(name)) : whole;
 }
 
 static void
@@ -455,7 +568,7 @@ check_alter_table(const Running *running, const AlterTableStmt *alter)
 {
 	ListCell   *lc;
 
-	require_created(running, alter->relation);
+	(void) require_created(running, alter->relation);
 	foreach(lc, alter->cmds)
 	{
 		const AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
@@ -463,23 +576,20 @@ check_alter_table(const Running *running, const AlterTableStmt *alter)
 		if (command->subtype == AT_ChangeOwner)
 			refuse(NULL, "ALTER TABLE ... OWNER TO");
 		if (command->subtype == AT_AttachPartition)
-			require_created(running, ((const PartitionCmd *) command->def)->name);
+			(void) require_created(running, ((const PartitionCmd *) command->def)->name);
 	}
 }
 
 static void
-check_comment(const Running *running, const CommentStmt *comment)
+check_comment(const Running *running, CommentStmt *comment)
 {
-	List	   *name = (List *) comment->object;
-
 	switch (comment->objtype)
 	{
 		case OBJECT_TABLE:
 		case OBJECT_SEQUENCE:
-			require_created_by_name(running, name);
-			break;
 		case OBJECT_COLUMN:
-			require_created_by_name(running, list_truncate(list_copy(name), list_length(name) - 1));
+			comment->object = (Node *) require_created_of_comment(running, (List *) comment->object,
+																  comment->objtype == OBJECT_COLUMN);
 			break;
 		default:
 			refuse(NULL, "COMMENT ON something else than a table, column or sequence");
@@ -495,12 +605,12 @@ check_grant(const Running *running, const GrantStmt *grant)
 		(grant->objtype != OBJECT_TABLE && grant->objtype != OBJECT_SEQUENCE))
 		refuse(NULL, "GRANT on something else than tables and sequences");
 	foreach(lc, grant->objects)
-		require_created(running, lfirst_node(RangeVar, lc));
+		(void) require_created(running, lfirst_node(RangeVar, lc));
 }
 
-/* Checks that the statement changes only what was created here. */
+/* Checks that the statement changes only what was created here, and adds schemas to its names. */
 static void
-check_reach(const Running *running, const Node *statement)
+check_reach(const Running *running, Node *statement)
 {
 	ListCell   *lc;
 
@@ -509,19 +619,19 @@ check_reach(const Running *running, const Node *statement)
 		case T_CreateStmt:
 			if (((const CreateStmt *) statement)->partbound != NULL)
 				foreach(lc, ((const CreateStmt *) statement)->inhRelations)
-					require_created(running, lfirst_node(RangeVar, lc));
+					(void) require_created(running, lfirst_node(RangeVar, lc));
 			break;
 		case T_IndexStmt:
-			require_created(running, ((const IndexStmt *) statement)->relation);
+			(void) require_created(running, ((const IndexStmt *) statement)->relation);
 			break;
 		case T_AlterSeqStmt:
-			require_created(running, ((const AlterSeqStmt *) statement)->sequence);
+			(void) require_created(running, ((const AlterSeqStmt *) statement)->sequence);
 			break;
 		case T_AlterTableStmt:
 			check_alter_table(running, (const AlterTableStmt *) statement);
 			break;
 		case T_CommentStmt:
-			check_comment(running, (const CommentStmt *) statement);
+			check_comment(running, (CommentStmt *) statement);
 			break;
 		case T_GrantStmt:
 			check_grant(running, (const GrantStmt *) statement);
@@ -558,6 +668,7 @@ run_utility(const Running *running, const RawStmt *raw)
 	statement->utilityStmt = raw->stmt;
 	statement->stmt_location = raw->stmt_location;
 	statement->stmt_len = raw->stmt_len;
+	begins = !running->only_try;
 	if (running->only_try)
 		standard_ProcessUtility(statement, running->definition->text, false, PROCESS_UTILITY_SUBCOMMAND,
 								NULL, NULL, None_Receiver, NULL);
@@ -574,14 +685,34 @@ apply_setting(const char *name, const char *value)
 		(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
+/* Returns a constant as text, whatever its type. */
 static char *
-constant_text(Node *argument)
+constant_value(Node *argument)
 {
-	A_Const    *constant = (A_Const *) argument;
+	A_Const    *constant;
 
-	if (!IsA(argument, A_Const) || !kwj_is_string_constant(constant))
-		refuse(NULL, "an argument that is no text");
-	return kwj_string_of_constant(constant);
+	if (IsA(argument, TypeCast))
+		argument = ((TypeCast *) argument)->arg;
+	constant = castNode(A_Const, argument);
+	if (kwj_is_null_constant(constant))
+		refuse(NULL, "setval with NULL");
+	return kwj_is_string_constant(constant) ? kwj_string_of_constant(constant) :
+		nodeToString(&constant->val);
+}
+
+/*
+ * Sets a sequence. setval() itself would find it by its text, which may also be an OID, and maybe that of
+ * a sequence of others.
+ */
+static void
+set_sequence(const Running *running, List *arguments)
+{
+	List	   *name = textToQualifiedNameList(cstring_to_text(constant_text(linitial(arguments))));
+	Oid			relid = require_created(running, makeRangeVarFromNameList(name));
+	Datum		value = DirectFunctionCall1(int8in, CStringGetDatum(constant_value(lsecond(arguments))));
+	Datum		is_called = DirectFunctionCall1(boolin, CStringGetDatum(constant_value(lthird(arguments))));
+
+	(void) DirectFunctionCall3(setval3_oid, ObjectIdGetDatum(relid), value, is_called);
 }
 
 /* Runs SELECT pg_catalog.set_config(name, value, ...) or SELECT pg_catalog.setval(sequence, ...). */
@@ -591,16 +722,9 @@ run_select(const Running *running, const RawStmt *raw)
 	List	   *arguments = arguments_of_call(raw->stmt, "set_config");
 
 	if (arguments != NIL)
-	{
 		apply_setting(constant_text(linitial(arguments)), constant_text(lsecond(arguments)));
-		return;
-	}
-	arguments = arguments_of_call(raw->stmt, "setval");
-	require_created_by_name(running, textToQualifiedNameList(cstring_to_text(constant_text(linitial(arguments)))));
-	if (SPI_connect() != SPI_OK_CONNECT ||
-		SPI_execute(kwj_sql_statement_text(running->definition->text, raw), false, 0) != SPI_OK_SELECT ||
-		SPI_finish() != SPI_OK_FINISH)
-		elog(ERROR, "could not set a sequence");
+	else
+		set_sequence(running, arguments_of_call(raw->stmt, "setval"));
 }
 
 static void
@@ -661,6 +785,14 @@ run_all(Running *running)
 	error_context_stack = callback.previous;
 }
 
+/* They would go with the worker, and columns of the table with them. */
+static void
+refuse_temporary(const KwjCreated *created)
+{
+	if (kwj_created_temporary(created))
+		refuse(NULL, "a temporary object");
+}
+
 void
 kwj_definition_run(KwjDefinition *definition, KwjDefinitionStage stage, const char *schema, bool only_try,
 				   KwjCreated *created)
@@ -671,7 +803,7 @@ kwj_definition_run(KwjDefinition *definition, KwjDefinitionStage stage, const ch
 	Assert(ActiveSnapshotSet());
 	if (schema != NULL)
 		((CreateStmt *) definition->table->stmt)->relation->schemaname = pstrdup(schema);
-	install_hook();
+	install_hooks();
 	collecting = created;
 	PG_TRY();
 	{
@@ -680,9 +812,11 @@ kwj_definition_run(KwjDefinition *definition, KwjDefinitionStage stage, const ch
 	PG_FINALLY();
 	{
 		collecting = NULL;
+		begins = false;
 	}
 	PG_END_TRY();
 	AtEOXact_GUC(false, level);
 	if (stage != KWJ_DEFINE_REST)
 		kwj_created_complete(created);
+	refuse_temporary(created);
 }

@@ -8,7 +8,8 @@
  *      kwj_attempt_begin           a transaction for each batch
  *      kwj_import_run_batch        imports some records (batch.c)
  *      kwj_attempt_checkpoint      commits the rows with the position after them
- *      ... after the last file: kwj_attempt_succeed
+ *      ... after the last file: kwj_attempt_succeed, or, if there is a last step, kwj_import_maintain
+ *      and then kwj_attempt_succeed
  *
  * Locks: RowExclusiveLock on the target and its partitions during a batch.
  *
@@ -25,6 +26,7 @@
 #include "lifecycle/submit.h"
 #include "type/import/batch.h"
 #include "type/import/import.h"
+#include "type/import/maintain.h"
 #include "type/import/parts.h"
 #include "type/import/revert.h"
 #include "type/import/verify.h"
@@ -188,13 +190,19 @@ check_sums(Execution *execution)
 	return request;
 }
 
-/* Creates what the definition has for the time when all rows are committed, and ends the job. */
+/*
+ * When all rows are committed: does the last step, if there is one, creates what the definition has for
+ * this time, and ends the job.
+ */
 static KwjRequest
-create_rest(KwjImport *import)
+finish(KwjImport *import)
 {
+	kwj_import_maintain(import);
 	kwj_attempt_begin(import->attempt);
-	kwj_import_create_rest(import);
-	return kwj_attempt_succeed(import->attempt, checkpoint_state(import), import->rows, false, kwj_import_result(import, import->rows, import->rejected));
+	if (kwj_import_has_rest(import))
+		kwj_import_create_rest(import);
+	return kwj_attempt_succeed(import->attempt, checkpoint_state(import), import->rows, false,
+							   kwj_import_result(import, import->rows, import->rejected));
 }
 
 static KwjRequest
@@ -210,7 +218,8 @@ execute_batches(Execution *execution)
 		request = create_target(import);
 	if (request != KWJ_REQUEST_NONE)
 		return request;
-	for (;;)
+	while (!kwj_import_is_done(import) ||
+		   (!kwj_import_maintains(&import->spec.options) && !kwj_import_has_rest(import)))
 	{
 		Jsonb	   *state;
 
@@ -218,17 +227,17 @@ execute_batches(Execution *execution)
 		kwj_import_run_batch(import);
 		show(import, import->rows);
 		state = checkpoint_state(import);
-		if (kwj_import_is_done(import) && !kwj_import_has_rest(import))
+		if (kwj_import_is_done(import) && !kwj_import_has_rest(import) &&
+			!kwj_import_maintains(&import->spec.options))
 			return kwj_attempt_succeed(attempt, state, import->rows, true,
 									   kwj_import_result(import, import->rows, import->rejected));
 		request = kwj_attempt_checkpoint(attempt, state, fraction_done(execution),
 										 import->rows, true);
 		if (request != KWJ_REQUEST_NONE)
 			return request;
-		if (kwj_import_is_done(import))
-			return create_rest(import);
 		kwj_pace_end_batch(&import->pace, import->batch_bytes);
 	}
+	return finish(import);
 }
 
 static KwjRequest

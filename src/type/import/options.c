@@ -49,6 +49,7 @@ static const struct
 }			known_options[] =
 {
 	/* Sorted by name. */
+	{"analyze", NULL, 0, offsetof(KwjImportOptions, analyze)},
 	{"charset", set_charset},
 	{"delimiter", set_delimiter},
 	{"enclosed", set_enclosed},
@@ -57,6 +58,7 @@ static const struct
 	{"force_not_null", NULL, offsetof(KwjImportOptions, force_not_null)},
 	{"force_null", NULL, offsetof(KwjImportOptions, force_null)},
 	{"format", set_format},
+	{"freeze", NULL, 0, offsetof(KwjImportOptions, freeze)},
 	{"header", set_header},
 	{"nullif", set_nullif},
 	{"on_error", set_on_error},
@@ -80,9 +82,11 @@ static const KwjForeignOption foreign_options[] = {
 	{"jobs", "How many workers import at most is the option thread_concurrency."},
 	{"null", "The text that stands for NULL is the option nullif, for instance WITH nullif = 'NULL'."},
 	{"parallel", "How many workers import at most is the option thread_concurrency."},
+	{"log_errors", "Records that were left out are written into the option reject_table, with on_error = 'skip'."},
 	{"max_errors", "How many records may be left out is the option reject_limit, with on_error = 'skip'."},
 	{"quote", "The character around a field is the option enclosed, for instance WITH enclosed = '\"'."},
 	{"rejected_rows", "How many records may be left out is the option reject_limit, with on_error = 'skip'."},
+	{"stats", "To collect statistics at the end, type WITH analyze."},
 	{"strict_quotes", "Quotes are read as COPY reads them; there is no option for it."},
 };
 
@@ -560,6 +564,10 @@ kwj_import_payload(const KwjImportSpec *spec)
 		append_json_text(&buf, "header", header_names[options->header]);
 	if (options->on_error != KWJ_IMPORT_STOP)
 		append_json_text(&buf, "on_error", on_error_names[options->on_error]);
+	if (options->analyze)
+		appendStringInfoString(&buf, ", \"analyze\": 1");
+	if (options->freeze)
+		appendStringInfoString(&buf, ", \"freeze\": 1");
 	if (options->reject_limit >= 0)
 		appendStringInfo(&buf, ", \"reject_limit\": " INT64_FORMAT, options->reject_limit);
 	if (OidIsValid(options->reject_table))
@@ -574,6 +582,7 @@ kwj_import_payload(const KwjImportSpec *spec)
 	if (spec->definition != NULL)
 	{
 		append_json_text(&buf, "definition", spec->definition);
+		appendStringInfo(&buf, ", \"has_rest\": %d", spec->has_rest);
 		if (spec->schema != NULL)
 			append_json_text(&buf, "schema", spec->schema);
 	}
@@ -636,6 +645,8 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	on_error = kwj_json_text_or_null(payload, "on_error");
 	if (on_error != NULL)
 		set_on_error(options, on_error);
+	options->analyze = kwj_json_int64_or(payload, "analyze", 0) != 0;
+	options->freeze = kwj_json_int64_or(payload, "freeze", 0) != 0;
 	options->reject_limit = kwj_json_int64_or(payload, "reject_limit", -1);
 	options->reject_table = (Oid) kwj_json_int64_or(payload, "reject_table", InvalidOid);
 	options->reject_name = kwj_json_text_or_null(payload, "reject_name");
@@ -646,6 +657,7 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	options->names = spec->columns;
 	spec->definition = kwj_json_text_or_null(payload, "definition");
 	spec->schema = kwj_json_text_or_null(payload, "schema");
+	spec->has_rest = kwj_json_int64_or(payload, "has_rest", 0) != 0;
 	spec->tables = kwj_import_tables_read(payload);
 	spec->head = NULL;
 }

@@ -52,6 +52,8 @@ typedef struct KwjImportOptions
 	int64		reject_limit;	/* so many records are left out at most; -1: no limit */
 	Oid			reject_table;	/* into which they are written; InvalidOid: none */
 	char	   *reject_name;	/* its quoted name when the job was created */
+	bool		analyze;		/* when all rows are committed, ANALYZE the target */
+	bool		freeze;			/* ... VACUUM (FREEZE) it */
 	bool		keeps_rows;		/* revert = 'none': a failure or CANCEL removes nothing */
 	const char *one_worker;		/* why only one may; NULL: no reason that was known when the job was created */
 	int			fields;			/* fields of a record: one for each column */
@@ -74,6 +76,7 @@ typedef struct KwjImportSpec
 
 	/* If the job creates the target, which has no OID before: */
 	char	   *definition;		/* the statements that create it (definition.h); NULL: it was there before */
+	bool		has_rest;		/* some of them are for the time when the rows are there */
 	char	   *schema;			/* the schema in which they create it; NULL: they create several tables */
 	List	   *tables;			/* KwjImportTable *: these. Those members of this struct that are of a table are set for one. */
 	char	   *head;			/* how the description begins; NULL: IMPORT INTO table. Not in the payload. */

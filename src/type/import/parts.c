@@ -14,7 +14,7 @@
  *      plan     finds the ends of the next pieces (kwj_reader_find_end)
  *      work     imports a piece: one batch, or several, each with a checkpoint of the piece
  *      replay   if a unique index has refused a row: in the order of the files (replay.c)
- *      finish   ends the job
+ *      finish   does the last step, if there is one (maintain.c), and ends the job
  *
  * The state of planning has the position behind the last piece, the tables that hold rows, as they
  * were before the first row came (`storage`), and the remarks about skipped lines. A piece says
@@ -34,6 +34,7 @@
 #include "job/transcript.h"
 #include "lifecycle/attempt.h"
 #include "type/import/batch.h"
+#include "type/import/maintain.h"
 #include "type/import/order.h"
 #include "type/import/parts.h"
 #include "type/import/replay.h"
@@ -496,6 +497,21 @@ work(KwjAttempt *attempt, KwjPiece *piece)
 
 /* ---- the end ---- */
 
+/* Does the last step of the import, if there is one, unless too many records were left out. */
+static void
+do_last_step(KwjAttempt *attempt)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	KwjImport  *import = &carrier_of(attempt)->import;
+
+	if (!kwj_import_maintains(&import->spec.options))
+		return;
+	kwj_attempt_begin(attempt);
+	(void) kwj_import_check_limit(attempt);
+	kwj_attempt_end_look(caller);
+	kwj_import_maintain(import);
+}
+
 static KwjRequest
 finish(KwjAttempt *attempt)
 {
@@ -505,6 +521,7 @@ finish(KwjAttempt *attempt)
 	int64		rejected;
 	ListCell   *lc;
 
+	do_last_step(attempt);
 	kwj_attempt_begin(attempt);
 	state = kwj_parts_state(attempt);
 	if (kwj_json_int64(state, "file") < list_length(import->spec.files))

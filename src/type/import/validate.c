@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -24,6 +25,7 @@
 #include "type/given.h"
 #include "type/import/definition.h"
 #include "type/import/import.h"
+#include "type/import/maintain.h"
 #include "type/import/manifest.h"
 #include "type/import/options.h"
 #include "type/import/patterns.h"
@@ -206,6 +208,7 @@ read_spec(Checking *checking, const KwjDefinition *definition)
 	spec->options.names = spec->columns;
 	kwj_import_read_column_options(&spec->options, given);
 	kwj_import_check_skips(&spec->options, rel);
+	kwj_import_check_maintains(&spec->options, rel);
 	if (definition != NULL)
 	{
 		spec->schema = get_namespace_name(RelationGetNamespace(rel));
@@ -274,9 +277,9 @@ add_exported(KwjImportSpec *spec, const KwjImportManifest *manifest, const KwjEx
 	spec->checksums = list_concat(spec->checksums, exported->checksums);
 }
 
-/* Refuses options that name columns, which would have to be the same in all tables. */
+/* Refuses options that name columns, which would have to be the same in all tables, or are about a table. */
 static void
-refuse_column_options(const List *given)
+refuse_options_of_table(const List *given)
 {
 	ListCell   *lc;
 
@@ -284,11 +287,12 @@ refuse_column_options(const List *given)
 	{
 		const KwjGiven *option = lfirst(lc);
 
-		if (strncmp(option->name, "force_", strlen("force_")) == 0)
+		if (strncmp(option->name, "force_", strlen("force_")) == 0 || strcmp(option->name, "analyze") == 0 ||
+			strcmp(option->name, "freeze") == 0)
 			ereport(ERROR,
 					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					errmsg("IMPORT DATABASE has no option \"%s\"", option->name),
-					errhint("It names columns. Leave it out, or type IMPORT INTO for the table."));
+					errhint("It is about one table. Leave it out, or type IMPORT INTO for the table."));
 	}
 }
 
@@ -322,7 +326,7 @@ read_directory(Checking *checking)
 	ListCell   *lc;
 
 	kwj_import_read_options(options, &spec->options, &given);
-	refuse_column_options(given);
+	refuse_options_of_table(given);
 	spec->head = "IMPORT DATABASE";
 	spec->table = psprintf("%d tables", list_length(manifest->exported));
 	spec->files = list_make1(unconstify(char *, new->directory));
@@ -381,6 +385,8 @@ try_definition(Checking *checking)
 	KwjCreated	created = {.context = CurrentMemoryContext};
 	ErrorData  *volatile edata = NULL;
 
+	checking->spec.has_rest = definition->has_rest;
+
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(caller);
 	PG_TRY();
@@ -409,6 +415,23 @@ try_definition(Checking *checking)
 		ReThrowError(edata);
 }
 
+/*
+ * Returns the text of a definition that the session has given. A definition is parsed as psql parses a
+ * file, with standard_conforming_strings; a backslash would get another meaning.
+ */
+static char *
+given_text(const char *definition)
+{
+	const char *conforming = GetConfigOption("standard_conforming_strings", true, false);
+
+	if (conforming != NULL && strcmp(conforming, "off") == 0 && strchr(definition, '\\') != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("the definition of a table to import into has a backslash, and standard_conforming_strings is off"),
+				errhint("Type SET standard_conforming_strings = on, and a string with escapes as E'...'."));
+	return pstrdup(definition);
+}
+
 /* Checks the import; the current user is the job's owner. */
 static void
 validate_as_owner(void *arg)
@@ -429,7 +452,7 @@ validate_as_owner(void *arg)
 		check_target(checking, NULL);
 		return;
 	}
-	checking->spec.definition = new->definition != NULL ? pstrdup(new->definition) :
+	checking->spec.definition = new->definition != NULL ? given_text(new->definition) :
 		kwj_definition_read_file(new->definition_file);
 	try_definition(checking);
 }

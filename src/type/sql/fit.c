@@ -11,9 +11,11 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "compat.h"
 #include "job/counts.h"
 #include "lifecycle/broken.h"
 #include "miscadmin.h"
+#include "tcop/tcopprot.h"
 #include "type/sql/fit.h"
 #include "type/sql/parse.h"
 #include "type/sql/settings.h"
@@ -29,7 +31,8 @@ typedef struct Check
 {
 	const KwjNewJob *job;
 	List	   *statements;
-	const KwjParameters *parameters;
+	const KwjParameters *parameters;	/* NULL: none; then names are checked */
+	const char *text;
 	bool		converting;		/* the types are known: an error is one of a value */
 } Check;
 
@@ -56,8 +59,15 @@ leaves_tables(const RawStmt *statement)
 static void
 check_statement(Check *check, RawStmt *statement)
 {
-	Oid		   *types = kwj_sql_infer_types(check->parameters, statement);
+	Oid		   *types;
 
+	if (check->parameters == NULL)
+	{
+		if (leaves_tables(statement))
+			(void) kwj_analyze_and_rewrite(statement, check->text);
+		return;
+	}
+	types = kwj_sql_infer_types(check->parameters, statement);
 	check->converting = true;
 	if (types != NULL)
 		(void) kwj_sql_convert_arguments(check->parameters->arguments, types);
@@ -74,7 +84,7 @@ check_statements(Check *check)
 													   ALLOCSET_DEFAULT_SIZES);
 	ListCell   *lc;
 
-	kwj_sql_push_text(&callback, check->parameters->text);
+	kwj_sql_push_text(&callback, check->text);
 	foreach(lc, check->statements)
 	{
 		RawStmt    *statement = lfirst(lc);
@@ -177,7 +187,19 @@ kwj_sql_check_fit(const KwjNewJob *job, List *statements, const KwjParameters *p
 
 	if (parameters == NULL || job->n_depends_on > 0)
 		return;
+	check.text = parameters->text;
 	edata = try_check(&check);
 	if (edata != NULL && is_refusal(&check, edata))
+		ReThrowError(edata);
+}
+
+void
+kwj_sql_check_names(const KwjNewJob *job, List *statements, const char *text)
+{
+	Check		check = {.job = job, .statements = statements, .text = text};
+	ErrorData  *edata = try_check(&check);
+
+	if (edata != NULL && (edata->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+						  ERRCODE_TO_CATEGORY(edata->sqlerrcode) == MAKE_SQLSTATE('4', '2', '0', '0', '0')))
 		ReThrowError(edata);
 }

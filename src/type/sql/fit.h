@@ -21,4 +21,11 @@
 extern void kwj_sql_check_fit(const KwjNewJob *job, List *statements,
 							  const KwjParameters *parameters);
 
+/*
+ * Checks in the same way whether the tables, columns and functions that the statements name are there
+ * now, up to the first statement that may change tables. For a statement without parameters. Errors: of
+ * class 42.
+ */
+extern void kwj_sql_check_names(const KwjNewJob *job, List *statements, const char *text);
+
 #endif

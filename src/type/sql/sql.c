@@ -108,6 +108,8 @@ kwj_sql_validate(const KwjNewSql *sql, KwjNewJob *job)
 	job->has_revert = sql->on_revert != NULL;
 	kwj_sql_check_fit(job, statement.statements, statement.parameters);
 	kwj_sql_check_fit(job, on_revert.statements, on_revert.parameters);
+	if (sql->names_exist && statement.parameters == NULL)
+		kwj_sql_check_names(job, statement.statements, sql->statement);
 }
 
 /*

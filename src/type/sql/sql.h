@@ -20,6 +20,7 @@ typedef struct KwjNewSql
 	const char *on_revert;		/* NULL: none */
 	Jsonb	   *settings;
 	Jsonb	   *arguments;		/* for $1 or :name in both texts; NULL: none */
+	bool		names_exist;	/* what a statement without parameters names must be there now */
 	bool		spare_arguments;	/* arguments that no text uses are no error */
 	bool		keep_result;	/* keep the first rows of the last query as the result */
 } KwjNewSql;

@@ -12,16 +12,16 @@ use Test::More;
 my $node = new_node('schedules', <<'EOF', allows_streaming => 1);
 timezone = 'UTC'
 kwjobs.coordinator_idle_timeout = -1
-kwjobs.test_clock = 1893456000	# 2030-01-01 00:00:00 UTC
+kwjobs.test_schedule_clock = 1893456000	# 2030-01-01 00:00:00 UTC
 EOF
 sub sql { my ($query, $db) = @_; return $node->safe_psql($db // 'postgres', $query) }
-sub clock { my ($time) = @_; set_clock($node, $time); return }
+sub clock { my ($time) = @_; stop_clock($node, $time); return }
 
 # Stops the clock without waiting for the coordinator.
-sub set_clock_only
+sub stop_clock_only
 {
 	my ($time) = @_;
-	configure($node, 'kwjobs.test_clock', sql("SELECT extract(epoch FROM '$time+00'::timestamptz)"));
+	configure($node, 'kwjobs.test_schedule_clock', sql("SELECT extract(epoch FROM '$time+00'::timestamptz)"));
 	return;
 }
 
@@ -42,7 +42,7 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 {
 	create_schedule($node, 'crash', '0 * * * *');
 	my $gate = close_gates($node, 4961);
-	set_clock_only('2030-01-01 01:00');
+	stop_clock_only('2030-01-01 01:00');
 	wait_at_gates($node, 1);
 	is(due_times($node, 'crash'), '', 'the job is created, and not committed');
 	kill_coordinator($gate);
@@ -55,7 +55,7 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 	wait_at_gates($node, 1) if sql('SELECT pg_reload_conf()');
 	$gate->query_safe('SELECT pg_advisory_lock(4961)');
 	$gate->query_safe('SELECT pg_advisory_unlock(4903)');
-	set_clock_only('2030-01-01 02:00');
+	stop_clock_only('2030-01-01 02:00');
 	wait_at_gates($node, 1);
 	$gate->query_safe('SELECT pg_advisory_lock(4903)');
 	$gate->query_safe('SELECT pg_advisory_unlock(4961)');
@@ -73,7 +73,7 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 {
 	create_schedule($node, 'ends', '0 * * * *', undef, 'SELECT 1 / 0');
 	my $gate = close_gates($node, 4962);
-	set_clock_only('2030-01-01 03:00');
+	stop_clock_only('2030-01-01 03:00');
 	wait_at_gates($node, 1);
 	kill_coordinator($gate);
 	wait_for_ends($node);
@@ -85,13 +85,13 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 {
 	create_schedule($node, 'down', '0 * * * *');
 	$node->stop;
-	$node->append_conf('postgresql.auto.conf', 'kwjobs.test_clock = 1893473000');	# 04:43:20
+	$node->append_conf('postgresql.auto.conf', 'kwjobs.test_schedule_clock = 1893473000');	# 04:43:20
 	$node->start;
 	wait_query($node, q{SELECT count(*) = 1 FROM kwdb_internal.due_times WHERE schedule = 'down'});
 	wait_for_ends($node);
 	is(due_times($node, 'down'), '04:00 run', 'after a stop the last due time that has passed runs');
 	$node->stop;
-	$node->append_conf('postgresql.auto.conf', 'kwjobs.test_clock = 1893482000');	# 07:13:20
+	$node->append_conf('postgresql.auto.conf', 'kwjobs.test_schedule_clock = 1893482000');	# 07:13:20
 	$node->start;
 	wait_query($node, q{SELECT count(*) = 4 FROM kwdb_internal.due_times WHERE schedule = 'down'});
 	is(due_times($node, 'down'), "04:00 run\n05:00 missed\n06:00 missed\n07:00 run", '... and the others are missed');
@@ -172,6 +172,7 @@ EOF
 	create_schedule($node, 'dumped', '0 * * * *', 'priority = 5');
 	clock('2030-01-02 01:00');
 	wait_for_ends($node);
+	sql(q{SET client_min_messages = warning; CREATE SCHEDULE stats FOR CREATE STATISTICS s FROM runs RECURRING '@yearly'});
 	my $file = $node->basedir . '/dump.sql';
 	$node->command_ok([ 'pg_dump', '-d', $node->connstr('postgres'), '-f', $file ], 'pg_dump');
 	sql('CREATE DATABASE restored');
@@ -179,11 +180,11 @@ EOF
 	sql('CREATE DATABASE copied TEMPLATE postgres');
 	for my $db (qw(restored copied))
 	{
-		is(sql('SELECT name, schedule_status, next_run, state, runs FROM kwdb_internal.schedules', $db),
+		is(sql('SELECT name, schedule_status, next_run, state, runs FROM kwdb_internal.schedules WHERE job_type = \'SQL\'', $db),
 			'dumped|PAUSED||paused: it has come with a dump or a copy of another database|1', "$db: paused");
 		is(sql('SELECT count(*) FROM kwdb_internal.due_times', $db), 1, '... with its history');
 	}
-	set_clock($node, '2030-01-02 02:00', $_) for qw(restored copied);
+	stop_clock($node, '2030-01-02 02:00', $_) for qw(restored copied);
 	is(sql('SELECT count(*) FROM kwdb_internal.due_times', $_), 1, "$_: nothing runs") for qw(restored copied);
 	wait_for_pass($node);
 	wait_for_ends($node);
@@ -191,7 +192,11 @@ EOF
 	for my $db (qw(restored copied))
 	{
 		sql('SET client_min_messages = warning; RESUME SCHEDULE dumped', $db);
-		is(sql(q(SELECT schedule_status, next_run, job ->> 'priority' FROM kwdb_internal.schedules), $db), 'ACTIVE|2030-01-02 03:00:00+00|5', "$db: RESUME");
+		is(sql(q(SELECT schedule_status, next_run, job ->> 'priority' FROM kwdb_internal.schedules WHERE job_type = 'SQL'), $db), 'ACTIVE|2030-01-02 03:00:00+00|5', "$db: RESUME");
+		my ($rc, $out, $err) = $node->psql($db, 'RESUME SCHEDULE stats');
+		like($err, qr/schedule "stats" cannot go on in this database/, '... but not of one that may name other tables');
+		($rc, $out, $err) = $node->psql($db, q{SELECT kwjobs.run_schedule('stats')});
+		like($err, qr/schedule "stats" cannot go on in this database/, '...');
 	}
 	clock('2030-01-02 03:00');
 	wait_query($node, q{SELECT count(*) = 2 FROM kwdb_internal.due_times}, $_) for qw(restored copied);
@@ -205,9 +210,9 @@ EOF
 {
 	create_schedule($node, 'waits', '0 * * * *');
 	configure($node, 'kwjobs.max_workers', 0);
-	set_clock_only('2030-01-02 04:00');
+	stop_clock_only('2030-01-02 04:00');
 	wait_query($node, q{SELECT count(*) = 1 FROM kwdb_internal.due_times WHERE schedule = 'waits' AND status = 'pending'});
-	set_clock_only('2030-01-02 05:00');
+	stop_clock_only('2030-01-02 05:00');
 	wait_query($node, q{SELECT count(*) = 2 FROM kwdb_internal.due_times WHERE schedule = 'waits'});
 	is(due_times($node, 'waits'), "04:00 run\n05:00 skipped", 'without workers, jobs wait, and due times are noted');
 	configure($node, 'kwjobs.max_workers');
@@ -224,7 +229,7 @@ EOF
 	$node->wait_for_catchup($standby);
 	is($standby->safe_psql('postgres', q{SELECT name, schedule_status FROM [SHOW SCHEDULES]}), 'promoted|ACTIVE', 'a standby shows the schedules');
 	$node->stop('immediate');
-	$standby->append_conf('postgresql.auto.conf', 'kwjobs.test_clock = 1893571300');	# 08:01:40
+	$standby->append_conf('postgresql.auto.conf', 'kwjobs.test_schedule_clock = 1893571300');	# 08:01:40
 	$standby->reload;
 	$standby->promote;
 	wait_query($standby, q{SELECT count(*) = 3 FROM kwdb_internal.due_times WHERE schedule = 'promoted'});

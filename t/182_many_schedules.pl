@@ -16,7 +16,7 @@ fsync = off
 autovacuum = off
 kwjobs.coordinator_idle_timeout = -1
 kwjobs.max_schedules_per_role = 10
-kwjobs.test_clock = 1893456000	# 2030-01-01 00:00:00 UTC
+kwjobs.test_schedule_clock = 1893456000	# 2030-01-01 00:00:00 UTC
 EOF
 sub sql { my ($query) = @_; return $node->safe_psql('postgres', $query) }
 
@@ -51,7 +51,7 @@ EOF
 	$session->quit;
 
 	$began = time;
-	set_clock($node, '2030-01-01 01:00');
+	stop_clock($node, '2030-01-01 01:00');
 	wait_query($node, "SELECT count(*) = $many FROM kwjobs.due_time WHERE outcome = 'run'");
 	note(sprintf('their jobs were created after %.1f s', time - $began));
 	wait_query($node, "SELECT count(*) = $many FROM kwjobs.job WHERE created_by_type = 'schedule' AND status = 'succeeded'");
@@ -72,7 +72,7 @@ EOF
 {
 	configure($node, 'kwjobs.coordinator_idle_timeout', 100);
 	configure($node, 'kwjobs.worker_idle_timeout', 0);
-	configure($node, 'kwjobs.test_clock', 0);
+	configure($node, 'kwjobs.test_schedule_clock', 0);
 	sql(q{SET client_min_messages = warning; CREATE SCHEDULE often FOR SQL 'SELECT 1' RECURRING '2 seconds'});
 	wait_for_no_coordinator($node, 'postgres');
 	wait_query($node, q{SELECT count(*) >= 1 FROM kwjobs.due_time WHERE outcome = 'run'});
@@ -81,6 +81,12 @@ EOF
 	wait_query($node, q{SELECT count(*) >= 3 FROM kwjobs.due_time WHERE outcome = 'run'});
 	cmp_ok(sql("SELECT coalesce($late, 1e9)"), '<', 50, 'a coordinator comes before a schedule is due, and starts it in time');
 	is(sql(q{SELECT count(*) FROM kwjobs.due_time WHERE outcome <> 'run'}), 0, '... and misses no due time');
+	configure($node, 'kwjobs.scheduler_enabled', 'off');
+	wait_for_no_coordinator($node, 'postgres');
+	my $runs = sql('SELECT count(*) FROM kwjobs.due_time');
+	configure($node, 'kwjobs.scheduler_enabled');
+	wait_query($node, "SELECT count(*) > $runs FROM kwjobs.due_time");
+	pass('switched on, schedules run where no coordinator was');
 	sql('DROP SCHEDULE often');
 	wait_for_no_coordinator($node, 'postgres');
 }

@@ -1,20 +1,20 @@
 /*
- * src/job/clock.c
+ * src/job/schedule_clock.c
  *	  The clock by which schedules are due, in a build for tests.
  *
  * Process: any. Locks: none.
  */
 #include "postgres.h"
 
-#include "job/clock.h"
+#include "job/schedule_clock.h"
 
 #ifdef KWJ_TEST_BUILD
 TimestampTz
 kwj_clock(void)
 {
-	if (kwj_test_clock == 0)
+	if (kwj_test_schedule_clock == 0)
 		return GetCurrentTimestamp();
-	return (TimestampTz) ((kwj_test_clock - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * (double) SECS_PER_DAY) *
+	return (TimestampTz) ((kwj_test_schedule_clock - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * (double) SECS_PER_DAY) *
 						  USECS_PER_SEC);
 }
 

@@ -129,6 +129,11 @@ refuses('RESUME ALL JOBS', qr/^ERROR:  several databases have a job with ID $job
 errands_end($node);
 is(status('postgres', $jobs[0]), 'paused', '... without an effect on any job');
 $node->safe_psql('postgres', 'DROP DATABASE copy');
+$node->safe_psql('one', 'CREATE DATABASE copy TEMPLATE postgres');
+refuses('RESUME ALL JOBS', qr/^ERROR:  several databases have a job with ID $jobs[0]\nDETAIL:  Databases "(postgres|copy)" and "(postgres|copy)" have it, because one was copied\./);
+errands_end($node);
+is(status('one', $jobs[1]), 'paused', '... also if one of the two databases is this one, without an effect');
+$node->safe_psql('postgres', 'DROP DATABASE copy');
 create_database($node, 'large');
 $node->safe_psql('large', q{INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due, max_attempts, payload, created, modified)
 	SELECT n, 'SQL', 'SELECT 1', 10, 'postgres', 'paused', 'infinity', 1, '{}', now(), now() FROM generate_series(1, 10001) AS n});

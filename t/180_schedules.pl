@@ -5,15 +5,16 @@ use FindBin;
 use lib "$FindBin::RealBin/lib";
 use KwjSchedules;
 use KwjTest;
+use PostgreSQL::Test::Utils ();
 use Test::More;
 
 my $node = new_node('schedules', <<'EOF');
 timezone = 'UTC'
 kwjobs.coordinator_idle_timeout = -1
-kwjobs.test_clock = 1893456000	# 2030-01-01 00:00:00 UTC
+kwjobs.test_schedule_clock = 1893456000	# 2030-01-01 00:00:00 UTC
 EOF
 sub sql { my ($query) = @_; return $node->safe_psql('postgres', $query) }
-sub clock { my ($time) = @_; set_clock($node, $time); return }
+sub clock { my ($time) = @_; stop_clock($node, $time); return }
 
 sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())');
 
@@ -114,6 +115,7 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 	wait_for_ends($node);
 	clock('2030-01-01 23:00:00');
 	wait_for_ends($node);
+	is(sql('SELECT schedules, paused_schedules, failing_schedules, late_by FROM kwjobs.health'), '4|2|4|00:00:00', 'kwjobs.health');
 	like(schedule_field($node, 'three', 'why_paused'), qr/^paused: 3 runs in a row have failed, the last one: job \d+ failed: division by zero$/, 'pause_after');
 	is(schedule_field($node, 'three', q(concat_ws(' ', runs, failed, failures))), '3 3 3', '... and its totals');
 	is(sql(q{SELECT DISTINCT concat_ws(' ', total_num_of_ex, total_num_of_success, total_num_of_fail) FROM [SHOW JOBS FOR SCHEDULE three] AS j}), '3 0 3', '... which its jobs show');
@@ -150,16 +152,50 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 	sql('DROP SCHEDULES (SELECT name FROM kwdb_internal.schedules)');
 }
 
+# Jobs of other types than SQL; a directory for each run; all through the extended protocol.
+{
+	my $place = PostgreSQL::Test::Utils::tempdir();
+	my $file = "$place/script.sql";
+	PostgreSQL::Test::Utils::append_to_file($file, <<"EOF");
+SET client_min_messages = warning;
+\\set minute 30
+CREATE SCHEDULE 'out' FOR EXPORT INTO CSV '$place/out-{due}' FROM TABLE runs RECURRING '30 * * * *'
+    WITH SCHEDULE OPTIONS time_zone = 'Asia/Kolkata', priority = :minute;
+CREATE SCHEDULE IF NOT EXISTS keyed FOR SQL 'SELECT 1' RECURRING '30 * * * *' WITH SCHEDULE OPTIONS key = :minute;
+ALTER SCHEDULE keyed WITH SCHEDULE OPTIONS max_attempts = :minute;
+PAUSE SCHEDULE keyed WITH REASON = :minute;
+RESUME SCHEDULE keyed;
+SHOW SCHEDULES;
+SHOW SCHEDULE 'out';
+SELECT * FROM [SHOW SCHEDULES] AS s WHERE id > :minute;
+SHOW JOBS FOR SCHEDULE keyed;
+DROP SCHEDULES IF EXISTS SELECT 'nothing' || :minute;
+DROP SCHEDULE 'out';
+DROP SCHEDULE IF EXISTS keyed;
+EOF
+	$node->command_ok([ 'pgbench', '-n', '-t', '3', '-M', $_, '-f', $file, '-h', $node->host, '-p', $node->port, 'postgres' ], "pgbench -M $_")
+	  for qw(simple extended prepared);
+	sql("SET client_min_messages = warning; CREATE SCHEDULE out FOR EXPORT INTO CSV '$place/out-{due}' FROM TABLE runs RECURRING '30 * * * *' WITH SCHEDULE OPTIONS time_zone = 'Asia/Kolkata'");
+	clock('2030-01-02 05:00');
+	wait_for_ends($node);
+	clock('2030-01-02 06:00');
+	wait_for_ends($node);
+	is(sql(q{SELECT string_agg(status, ' ') FROM kwdb_internal.due_times WHERE schedule = 'out'}), 'succeeded succeeded', 'an EXPORT again and again');
+	is(join(' ', sort map { s/.*\///r } glob("$place/out*")), 'out-20300102T103000+0530 out-20300102T113000+0530', '... has a directory for each run');
+	sql('DROP SCHEDULE out');
+}
+
 # The clock is set back; summer time; zones.
 {
+	clock('2030-01-02 07:00');
 	create_schedule($node, 'minutes', '*/10 * * * *');
-	clock('2030-01-02 04:10');
+	clock('2030-01-02 07:10');
 	wait_for_ends($node);
-	clock('2030-01-02 03:00');
-	clock('2030-01-02 04:15');
-	is(due_times($node, 'minutes'), '04:10 run', 'set back by an hour: no due time comes twice');
-	clock('2030-01-02 04:20');
-	is(due_times($node, 'minutes'), "04:10 run\n04:20 run", '... and it goes on when the clock has caught up');
+	clock('2030-01-02 06:00');
+	clock('2030-01-02 07:15');
+	is(due_times($node, 'minutes'), '07:10 run', 'set back by an hour: no due time comes twice');
+	clock('2030-01-02 07:20');
+	is(due_times($node, 'minutes'), "07:10 run\n07:20 run", '... and it goes on when the clock has caught up');
 	wait_for_ends($node);
 	clock('2029-12-31 12:00');
 	wait_for_schedule($node, 'minutes', q(next_run = '2029-12-31 12:10+00'));
@@ -189,6 +225,7 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 	clock('2030-11-01 01:30');
 	is(due_times($node, 'hourly'), '', 'off: nothing runs');
 	is(schedule_field($node, 'hourly', q(concat_ws('|', next_run, state, overdue))), '2030-11-01 01:30:00+00|overdue: kwjobs.scheduler_enabled is off|00:30:00', '... and it is shown as overdue');
+	is(sql('SELECT scheduler_enabled, next_due, late_by FROM kwjobs.health'), 'f|2030-11-01 01:00:00+00|00:30:00', '... in kwjobs.health, too');
 	configure($node, 'kwjobs.scheduler_enabled');
 	wait_for_pass($node);
 	is(due_times($node, 'hourly'), '01:00 run', 'on: it catches up');
