@@ -95,11 +95,13 @@ SELECT count(*) - :before AS created FROM kwjobs.schedule;
 
 -- 4. ALTER keeps what it does not name.
 ALTER SCHEDULE "Late too" RECURRING '0 12 1 7 * 2099';
-ALTER SCHEDULE "Late too" WITH SCHEDULE OPTIONS on_previous_running = skip, timeout = '2 hours', failure_statement = '';
+ALTER SCHEDULE "Late too" WITH SCHEDULE OPTIONS on_previous_running = skip, timeout = '2 hours', window = '22:00-06:00 UTC', failure_statement = '';
 SELECT * FROM rules WHERE name = 'Late too';
-SELECT job ->> 'timeout' AS timeout, job ->> 'priority' AS priority, failure_statement FROM kwdb_internal.schedules WHERE name = 'Late too';
+SELECT job ->> 'timeout' AS timeout, job ->> 'priority' AS priority, job ->> 'window' AS "window", failure_statement FROM kwdb_internal.schedules WHERE name = 'Late too';
 ALTER SCHEDULE "Late too" FOR SQL 'SELECT 17' RECURRING NEVER;
 SELECT status, recurrence, command FROM rules WHERE name = 'Late too';
+SELECT job ->> 'description' AS description, job ->> 'timeout' AS timeout, job ->> 'priority' AS priority, job -> 'payload' ->> 'statement' AS statement
+  FROM kwdb_internal.schedules WHERE name = 'Late too';
 ALTER SCHEDULE nothing RECURRING '@daily';
 ALTER SCHEDULE IF EXISTS nothing RECURRING '@daily';
 ALTER SCHEDULE late RECURRING 'x';

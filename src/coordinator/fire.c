@@ -150,6 +150,24 @@ act_on(int64 schedule_id, TimestampTz now)
 		kwj_due_times_act(&schedule, now);
 }
 
+/* For kwj_store_together. The memory of each schedule is freed, as its job may be large. */
+static void
+act_on_all(void *arg)
+{
+	const Step *step = arg;
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext of_schedule = AllocSetContextCreate(caller, "kwjobs schedule", ALLOCSET_DEFAULT_SIZES);
+
+	for (int i = 0; i < step->due.n; i++)
+	{
+		MemoryContextSwitchTo(of_schedule);
+		act_on(step->due.ids[i], step->now);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(of_schedule);
+	}
+	MemoryContextDelete(of_schedule);
+}
+
 /* Acts on all schedules of a batch. step->due has them, also if an error comes. */
 static void
 act_on_batch(void *arg)
@@ -164,8 +182,7 @@ act_on_batch(void *arg)
 	step->due = kwj_store_schedules_due(step->now, kwj_scheduler_batch > 0 ? kwj_scheduler_batch : BATCH,
 										list_set_aside());
 	MemoryContextSwitchTo(transaction);
-	for (int i = 0; i < step->due.n; i++)
-		act_on(step->due.ids[i], step->now);
+	kwj_store_together(act_on_all, step);
 	step->next = kwj_store_schedules_next(behind);
 	kwj_test_gate(4961);
 }

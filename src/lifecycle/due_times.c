@@ -20,6 +20,7 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "job/clip.h"
 #include "job/isolate.h"
 #include "job/json.h"
@@ -45,8 +46,9 @@
 /* and so many missed ones get a row each; those behind them have a row together. */
 #define MOST_ROWS			1000
 
-/* So many old rows are deleted whenever the schedule is due. */
-#define FORGET_STEP			100
+/* So many old rows are deleted at once, when the schedule has been due so often since the last time, about. */
+#define FORGET_STEP			200
+#define FORGET_EACH			16
 
 /* With catch_up = none, a run may be so late. */
 #define LATE_US				(60 * USECS_PER_SEC)
@@ -339,9 +341,13 @@ end_retry(KwjSchedule *schedule)
 	schedule->next_run = schedule->next_due == 0 ? 0 : kwj_recurrence_run_time(schedule, schedule->next_due);
 }
 
+/* Which due times it is follows from the due time itself, so that schedules do it at different times. */
 static void
 forget_old(const KwjSchedule *schedule, TimestampTz now)
 {
+	if (hash_bytes_extended((const unsigned char *) &schedule->last_due, sizeof(TimestampTz),
+							schedule->schedule_id) % FORGET_EACH != 0)
+		return;
 	kwj_store_due_times_forget(schedule->schedule_id, now - (int64) kwj_retention_time * USECS_PER_SEC,
 							   FORGET_STEP);
 }

@@ -328,6 +328,27 @@ kwj_schedule_create(KwjBy by, const KwjScheduleChange *change, bool has_job_opti
 
 /* ---- change ---- */
 
+/* Puts what a job of the new template does in the place of what each run did; keeps all other options. */
+static Jsonb *
+keep_options(const KwjSchedule *schedule, const KwjTemplate *template)
+{
+	KwjNewJob	job;
+	KwjNewJob	new;
+
+	kwj_new_job(&job, schedule->job_type);
+	kwj_new_job(&new, template->job_type);
+	kwj_template_read(schedule->job, &job);
+	kwj_template_read(template->job, &new);
+	job.payload = new.payload;
+	job.has_revert = new.has_revert;
+	/* A job with a description of the user's has its statement beside it. */
+	if (job.statement != NULL)
+		job.statement = new.description;
+	else
+		job.description = new.description;
+	return kwj_template_write(&job);
+}
+
 /*
  * What each run does may be changed by a role that may create jobs of the schedule's owner, as
  * whom they run.
@@ -335,12 +356,16 @@ kwj_schedule_create(KwjBy by, const KwjScheduleChange *change, bool has_job_opti
 static void
 change_template(KwjSchedule *schedule, const KwjTemplate *template)
 {
+	Jsonb	   *job;
+
 	if (template->owner != schedule->owner)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("the jobs of schedule \"%s\" belong to another role", schedule->name),
-				 errhint("Alter it as that role, or give run_as, or create another schedule.")));
+				 errhint("Alter it as that role, or create another schedule.")));
+	job = keep_options(schedule, template);
 	set_template(schedule, template);
+	schedule->job = job;
 }
 
 bool

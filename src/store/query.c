@@ -247,6 +247,17 @@ kwj_store_leave(KwjStoreScope *scope)
 	MemoryContextSwitchTo(scope->caller);
 }
 
+void
+kwj_store_together(void (*run) (void *arg), void *arg)
+{
+	KwjStoreScope scope;
+
+	kwj_store_enter(&scope);
+	MemoryContextSwitchTo(scope.caller);
+	run(arg);
+	kwj_store_leave(&scope);
+}
+
 static SPIPlanPtr
 prepare(KwjQuery *query)
 {

@@ -85,6 +85,13 @@ extern void kwj_store_enter(KwjStoreScope *scope);
 extern void kwj_store_leave(KwjStoreScope *scope);
 
 /*
+ * Calls run(arg) between kwj_store_enter and kwj_store_leave, for a caller outside of src/store that
+ * calls many functions of the store: these cost much less then. What their queries return stays in
+ * memory until the end.
+ */
+extern void kwj_store_together(void (*run) (void *arg), void *arg);
+
+/*
  * never: until it is called with false, this process raises 55P03 where it would wait for the lock
  * of a job's row, and obeys lock_timeout where it waits for other locks. For the coordinator, which
  * does what sessions of other databases ask for, and must not wait for a session.

@@ -316,6 +316,8 @@ kwj_store_schedule_lock(int64 schedule_id, KwjLockWait wait, KwjSchedule *schedu
 		read_rules(schedule, scope.caller);
 		read_state(schedule, scope.caller);
 	}
+	/* It may have the text of a large job, and the caller may have very many schedules. */
+	SPI_freetuptable(SPI_tuptable);
 	kwj_store_leave(&scope);
 	return found;
 }

@@ -54,6 +54,12 @@ static const Field fields[] = {
 	FIELD("window_end", TEXT, window_end),
 };
 
+/*
+ * A new option of all jobs needs a line above, or it would be lost for schedules: run_at, depends_on and
+ * on_conflict are those that a run cannot have, and run_as is its owner.
+ */
+StaticAssertDecl(KWJ_OPTION_COUNT == 17, "schedules have all options of jobs");
+
 static List *
 texts_of(ArrayType *array)
 {
