@@ -1633,6 +1633,24 @@ COMMENT ON PROCEDURE kwjobs.import_table_and_wait(text, text[], jsonb, text, big
     double precision, bigint, text, text, text) IS
 'creates an IMPORT job that creates its table, waits for it and returns its result: IMPORT TABLE';
 
+CREATE FUNCTION kwjobs.import_database(directory text, options jsonb DEFAULT '{}')
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_import_database';
+COMMENT ON FUNCTION kwjobs.import_database(text, jsonb) IS
+'creates an IMPORT job for all tables that EXPORT has written into a directory, and returns its job_id at once: IMPORT DATABASE ... WITH detached';
+
+CREATE PROCEDURE kwjobs.import_database_and_wait(
+    directory text, options jsonb DEFAULT '{}',
+    INOUT job_id bigint DEFAULT NULL, INOUT status text DEFAULT NULL,
+    INOUT fraction_completed double precision DEFAULT NULL, INOUT rows bigint DEFAULT NULL,
+    INOUT abandon_rows text DEFAULT NULL, INOUT reject_rows text DEFAULT NULL,
+    INOUT note text DEFAULT NULL)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_import_database_and_wait';
+COMMENT ON PROCEDURE kwjobs.import_database_and_wait(text, jsonb, bigint, text,
+    double precision, bigint, text, text, text) IS
+'creates an IMPORT job for all tables of an EXPORT, waits for it and returns its result: IMPORT DATABASE';
+
 -- ---------------------------------------------------------------------------
 -- EXPORT
 -- ---------------------------------------------------------------------------
@@ -2345,6 +2363,21 @@ AS 'MODULE_PATHNAME', 'kwjobs_import_table_and_wait';
 COMMENT ON PROCEDURE pg_catalog.kwjobs_import_table_and_wait(text, text[], jsonb, text) IS
 'what IMPORT TABLE calls; by hand, use kwjobs.import_table_and_wait';
 
+CREATE FUNCTION pg_catalog.kwjobs_import_database(directory text, options jsonb)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_import_database';
+COMMENT ON FUNCTION pg_catalog.kwjobs_import_database(text, jsonb) IS
+'what IMPORT DATABASE ... WITH detached calls; in a query, use kwjobs.import_database';
+
+CREATE PROCEDURE pg_catalog.kwjobs_import_database_and_wait(
+    directory text, options jsonb,
+    OUT job_id bigint, OUT status text, OUT fraction_completed double precision,
+    OUT rows bigint, OUT abandon_rows text, OUT reject_rows text, OUT note text)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_import_database_and_wait';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_import_database_and_wait(text, jsonb) IS
+'what IMPORT DATABASE calls; by hand, use kwjobs.import_database_and_wait';
+
 CREATE FUNCTION pg_catalog.kwjobs_export(
     directory text, target regclass, query text, database text, options jsonb, tables regclass[])
 RETURNS bigint LANGUAGE c
@@ -2538,7 +2571,8 @@ GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_cont
     pg_catalog.kwjobs_show_jobs, pg_catalog.kwjobs_server_jobs,
     pg_catalog.kwjobs_when_complete, pg_catalog.kwjobs_import,
     pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_import_table,
-    pg_catalog.kwjobs_import_table_and_wait, pg_catalog.kwjobs_export, pg_catalog.kwjobs_export_and_wait,
+    pg_catalog.kwjobs_import_table_and_wait, pg_catalog.kwjobs_import_database,
+    pg_catalog.kwjobs_import_database_and_wait, pg_catalog.kwjobs_export, pg_catalog.kwjobs_export_and_wait,
     pg_catalog.kwjobs_backup, pg_catalog.kwjobs_backup_and_wait,
     pg_catalog.kwjobs_restore, pg_catalog.kwjobs_restore_and_wait,
     pg_catalog.kwjobs_show_backup, pg_catalog.kwjobs_create_statistics,

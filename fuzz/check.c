@@ -487,21 +487,22 @@ kwj_check_accepted(const Call *call, const Call *unlimited)
 	check(kwj_form_near(&place, kwj_words_of_form));
 }
 
-/* Returns whether a statement of the text may be EXPORT. */
+/* Returns whether a statement of the text may be EXPORT or IMPORT TABLE. */
 static bool
-has_export(const Call *call)
+has_text_of_tokens(const Call *call)
 {
 	const KwjSource *source = kwj_scan(call->text, call->length);
 
 	for (int i = 0; i < source->ntokens; i++)
-		if (is_token(source, i, "export") && is_token(source, i + 1, "into"))
+		if ((is_token(source, i, "export") && is_token(source, i + 1, "into")) ||
+			(is_token(source, i, "import") && is_token(source, i + 1, "table")))
 			return true;
 	return false;
 }
 
 /*
- * spread: the same text with comments between its tokens. These must change nothing, except for EXPORT:
- * its tree has the text of the query.
+ * spread: the same text with comments between its tokens. These must change nothing, except for EXPORT and
+ * IMPORT TABLE: their trees have the text of the query, and of the columns.
  */
 void
 kwj_check_spread(const Call *call, const Call *spread)
@@ -509,7 +510,7 @@ kwj_check_spread(const Call *call, const Call *spread)
 	check(spread->found == call->found);
 	check((spread->error == NULL) == (call->error == NULL));
 	if (call->error == NULL)
-		check(has_export(call) || same_trees(call->trees, spread->trees, 0));
+		check(has_text_of_tokens(call) || same_trees(call->trees, spread->trees, 0));
 	/* which error src/statement raises depends on the length of the statement */
 	else if (call->error->detail == NULL ||
 			 strcmp(call->error->detail, "The statement must go on here.") != 0)

@@ -166,7 +166,7 @@ PREPARE p AS EXPORT USERS TO SQL $1;
 EXPLAIN EXPORT INTO CSV 'dir' FROM TABLE t;
 DO $$ BEGIN EXPORT USERS TO SQL 'place'; END $$;
 DO $$ BEGIN EXECUTE 'BACKUP TO $1' USING 'place'; EXCEPTION WHEN feature_not_supported THEN RAISE NOTICE 'caught: %', SQLERRM; END $$;
-CREATE FUNCTION unsupported() RETURNS void LANGUAGE sql AS 'IMPORT DATABASE CSV DATA (''place'')';
+CREATE FUNCTION unsupported() RETURNS void LANGUAGE sql AS 'IMPORT USERS SQL DATA (''place'')';
 -- names that look like statements
 DO $$
 DECLARE

@@ -83,6 +83,18 @@ CREATE TABLE turn (job bigint, began timestamptz, ended timestamptz);
 CREATE TABLE loaded (n integer, t text, job bigint DEFAULT kwjobs.current_job());
 -- and what they have left out
 CREATE TABLE left_out (job_id bigint, file text, line bigint, column_name text, sqlstate text, reason text, record text);
+-- tables that imports create, each with a number in its name
+CREATE SCHEMA made;
+CREATE SEQUENCE made_names;
+CREATE FUNCTION made_rows(name text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    found text := 'no table';
+BEGIN
+    IF to_regclass(name) IS NOT NULL THEN
+        EXECUTE format('SELECT concat_ws('' '', count(*), count(DISTINCT n)) FROM %s', name) INTO found;
+    END IF;
+    RETURN found;
+END $$;
 GRANT ALL ON ledger, step, reverted, turn, loaded, left_out TO PUBLIC;
 -- Of this table jobs collect statistics: those of the collector, as its rows change, and CREATE_STATS.
 CREATE TABLE parted (n integer) PARTITION BY HASH (n);
@@ -100,7 +112,8 @@ INSERT INTO before VALUES (0, 0);
 CREATE VIEW all_jobs AS
     SELECT * FROM kwjobs.job WHERE job_id > (SELECT job FROM before);
 CREATE VIEW jobs AS SELECT * FROM all_jobs WHERE job_type = 'SQL';
-CREATE VIEW imports AS SELECT * FROM all_jobs WHERE job_type = 'IMPORT';
+CREATE VIEW imports AS SELECT * FROM all_jobs WHERE job_type = 'IMPORT' AND NOT payload ? 'definition';
+CREATE VIEW makers AS SELECT *, payload->>'table' AS made FROM all_jobs WHERE job_type = 'IMPORT' AND payload ? 'definition';
 -- how many there have ever been
 CREATE VIEW jobs_ever AS
     SELECT (SELECT coalesce(sum(jobs), 0) FROM kwjobs.history) + (SELECT count(*) FROM kwjobs.job) AS n;
@@ -202,6 +215,12 @@ BEGIN
         -- The others may not write files, and may be dropped.
         RETURN CASE WHEN current_user = 'postgres' THEN submit_export() ELSE submit_one(0) END;
     WHEN 15 THEN
+        -- Into a table that the job creates. The others may not, and may be dropped.
+        IF current_user = 'postgres' AND random() < 0.5 THEN
+            RETURN kwjobs.import_table(format('CREATE TABLE made.t%s (n integer UNIQUE, t text); CREATE INDEX ON made.t%1$s (t)', nextval('made_names')),
+                                       ARRAY[(SELECT directory FROM files) || CASE WHEN random() < 0.7 THEN '/good.csv' ELSE '/bad.csv' END],
+                                       jsonb_build_object('thread_concurrency', 1 + floor(random() * 4), 'max_attempts', 1000, 'retry_initial_delay', '10 ms'));
+        END IF;
         -- by one worker or by several
         RETURN kwjobs.import('loaded', ARRAY[(SELECT directory FROM files) || CASE WHEN random() < 0.7 THEN '/good.csv' ELSE '/bad.csv' END],
                              ARRAY['n', 't'], jsonb_build_object('thread_concurrency', 1 + floor(random() * 4),
@@ -442,8 +461,16 @@ EOF
 SELECT job, count(*) FROM loaded LEFT JOIN imports ON job_id = job
  WHERE status IS DISTINCT FROM 'succeeded' AND (status, error_code) IS DISTINCT FROM ('revert-failed', '57014') GROUP BY job
 EOF
+	'an import that has created its table has it, with each row once' => <<"EOF",
+SELECT job_id, made, made_rows(made) FROM makers WHERE status = 'succeeded' AND made_rows(made) IS DISTINCT FROM '$records $records'
+EOF
+	'another one has dropped it' => <<'EOF',
+SELECT relname FROM pg_class AS c WHERE relnamespace = 'made'::regnamespace AND relkind = 'r'
+   AND NOT EXISTS (SELECT FROM makers WHERE made = 'made.' || relname AND (status = 'succeeded' OR (status, error_code) = ('revert-failed', '57014')))
+EOF
 	'imports fail in the line that is wrong' => <<"EOF",
-SELECT job_id, status, error_code, error_line, error FROM imports
+SELECT job_id, status, error_code, error_line, error FROM (SELECT job_id, status, error_code, error_line, error_column, error FROM imports
+                                                           UNION ALL SELECT job_id, status, error_code, error_line, error_column, error FROM makers) AS i
  WHERE status LIKE '%failed' AND (status, error_code, error_line, error_column) IS DISTINCT FROM ('failed', '22P02', $records, 'n')
    AND error_code IS DISTINCT FROM '57014'
 EOF
@@ -567,6 +594,8 @@ sub clean_up
 	$node->start;
 	$node->safe_psql('postgres', <<'EOF');
 TRUNCATE ledger, step, reverted, turn, asked, loaded, left_out;
+DROP SCHEMA made CASCADE;
+CREATE SCHEMA made;
 DROP SCHEDULES (SELECT name FROM kwjobs.schedule);
 UPDATE before SET job = (SELECT max(job_id) FROM kwjobs.job), jobs = n FROM jobs_ever;
 EOF

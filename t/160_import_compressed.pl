@@ -46,6 +46,15 @@ sub import_all
 		FROM kwdb_internal.jobs WHERE job_id = $job");
 }
 
+# Each block has a checksum of its own.
+sub with_block_checksums
+{
+	my ($bytes) = @_;
+	write_file("$dir/blocks", $bytes);
+	PostgreSQL::Test::Utils::system_or_bail('lz4', '-q', '-f', '-B4', '-BX', "$dir/blocks", "$dir/blocks.lz4");
+	return slurp_file("$dir/blocks.lz4");
+}
+
 my $text = join('', map { "$_,row $_\n" } 1 .. 40);
 my $good = 'succeeded|' . join(' ', map { "$_,row $_" } 1 .. 40);
 
@@ -119,6 +128,34 @@ SKIP:
 	PostgreSQL::Test::Utils::system_or_bail('sh', '-c', "cat '$plain' | zstd -q --long=31 -c >'$plain.zst'");
 	like(run_sql("SELECT refusal('$plain.zst')"), qr/^22P04 compressed data \(zstd\) .* are damaged$/,
 		'a frame that demands 2 GB of memory is refused');
+}
+
+# --- damaged, and bad records are to be left out ----------------------------
+
+# With on_error = 'skip', IMPORT reads on to find the record of an error. A library that has found damage
+# must not be called again then. The damage is behind what is looked at when the job is created.
+{
+	srand(4711);
+	my $random = join('', map { "$_," . join('', map { chr(97 + rand(26)) } 1 .. 40) . "\n" } 1 .. 20000);
+	my $log = -s $node->logfile;
+	for my $how (compressions())
+	{
+		my $file = "$dir/skipped.$how";
+		my $bytes = $how eq 'lz4' ? with_block_checksums($random) : compress($how, $random, 3);
+		my @wrong;
+		for my $n (8 .. 19)
+		{
+			my $damaged = $bytes;
+			my $at = int(length($bytes) * $n / 20);
+			substr($damaged, $at, 1) = chr(ord(substr($bytes, $at, 1)) ^ 4);
+			write_file($file, $damaged);
+			my $job = $node->safe_psql('postgres', "SELECT kwjobs.import('t', ARRAY['$file'], NULL, '{\"on_error\": \"skip\"}')");
+			my $end = wait_over($job);
+			push(@wrong, "$at: $end") unless $end eq 'failed|22P04';
+		}
+		is("@wrong", '', "$how: damaged data are no bad record");
+	}
+	unlike(slurp_file($node->logfile, $log), qr/was terminated by signal/, '... and no process crashes');
 }
 
 # --- a large file: stops and goes on ---------------------------------------

@@ -115,6 +115,20 @@ for my $workers (1, 3)
 	is(query(q{SELECT 'mine.t'::regclass::oid}), $oid, "$by: and with the table that it had created");
 	query('DROP TABLE mine.t');
 
+	# --- a crash when the table is committed, but no piece is planned yet ------------------------------
+	if ($workers > 1)
+	{
+		$gate = close_gates($node, 4942);
+		$job = create($workers, $good);
+		$pid = at_gate($job);
+		wait_query($node, q{SELECT to_regclass('mine.t') IS NOT NULL});
+		query('CHECKPOINT');
+		crash($pid, $gate);
+		ends_as($node, $job, 'succeeded', "$by: killed before it plans");
+		is_imported($node, 'mine.t', $rows, "$by: with all rows, once");
+		query('DROP TABLE mine.t');
+	}
+
 	# --- the postmaster dies -----------------------------------------------------------------------
 	$gate = close_gate($node);
 	$job = create($workers, $good);
@@ -125,6 +139,12 @@ for my $workers (1, 3)
 	ends_as($node, $job, 'succeeded', "$by: without the postmaster");
 	is_imported($node, 'mine.t', $rows, "$by: all rows, once");
 	query('DROP TABLE mine.t');
+}
+
+for my $workers (1, 3)
+{
+	my $by = "by $workers worker" . ($workers > 1 ? 's' : '');
+	my ($gate, $job);
 
 	# --- PAUSE and RESUME --------------------------------------------------------------------------
 	$job = paused($workers);
@@ -159,6 +179,19 @@ for my $workers (1, 3)
 	is(note_of($job), 'the table does not exist any more', "$by: nothing is left to drop");
 	is(query('SELECT count(*) FROM mine.t'), '0', "$by: and the other table has no row of the job");
 	query('DROP TABLE mine.t');
+
+	# --- a crash while the table is dropped ----------------------------------------------------------
+	$job = paused($workers);
+	query(<<'EOF');
+CREATE FUNCTION public.at_drop() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(4711); END $$;
+CREATE EVENT TRIGGER at_drop ON sql_drop WHEN TAG IN ('DROP TABLE') EXECUTE FUNCTION public.at_drop();
+EOF
+	$gate = close_gate($node);
+	query("CANCEL JOB $job");
+	crash(at_gate($job), $gate);
+	ends_as($node, $job, $canceled, "$by: killed while the table is dropped");
+	is(relations(), '', "$by: it is dropped");
+	query('DROP EVENT TRIGGER at_drop; DROP FUNCTION public.at_drop()');
 
 	# --- what keeps the table from being dropped ---------------------------------------------------
 	$job = paused($workers);

@@ -23,6 +23,8 @@
 
 PG_FUNCTION_INFO_V1(kwjobs_import);
 PG_FUNCTION_INFO_V1(kwjobs_import_and_wait);
+PG_FUNCTION_INFO_V1(kwjobs_import_database);
+PG_FUNCTION_INFO_V1(kwjobs_import_database_and_wait);
 PG_FUNCTION_INFO_V1(kwjobs_import_table);
 PG_FUNCTION_INFO_V1(kwjobs_import_table_and_wait);
 
@@ -70,6 +72,29 @@ submit_table(FunctionCallInfo fcinfo)
 	new.options = PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2);
 	new.definition_file = kwj_arg_text(fcinfo, 3);
 	return submit_new(&new);
+}
+
+/* The arguments are directory, options. */
+static int64
+submit_database(FunctionCallInfo fcinfo)
+{
+	KwjNewImport new = {0};
+
+	kwj_check_primary("IMPORT");
+	new.directory = kwj_arg_text(fcinfo, 0);
+	new.options = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1);
+	if (new.directory == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the directory to import from must not be null"),
+				 errhint("Type IMPORT DATABASE CSV DATA ('/absolute/path') with the directory of an EXPORT.")));
+	return submit_new(&new);
+}
+
+Datum
+kwjobs_import_database(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(submit_database(fcinfo));
 }
 
 Datum
@@ -134,6 +159,12 @@ Datum
 kwjobs_import_and_wait(PG_FUNCTION_ARGS)
 {
 	return submit_and_wait(fcinfo, submit_into);
+}
+
+Datum
+kwjobs_import_database_and_wait(PG_FUNCTION_ARGS)
+{
+	return submit_and_wait(fcinfo, submit_database);
 }
 
 Datum

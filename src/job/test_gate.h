@@ -27,6 +27,8 @@
  *     4937  session       knows how a job of another database stands, before it sleeps
  *                                                                               (lifecycle/wait.c)
  *     4940  worker        of an IMPORT, has created its table, before the commit (type/import/batch.c)
+ *     4941  worker        ..., has created what follows the rows                           (there)
+ *     4942  worker        ..., before it plans pieces                        (type/import/parts.c)
  *     4945  worker        of a BACKUP, before it verifies it by a restore     (type/backup/verify.c)
  *     4950  worker        of an IMPORT, compares a file with its checksum       (type/import/verify.c)
  *     4951  worker        of an IMPORT, has compared all files                               (there)

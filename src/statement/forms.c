@@ -41,7 +41,6 @@
 	"Type CREATE STATISTICS name [ON column, ...] FROM table [WITH OPTIONS [THROTTLING fraction] [DETACHED]]."
 
 /* What to do instead of a statement that is not supported yet. */
-#define NO_LOADING		"Create the table, then type IMPORT INTO table CSV DATA ('file', ...)."
 #define NO_SQL_FILES	"Have psql run the file."
 #define NO_SQL_EXPORT	"Use pg_dumpall --globals-only for users, and pg_file_settings for settings."
 
@@ -71,6 +70,9 @@ static const KwjForm forms[] = {
 	NULL, NULL, NULL, true},
 	{{"import", "table"}, false, "IMPORT TABLE", USAGE_IMPORT_TABLE, kwj_build_import_table,
 	NULL, NULL, NULL, true},
+	{{"import", "database"}, false, "IMPORT DATABASE",
+		"Type IMPORT DATABASE CSV DATA ('directory') [WITH option = 'value', ...].", kwj_build_import_database,
+	NULL, NULL, NULL, true},
 	{{"export", "into"}, false, "EXPORT", USAGE_EXPORT, kwj_build_export,
 	NULL, NULL, NULL, true},
 	{{"set", "cluster", "setting"}, false, "SET CLUSTER SETTING",
@@ -95,9 +97,6 @@ static const KwjForm forms[] = {
 	{{"show", "schedules"}, true, "SHOW SCHEDULES", "Type SHOW SCHEDULES.", kwj_build_show_schedules},
 
 	/* Forms whose job type is still to come. */
-	{{"import", "database"}, false, "IMPORT DATABASE",
-		"Type IMPORT DATABASE CSV DATA ('directory').",
-	NULL, kwj_check_import_database, NO_LOADING},
 	{{"import", "cluster"}, false, "IMPORT CLUSTER SETTING",
 		"Type IMPORT CLUSTER SETTING SQL DATA ('file').",
 	NULL, kwj_check_import_sql, NO_SQL_FILES},

@@ -10,27 +10,6 @@
 #define EXPECTED_FILE	"A file in quotes must stand here."
 #define EXPECTED_FILES	"Files in quotes and parentheses must stand here."
 #define NOTHING_MORE	"The statement must end here."
-#define ONLY_WITH		"Only WITH can stand here."
-
-/* CSV DATA ('file', ...) [WITH ...], up to the end */
-static void
-check_data(KwjStatement *statement, int token)
-{
-	KwjOptions	options = {0};
-
-	token = kwj_expect_word(statement, token, "csv", "CSV DATA must stand here.");
-	token = kwj_expect_word(statement, token, "data", "DATA must follow CSV.");
-	if (token >= statement->last || !kwj_is_symbol(statement->source, token, '('))
-		kwj_syntax_error(statement, Min(token, statement->last), EXPECTED_FILES);
-	token = kwj_expect_strings(statement, token, EXPECTED_FILES);
-	kwj_parse_with(statement, token, ONLY_WITH, &options);
-}
-
-void
-kwj_check_import_database(KwjStatement *statement)
-{
-	check_data(statement, statement->rest);
-}
 
 /* The token after CLUSTER SETTING or USERS. */
 static int

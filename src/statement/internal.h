@@ -295,6 +295,7 @@ extern bool kwj_is_all_jobs(const KwjSource *source, int rest, int last);
 extern Node *kwj_build_control_all(KwjStatement *statement);
 extern Node *kwj_build_import(KwjStatement *statement);
 extern Node *kwj_build_import_table(KwjStatement *statement);
+extern Node *kwj_build_import_database(KwjStatement *statement);
 
 /* rewrite_export.c */
 extern Node *kwj_build_export(KwjStatement *statement);
@@ -312,7 +313,6 @@ extern Node *kwj_build_drop_schedules(KwjStatement *statement);
 extern Node *kwj_build_show_schedule(KwjStatement *statement);
 extern Node *kwj_build_show_schedules(KwjStatement *statement);
 extern Node *kwj_build_jobs_for_schedule(KwjStatement *statement);
-extern void kwj_check_import_database(KwjStatement *statement);
 extern void kwj_check_import_sql(KwjStatement *statement);
 extern void kwj_check_export_sql(KwjStatement *statement);
 extern Node *kwj_build_backup(KwjStatement *statement);

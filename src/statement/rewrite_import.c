@@ -1,6 +1,6 @@
 /*
  * src/statement/rewrite_import.c
- *	  The parse trees of IMPORT INTO and IMPORT TABLE.
+ *	  The parse trees of IMPORT INTO, IMPORT TABLE and IMPORT DATABASE.
  *
  * The columns of IMPORT TABLE become a constant, the text of a CREATE TABLE, which the job runs. So they
  * are parsed here only to find their errors, and can have no parameters and no variables of PL/pgSQL.
@@ -219,4 +219,26 @@ kwj_build_import_table(KwjStatement *statement)
 	return tree_of_call(statement, "import_table",
 						list_make4(definition, files, options, kwj_cast(kwj_null(), "text", false, -1)),
 						detached);
+}
+
+/* CSV DATA ('directory') [WITH ...] */
+Node *
+kwj_build_import_database(KwjStatement *statement)
+{
+	static const char *const expected = "A directory in quotes and parentheses must follow CSV DATA.";
+	const KwjSource *source = statement->source;
+	int			token = kwj_expect_word(statement, statement->rest, "csv", "CSV DATA must stand here.");
+	int			first = kwj_expect_word(statement, token, "data", "DATA must follow CSV.") + 1;
+	Node	   *directory;
+	Node	   *options;
+	bool		detached;
+
+	if (first > statement->last || !kwj_is_symbol(source, first - 1, '('))
+		kwj_syntax_error(statement, Min(first - 1, statement->last), expected);
+	token = kwj_expect_string(statement, first, expected);
+	directory = text_value(statement, first, token, expected);
+	if (token >= statement->last || !kwj_is_symbol(source, token, ')'))
+		kwj_syntax_error(statement, Min(token, statement->last), "One directory must stand in the parentheses.");
+	options = parse_with(statement, token + 1, "Only WITH can follow the directory.", &detached);
+	return tree_of_call(statement, "import_database", list_make2(directory, options), detached);
 }

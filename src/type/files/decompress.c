@@ -28,6 +28,7 @@ struct KwjDecompressor
 {
 	const struct Library *library;
 	void	   *state;			/* the library's; NULL: freed */
+	const char *problem;		/* what is wrong with the data; NULL: nothing so far */
 	bool		may_end;
 	bool		in_padding;		/* zeros follow the last member */
 	MemoryContextCallback free;
@@ -277,7 +278,13 @@ kwj_decompress_begin(KwjCompression compression)
 const char *
 kwj_decompress(KwjDecompressor *decompressor, KwjDecompressStep *step)
 {
-	return decompressor->library->step(decompressor, step);
+	/*
+	 * The libraries must not be called again after an error: zstd would take what follows for a new frame,
+	 * and lz4 has crashed the server. But IMPORT may read on, to find the record that is bad.
+	 */
+	if (decompressor->problem == NULL)
+		decompressor->problem = decompressor->library->step(decompressor, step);
+	return decompressor->problem;
 }
 
 bool

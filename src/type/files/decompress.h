@@ -35,7 +35,8 @@ extern KwjDecompressor *kwj_decompress_begin(KwjCompression compression);
 
 /*
  * Takes and puts bytes until it needs more of either; advances in_used and out_used. A file may have
- * several members, or frames, one after another. Returns NULL, or what is wrong with the data.
+ * several members, or frames, one after another. Returns NULL, or what is wrong with the data; each
+ * later call returns the same then.
  */
 extern const char *kwj_decompress(KwjDecompressor *decompressor, KwjDecompressStep *step);
 

@@ -28,6 +28,7 @@
 #include "type/import/reject_table.h"
 #include "type/import/settings.h"
 #include "type/import/statement.h"
+#include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
 
@@ -41,6 +42,7 @@ kwj_import_init(KwjImport *import, KwjAttempt *attempt)
 	import->attempt = attempt;
 	import->storage.context = import->created.context = CurrentMemoryContext;
 	import->reader.context = CurrentMemoryContext;
+	import->table = -1;
 	kwj_pace_init(&import->pace);
 	kwj_import_read_payload(attempt->payload, &import->spec);
 	import->text = kwj_import_statement_text(&import->spec);
@@ -53,23 +55,108 @@ kwj_import_read_created(KwjImport *import, Jsonb *state)
 	if (import->spec.definition == NULL || state == NULL)
 		return;
 	kwj_created_read(&import->created, state);
-	import->spec.target = import->created.target;
+	import->table = -1;
+	if (import->created.is_done && import->spec.tables == NIL)
+		import->spec.target = linitial_oid(import->created.targets);
+}
+
+/* Returns which of the files are those of a table: n files from `first` on. */
+static List *
+files_of(const KwjImport *import, int first, int n)
+{
+	List	   *files = NIL;
+
+	for (int i = first; i < first + n; i++)
+		files = lappend(files, list_nth(import->spec.files, i));
+	return files;
+}
+
+void
+kwj_import_select_table(KwjImport *import)
+{
+	KwjImportSpec *spec = &import->spec;
+	MemoryContext caller;
+	KwjImportSpec one;
+	const KwjImportTable *table;
+	int			first;
+	int			number;
+
+	if (spec->tables == NIL)
+		return;
+	number = kwj_import_table_of_file(spec->tables, import->position.file, &first);
+	if (number == import->table)
+		return;
+	caller = MemoryContextSwitchTo(import->storage.context);
+	table = list_nth(spec->tables, number);
+	spec->target = import->created.is_done ? list_nth_oid(import->created.targets, number) : InvalidOid;
+	spec->table = quote_qualified_identifier(table->schema, table->name);
+	spec->columns = spec->options.names = table->columns;
+	spec->options.fields = list_length(table->columns);
+	one = *spec;
+	one.files = files_of(import, first, table->n_files);
+	import->text = kwj_import_statement_text(&one);
+	import->table = number;
+	MemoryContextSwitchTo(caller);
+}
+
+/* Finds the tables to import into among those that the definition has created. */
+static void
+find_targets(KwjImport *import)
+{
+	KwjCreated *created = &import->created;
+	ListCell   *lc;
+
+	if (import->spec.tables == NIL)
+		kwj_created_add_target(created, created->target);
+	foreach(lc, import->spec.tables)
+	{
+		const KwjImportTable *table = lfirst(lc);
+
+		kwj_created_add_target(created, kwj_created_find(created, table->schema, table->name));
+	}
+	created->is_done = true;
 }
 
 /* The definition finds types and functions by the settings of the session that created the job. */
+static void
+define(KwjImport *import, KwjDefinitionStage stage)
+{
+	const KwjImportSpec *spec = &import->spec;
+	int			level = kwj_import_apply_settings(import->attempt->payload);
+
+	kwj_definition_run(kwj_definition_parse(spec->definition, spec->tables == NIL), stage, spec->schema, false,
+					   &import->created);
+	kwj_import_reset_settings(level);
+}
+
+bool
+kwj_import_has_rest(const KwjImport *import)
+{
+	return import->spec.has_rest;
+}
+
+void
+kwj_import_create_rest(KwjImport *import)
+{
+	PreventCommandIfReadOnly("IMPORT");
+	kwj_progress_set_status("the rows are imported; creating indexes and foreign keys");
+	define(import, KWJ_DEFINE_REST);
+	kwj_test_gate(4941);
+}
+
 bool
 kwj_import_create_target(KwjImport *import)
 {
 	KwjImportSpec *spec = &import->spec;
-	int			level;
 
-	if (spec->definition == NULL || OidIsValid(spec->target))
+	if (spec->definition == NULL || import->created.is_done)
 		return false;
 	PreventCommandIfReadOnly("IMPORT");
-	level = kwj_import_apply_settings(import->attempt->payload);
-	kwj_definition_run(kwj_definition_parse(spec->definition), spec->schema, false, &import->created);
-	kwj_import_reset_settings(level);
-	spec->target = import->created.target;
+	define(import, KWJ_DEFINE_TABLES);
+	find_targets(import);
+	import->table = -1;
+	if (spec->tables == NIL)
+		spec->target = import->created.target;
 	kwj_test_gate(4940);
 	return true;
 }
@@ -134,9 +221,19 @@ import_some(KwjImport *import, int64 bytes)
 		kwj_import_good_records(import, bytes) : kwj_import_records(import, bytes, 0);
 }
 
+/* Returns whether the file at the position is one of the table that is open. */
+static bool
+is_of_table(const KwjImport *import)
+{
+	int			first;
+
+	return import->spec.tables == NIL ||
+		kwj_import_table_of_file(import->spec.tables, import->position.file, &first) == import->table;
+}
+
 /*
- * Imports pieces of files until the batch is full. A batch runs as one statement. Small files share
- * a batch. Returns how many rows were imported.
+ * Imports pieces of files until the batch is full, or the next file is one of another table. A batch runs
+ * as one statement. Small files share a batch. Returns how many rows were imported.
  */
 static uint64
 import_pieces(void *arg)
@@ -159,7 +256,7 @@ import_pieces(void *arg)
 	left = kwj_pace_begin_batch(&import->pace);
 	if (import->in_one_batch)
 		left = ENDLESS;
-	while (left > 0 && !kwj_import_is_done(import))
+	while (left > 0 && !kwj_import_is_done(import) && is_of_table(import))
 	{
 		int64		done = import_some(import, left);
 
@@ -187,8 +284,9 @@ kwj_import_open_target(KwjImport *import)
 	PreventCommandIfReadOnly("IMPORT");
 	kwj_import_check_may_read(import->spec.files);
 	/* A part has not created the target; the checkpoint of the one that has done it is committed. */
-	if (import->spec.definition != NULL && !OidIsValid(import->spec.target))
+	if (import->spec.definition != NULL && !import->created.is_done)
 		kwj_import_read_created(import, kwj_parts_state(import->attempt));
+	kwj_import_select_table(import);
 	import->pstate = make_parsestate(NULL);
 	import->rel = kwj_import_lock_target(import->spec.target, import->spec.table);
 	import->elsewhere = import->spec.options.keeps_rows && kwj_import_is_elsewhere(import->rel);
@@ -221,8 +319,9 @@ import_by_statements(KwjImport *import)
 	ForceSyncCommit();
 }
 
-void
-kwj_import_run_batch(KwjImport *import)
+/* Imports from the position on into one table. */
+static void
+run_table(KwjImport *import)
 {
 	kwj_import_open_target(import);
 	if (import->elsewhere)
@@ -232,4 +331,12 @@ kwj_import_run_batch(KwjImport *import)
 														 import->text),
 										import_pieces, import);
 	kwj_import_close_target(import);
+}
+
+void
+kwj_import_run_batch(KwjImport *import)
+{
+	do
+		run_table(import);
+	while (import->in_one_batch && !kwj_import_is_done(import));
 }

@@ -34,6 +34,7 @@ typedef struct KwjImport
 	int64		rejected;		/* records that were left out, including those of the batch so far */
 	KwjStorageMap storage;
 	KwjCreated	created;		/* what the job has created, if it creates its target */
+	int			table;			/* of spec.tables, which spec is about now; -1: none yet */
 	KwjPace		pace;
 	KwjSourceIdentity *checked; /* of each file; inode 0: not known; NULL: of none (verify.h) */
 	bool		all_checked;	/* this process has compared all files that it may begin */
@@ -81,6 +82,19 @@ extern void kwj_import_init(KwjImport *import, KwjAttempt *attempt);
  * CREATE TABLE; 42P07 if there is a table of that name.
  */
 extern bool kwj_import_create_target(KwjImport *import);
+
+/*
+ * Runs what the definition of the target has for the time when the rows are there, such as indexes, in the
+ * current transaction. kwj_import_has_rest returns whether there is anything.
+ */
+extern bool kwj_import_has_rest(const KwjImport *import);
+extern void kwj_import_create_rest(KwjImport *import);
+
+/*
+ * Sets what of the import is of a table to the table whose file is at the position, if there are several.
+ * To be called before the file is opened.
+ */
+extern void kwj_import_select_table(KwjImport *import);
 
 /* Reads what the job has created from the state of a checkpoint; NULL: it has none. */
 extern void kwj_import_read_created(KwjImport *import, Jsonb *state);

@@ -60,14 +60,29 @@ typedef struct Stream
 	int64		lines;			/* that were read */
 } Stream;
 
+/* Returns whether COPY takes a line of just \. for the end of the data: of text and, until 17, of CSV. */
+static bool
+has_marker(const KwjImportOptions *options)
+{
+	switch (options->format)
+	{
+		case KWJ_IMPORT_TEXT:
+			return true;
+		case KWJ_IMPORT_BINARY:
+			return false;
+		default:
+			return kwj_copy_has_end_marker;
+	}
+}
+
 /*
- * Up to PostgreSQL 17, COPY takes a line of just \. for the end of the data. Raises an error if text
- * follows it. As the last line of the file, it does no harm.
+ * Raises an error if text follows a line of just \. that COPY takes for the end. As the last line of the
+ * file, it does no harm.
  */
 static void
 check_marker(Stream *stream, const char *data, size_t n)
 {
-	if (!kwj_copy_has_end_marker)
+	if (!has_marker(stream->reader->options))
 		return;
 	for (size_t i = 0; i < n; i++)
 	{

@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
@@ -32,6 +33,7 @@
 #include "tcop/utility.h"
 #include "type/import/created.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -122,6 +124,29 @@ kwj_created_complete(KwjCreated *created)
 	created->n = kept;
 }
 
+Oid
+kwj_created_find(const KwjCreated *created, const char *schema, const char *name)
+{
+	Oid			relid = RangeVarGetRelid(makeRangeVar(pstrdup(schema), pstrdup(name), -1), NoLock, false);
+
+	/* A revert would not remove the rows of the job from it. */
+	if (!kwj_created_has(created, relid))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("the definition does not create table %s", quote_qualified_identifier(schema, name)),
+				errhint("Export again: meta.sql and manifest.json are not of one EXPORT."));
+	return relid;
+}
+
+void
+kwj_created_add_target(KwjCreated *created, Oid table)
+{
+	MemoryContext caller = MemoryContextSwitchTo(created->context);
+
+	created->targets = lappend_oid(created->targets, table);
+	MemoryContextSwitchTo(caller);
+}
+
 bool
 kwj_created_temporary(const KwjCreated *created)
 {
@@ -140,7 +165,17 @@ kwj_created_temporary(const KwjCreated *created)
 void
 kwj_created_write(const KwjCreated *created, StringInfo json)
 {
-	appendStringInfo(json, "\"target\": %u, \"created\": [", created->target);
+	ListCell   *lc;
+
+	if (!created->is_done)
+	{
+		appendStringInfoString(json, "\"not_created\": true");
+		return;
+	}
+	appendStringInfoString(json, "\"targets\": [");
+	foreach(lc, created->targets)
+		appendStringInfo(json, "%s%u", lc != list_head(created->targets) ? ", " : "", lfirst_oid(lc));
+	appendStringInfoString(json, "], \"created\": [");
 	for (int i = 0; i < created->n; i++)
 		appendStringInfo(json, "%s%u, %u, %u", i > 0 ? ", " : "", created->items[i].class,
 						 created->items[i].oid, created->items[i].row_type);
@@ -153,8 +188,14 @@ kwj_created_read(KwjCreated *created, Jsonb *state)
 	int64	   *numbers;
 	int			n;
 
-	created->target = (Oid) kwj_json_int64_or(state, "target", InvalidOid);
+	numbers = kwj_json_int64s(state, "targets", &n);
+	created->is_done = numbers != NULL;
+	created->targets = NIL;
 	created->n = 0;
+	for (int i = 0; i < n; i++)
+		kwj_created_add_target(created, (Oid) numbers[i]);
+	if (!created->is_done)
+		return;
 	numbers = kwj_json_int64s(state, "created", &n);
 	for (int i = 0; i + 2 < n; i += 3)
 	{

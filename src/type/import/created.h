@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 #include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
 /* An object that can be dropped by itself: a table, sequence, type, schema or extension. */
@@ -20,7 +21,9 @@ typedef struct KwjCreatedObject
 typedef struct KwjCreated
 {
 	MemoryContext context;		/* where items is allocated */
-	Oid			target;			/* the table to import into; InvalidOid: nothing was created yet */
+	bool		is_done;		/* the definition has run */
+	Oid			target;			/* the table to import into, if the definition creates one */
+	List	   *targets;		/* OIDs: the tables to import into, in the order of the job's */
 	int			n;
 	int			size;
 	KwjCreatedObject *items;	/* in the order in which they were created */
@@ -38,10 +41,19 @@ extern bool kwj_created_has(const KwjCreated *created, Oid relid);
  */
 extern void kwj_created_complete(KwjCreated *created);
 
+/*
+ * Returns the table of this name, if the job has created it. Errors: 42P01 if there is none; 22023 if it is
+ * another one.
+ */
+extern Oid	kwj_created_find(const KwjCreated *created, const char *schema, const char *name);
+
+/* Adds a table to the targets. */
+extern void kwj_created_add_target(KwjCreated *created, Oid table);
+
 /* Returns whether one of the objects lies in a schema for temporary objects, or is one. */
 extern bool kwj_created_temporary(const KwjCreated *created);
 
-/* Write and read the members "target" and "created" of a JSON object; without them nothing is read. */
+/* Write and read the members "targets" and "created" of a JSON object; without them nothing is read. */
 extern void kwj_created_write(const KwjCreated *created, StringInfo json);
 extern void kwj_created_read(KwjCreated *created, Jsonb *state);
 

@@ -41,8 +41,12 @@
 #include "utils/syscache.h"
 #include "utils/varlena.h"
 
-/* The longest definition of a table that a job keeps. */
-#define MOST_BYTES	(1024 * 1024)
+/* The longest definition, of a table and of a database, that a job keeps. */
+#define MOST_BYTES_OF_TABLE	(1024 * 1024)
+#define MOST_BYTES			(32 * 1024 * 1024)
+
+/* So much of a file is read at a time. */
+#define READ_SIZE	65536
 
 /* SET of these stands in the head of what psql is to run, and has no effect on what is created. */
 static const char *const ignored_settings[] = {
@@ -240,19 +244,60 @@ show_place(void *arg)
 	errposition(0);
 }
 
+static bool
+is_foreign_key(const AlterTableStmt *alter)
+{
+	ListCell   *lc;
+
+	foreach(lc, alter->cmds)
+	{
+		const AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+
+		if (command->subtype == AT_AddConstraint && IsA(command->def, Constraint) &&
+			((const Constraint *) command->def)->contype == CONSTR_FOREIGN)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Returns whether the statement is better run when the rows are there: an index is built faster then, a
+ * foreign key does not depend on the order of the tables, and others do not see half of a table.
+ */
+static bool
+is_rest(const Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_IndexStmt:
+		case T_GrantStmt:
+			return true;
+		case T_AlterTableStmt:
+			return is_foreign_key((const AlterTableStmt *) statement);
+		default:
+			return false;
+	}
+}
+
+static void
+check_length(const char *text, int most)
+{
+	if (strlen(text) > most)
+		ereport(ERROR,
+				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				errmsg("the definition of what to import into is longer than %d bytes", most),
+				errhint("Let psql run it, and type IMPORT INTO table CSV DATA ('file', ...)."));
+}
+
 KwjDefinition *
-kwj_definition_parse(const char *text)
+kwj_definition_parse(const char *text, bool one_table)
 {
 	KwjDefinition *definition = palloc0(sizeof(KwjDefinition));
 	ErrorContextCallback callback = {error_context_stack, show_place, unconstify(char *, text)};
 	int			tables = 0;
 	ListCell   *lc;
 
-	if (strlen(text) > MOST_BYTES)
-		ereport(ERROR,
-				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				errmsg("the definition of a table to import into is longer than %d bytes", MOST_BYTES),
-				errhint("Create the table with psql, and type IMPORT INTO table CSV DATA ('file', ...)."));
+	check_length(text, one_table ? MOST_BYTES_OF_TABLE : MOST_BYTES);
 	error_context_stack = &callback;
 	definition->text = text;
 	definition->statements = parse(text);
@@ -261,14 +306,15 @@ kwj_definition_parse(const char *text)
 		RawStmt    *raw = lfirst_node(RawStmt, lc);
 
 		check_statement(raw->stmt);
-		if (!is_create_table(raw))
+		definition->has_rest |= is_rest(raw->stmt);
+		if (!one_table || !is_create_table(raw))
 			continue;
 		if (definition->table == NULL)
 			definition->table = raw;
 		tables++;
 	}
 	error_context_stack = callback.previous;
-	if (tables != 1)
+	if (one_table && tables != 1)
 		ereport(ERROR,
 				errcode(tables == 0 ? ERRCODE_INVALID_PARAMETER_VALUE : ERRCODE_FEATURE_NOT_SUPPORTED),
 				tables == 0 ? errmsg("the definition has no CREATE TABLE") :
@@ -338,21 +384,23 @@ kwj_definition_read_file(const char *path)
 {
 	static const char mark[] = "\xef\xbb\xbf";
 	KwjSource  *source = kwj_source_open(path, CurrentMemoryContext);
-	char	   *text = palloc(MOST_BYTES + 2);
-	size_t		n = 0;
+	StringInfoData text;
+	size_t		skipped;
 	size_t		got;
 
-	while (n <= MOST_BYTES && (got = kwj_source_read(source, text + n, MOST_BYTES + 1 - n, n)) > 0)
-		n += got;
-	text[n] = '\0';
+	initStringInfo(&text);
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		enlargeStringInfo(&text, READ_SIZE);
+		got = kwj_source_read(source, text.data + text.len, READ_SIZE, text.len);
+		text.len += got;
+		text.data[text.len] = '\0';
+	} while (got > 0 && text.len <= MOST_BYTES);
 	kwj_source_close(source);
 	/* psql leaves out a byte order mark, too. */
-	if (strncmp(text, mark, strlen(mark)) == 0)
-	{
-		text += strlen(mark);
-		n -= strlen(mark);
-	}
-	return pg_any_to_server(text, n, encoding_of(text));
+	skipped = strncmp(text.data, mark, strlen(mark)) == 0 ? strlen(mark) : 0;
+	return pg_any_to_server(text.data + skipped, text.len - skipped, encoding_of(text.data + skipped));
 }
 
 /* Returns what follows the table's name in its CREATE TABLE: from the first parenthesis on. */
@@ -445,9 +493,19 @@ typedef struct Running
 {
 	KwjDefinition *definition;
 	KwjCreated *created;
+	KwjDefinitionStage stage;
 	bool		only_try;
 	int			number;			/* of the statement that runs, from 1 */
 } Running;
+
+/* Returns whether the statement belongs to the stage. Settings belong to all of them. */
+static bool
+is_of_stage(const Running *running, const Node *statement)
+{
+	return running->stage == KWJ_DEFINE_ALL || IsA(statement, VariableSetStmt) ||
+		list_length(arguments_of_call(statement, "set_config")) > 0 ||
+		is_rest(statement) == (running->stage == KWJ_DEFINE_REST);
+}
 
 static void
 name_statement(void *arg)
@@ -721,7 +779,8 @@ run_all(Running *running)
 	foreach(lc, running->definition->statements)
 	{
 		running->number++;
-		run_statement(running, lfirst_node(RawStmt, lc));
+		if (is_of_stage(running, lfirst_node(RawStmt, lc)->stmt))
+			run_statement(running, lfirst_node(RawStmt, lc));
 	}
 	error_context_stack = callback.previous;
 }
@@ -735,15 +794,15 @@ refuse_temporary(const KwjCreated *created)
 }
 
 void
-kwj_definition_run(KwjDefinition *definition, const char *schema, bool only_try, KwjCreated *created)
+kwj_definition_run(KwjDefinition *definition, KwjDefinitionStage stage, const char *schema, bool only_try,
+				   KwjCreated *created)
 {
-	Running		running = {.definition = definition, .created = created, .only_try = only_try};
-	CreateStmt *create = (CreateStmt *) definition->table->stmt;
+	Running		running = {.definition = definition, .stage = stage, .created = created, .only_try = only_try};
 	int			level = NewGUCNestLevel();
 
 	Assert(ActiveSnapshotSet());
 	if (schema != NULL)
-		create->relation->schemaname = pstrdup(schema);
+		((CreateStmt *) definition->table->stmt)->relation->schemaname = pstrdup(schema);
 	install_hooks();
 	collecting = created;
 	PG_TRY();
@@ -757,6 +816,7 @@ kwj_definition_run(KwjDefinition *definition, const char *schema, bool only_try,
 	}
 	PG_END_TRY();
 	AtEOXact_GUC(false, level);
-	kwj_created_complete(created);
+	if (stage != KWJ_DEFINE_REST)
+		kwj_created_complete(created);
 	refuse_temporary(created);
 }

@@ -158,7 +158,7 @@ create_target(KwjImport *import)
 {
 	KwjRequest	request;
 
-	if (import->spec.definition == NULL || OidIsValid(import->spec.target))
+	if (import->spec.definition == NULL || import->created.is_done)
 		return KWJ_REQUEST_NONE;
 	kwj_attempt_begin(import->attempt);
 	(void) kwj_import_create_target(import);
@@ -190,12 +190,17 @@ check_sums(Execution *execution)
 	return request;
 }
 
-/* Does the last step, if there is one, when all rows are committed, and ends the job. */
+/*
+ * When all rows are committed: does the last step, if there is one, creates what the definition has for
+ * this time, and ends the job.
+ */
 static KwjRequest
 finish(KwjImport *import)
 {
 	kwj_import_maintain(import);
 	kwj_attempt_begin(import->attempt);
+	if (kwj_import_has_rest(import))
+		kwj_import_create_rest(import);
 	return kwj_attempt_succeed(import->attempt, checkpoint_state(import), import->rows, false,
 							   kwj_import_result(import, import->rows, import->rejected));
 }
@@ -213,7 +218,8 @@ execute_batches(Execution *execution)
 		request = create_target(import);
 	if (request != KWJ_REQUEST_NONE)
 		return request;
-	while (!kwj_import_is_done(import) || !kwj_import_maintains(&import->spec.options))
+	while (!kwj_import_is_done(import) ||
+		   (!kwj_import_maintains(&import->spec.options) && !kwj_import_has_rest(import)))
 	{
 		Jsonb	   *state;
 
@@ -221,7 +227,8 @@ execute_batches(Execution *execution)
 		kwj_import_run_batch(import);
 		show(import, import->rows);
 		state = checkpoint_state(import);
-		if (kwj_import_is_done(import) && !kwj_import_maintains(&import->spec.options))
+		if (kwj_import_is_done(import) && !kwj_import_has_rest(import) &&
+			!kwj_import_maintains(&import->spec.options))
 			return kwj_attempt_succeed(attempt, state, import->rows, true,
 									   kwj_import_result(import, import->rows, import->rejected));
 		request = kwj_attempt_checkpoint(attempt, state, fraction_done(execution),
@@ -259,7 +266,7 @@ static void
 import_validate(Jsonb *arguments, KwjNewJob *job)
 {
 	static const char *const names[] = {
-		"target", "files", "columns", "options", "definition", "definition_file", NULL
+		"target", "files", "columns", "options", "definition", "definition_file", "directory", NULL
 	};
 	KwjNewImport new = {0};
 	char	   *target;
@@ -268,9 +275,10 @@ import_validate(Jsonb *arguments, KwjNewJob *job)
 	target = kwj_argument_text(arguments, "target");
 	new.definition = kwj_argument_text(arguments, "definition");
 	new.definition_file = kwj_argument_text(arguments, "definition_file");
+	new.directory = kwj_argument_text(arguments, "directory");
 	if (target != NULL)
 		new.target = DatumGetObjectId(DirectFunctionCall1(regclassin, CStringGetDatum(target)));
-	else if (new.definition == NULL && new.definition_file == NULL)
+	else if (new.definition == NULL && new.definition_file == NULL && new.directory == NULL)
 		kwj_argument_missing(job->job_type, "target");
 	new.files = kwj_argument_texts(arguments, "files");
 	new.columns = kwj_argument_texts(arguments, "columns");

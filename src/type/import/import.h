@@ -10,12 +10,13 @@
 #include "type/type.h"
 #include "utils/array.h"
 
-/* What a user gives for a new IMPORT. One of target, definition and definition_file is given. */
+/* What a user gives for a new IMPORT. One of target, definition, definition_file and directory is given. */
 typedef struct KwjNewImport
 {
 	Oid			target;			/* the table; an OID of no table is an error (42P01) */
 	const char *definition;		/* the CREATE TABLE of a table that the job is to create (definition.h) */
 	const char *definition_file;	/* the absolute path of a file that has it */
+	const char *directory;		/* where an EXPORT has written tables and meta.sql, to import all of them */
 	/* Absolute paths, or patterns (patterns.h). NULL is an error if there is a target. */
 	ArrayType  *files;
 	ArrayType  *columns;		/* text[]; NULL: all columns */

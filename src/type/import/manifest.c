@@ -181,6 +181,12 @@ kwj_import_read_manifest(const char *path)
 	manifest->checksum = kwj_json_file_text(&json, &manifest->options->root, "checksum");
 	if (!pg_checksum_parse_type(manifest->checksum, &checksum) || checksum == CHECKSUM_TYPE_NONE)
 		damaged(path);
+	if (getKeyJsonValueFromContainer(root, "meta", 4, NULL) != NULL)
+	{
+		manifest->meta = palloc0(sizeof(KwjExported));
+		read_file(manifest->meta, &json,
+				  kwj_json_file_object_in(&json, kwj_json_file_value(&json, root, "meta", jbvBinary)));
+	}
 	foreach(lc, kwj_json_file_elements(&json, root, "tables"))
 		manifest->exported = lappend(manifest->exported,
 									 read_exported(&json, kwj_json_file_object_in(&json, lfirst(lc))));

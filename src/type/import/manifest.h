@@ -27,6 +27,7 @@ typedef struct KwjImportManifest
 	char	   *checksum;		/* the algorithm, as pg_checksum_type_name() calls it */
 	Jsonb	   *options;		/* those that the EXPORT had */
 	List	   *exported;		/* KwjExported * */
+	KwjExported *meta;			/* meta.sql as the only file; NULL: there is none */
 } KwjImportManifest;
 
 /*

@@ -574,6 +574,8 @@ kwj_import_payload(const KwjImportSpec *spec)
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "{\"target\": %u", spec->target);
 	append_json_text(&buf, "table", spec->table);
+	if (spec->tables != NIL)
+		kwj_import_tables_write(spec->tables, &buf);
 	appendStringInfoString(&buf, ", \"columns\": ");
 	kwj_json_append_texts(&buf, spec->columns);
 	if (spec->numbers != NIL)
@@ -627,7 +629,9 @@ kwj_import_payload(const KwjImportSpec *spec)
 	if (spec->definition != NULL)
 	{
 		append_json_text(&buf, "definition", spec->definition);
-		append_json_text(&buf, "schema", spec->schema);
+		appendStringInfo(&buf, ", \"has_rest\": %d", spec->has_rest);
+		if (spec->schema != NULL)
+			append_json_text(&buf, "schema", spec->schema);
 	}
 	if (options->one_worker != NULL)
 		append_json_text(&buf, "one_worker", options->one_worker);
@@ -700,6 +704,8 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	options->names = spec->columns;
 	spec->definition = kwj_json_text_or_null(payload, "definition");
 	spec->schema = kwj_json_text_or_null(payload, "schema");
+	spec->has_rest = kwj_json_int64_or(payload, "has_rest", 0) != 0;
+	spec->tables = kwj_import_tables_read(payload);
 	spec->head = NULL;
 }
 

@@ -8,6 +8,7 @@
 #include "postgres.h"
 #include "nodes/pg_list.h"
 #include "lifecycle/submit.h"
+#include "type/import/tables.h"
 #include "utils/jsonb.h"
 
 /* What a record of a file looks like: one of the formats of COPY. */
@@ -75,7 +76,9 @@ typedef struct KwjImportSpec
 
 	/* If the job creates the target, which has no OID before: */
 	char	   *definition;		/* the statements that create it (definition.h); NULL: it was there before */
-	char	   *schema;			/* the schema in which they create it */
+	bool		has_rest;		/* some of them are for the time when the rows are there */
+	char	   *schema;			/* the schema in which they create it; NULL: they create several tables */
+	List	   *tables;			/* KwjImportTable *: these. Those members of this struct that are of a table are set for one. */
 	char	   *head;			/* how the description begins; NULL: IMPORT INTO table. Not in the payload. */
 } KwjImportSpec;
 

@@ -30,6 +30,7 @@
 
 #include "access/xact.h"
 #include "job/json.h"
+#include "job/test_gate.h"
 #include "job/transcript.h"
 #include "lifecycle/attempt.h"
 #include "type/import/batch.h"
@@ -137,27 +138,52 @@ created_state(const KwjImport *import)
 	return kwj_json_parse(json.data);
 }
 
-static int
-wanted(KwjAttempt *attempt)
+/*
+ * Checks a table, of those of the import, as a batch does, and whether it lets several workers import.
+ * *reason: why one has to import everything; NULL: nothing was found yet.
+ */
+static void
+check_table(KwjImport *import, int number, char **reason)
 {
-	Carrier    *carrier = carrier_of(attempt);
-	KwjImport  *import = &carrier->import;
+	char	   *found;
 
-	need_storage(carrier);
-	kwj_import_read_created(import, kwj_parts_state(attempt));
-	if (kwj_import_create_target(import))
-		(void) kwj_attempt_write_checkpoint(attempt, created_state(import), 0, 0);
+	import->position.file = 0;
+	for (int i = 0; i < number; i++)
+		import->position.file += ((KwjImportTable *) list_nth(import->spec.tables, i))->n_files;
 	kwj_import_open_target(import);
 	(void) kwj_import_run_statement(kwj_import_begin(import->pstate, import->rel, import->numbers,
 													 import->text),
 									NULL, NULL);
 	kwj_storage_note(&import->storage, import->rel);
+	found = kwj_import_needs_order(import->rel, import->numbers,
+								   import->spec.options.on_error == KWJ_IMPORT_SKIP);
+	if (*reason == NULL && found != NULL)
+		*reason = import->spec.tables == NIL ? found : psprintf("%s of %s", found, import->spec.table);
+	kwj_import_close_target(import);
+}
+
+static int
+wanted(KwjAttempt *attempt)
+{
+	Carrier    *carrier = carrier_of(attempt);
+	KwjImport  *import = &carrier->import;
+	char	   *reason = NULL;
+
+	need_storage(carrier);
+	kwj_import_read_created(import, kwj_parts_state(attempt));
+	/* Nothing is created for files that are not as they should be. */
+	if (import->spec.definition != NULL && !import->created.is_done && kwj_import_needs_check(import, 0) &&
+		!kwj_import_check_sums(import, 0))
+		return 1;
+	if (kwj_import_create_target(import))
+		(void) kwj_attempt_write_checkpoint(attempt, created_state(import), 0, 0);
+	for (int i = 0; i < Max(list_length(import->spec.tables), 1); i++)
+		check_table(import, i, &reason);
+	import->position.file = 0;
 	attempt->rows = kwj_pieces_rows_so_far(attempt);
 	if (attempt->rows > 0)
 		kwj_import_check_not_emptied(attempt, &import->storage);
-	set_reason(carrier, kwj_import_needs_order(import->rel, import->numbers,
-											   import->spec.options.on_error == KWJ_IMPORT_SKIP));
-	kwj_import_close_target(import);
+	set_reason(carrier, reason);
 	return carrier->reason ? 1 : import->spec.options.workers;
 }
 
@@ -231,6 +257,8 @@ find_end(Planning *planning, int64 bytes)
 	int64		found;
 	char	   *remark;
 
+	planning->import->position.file = position->file;
+	kwj_import_select_table(planning->import);
 	remark = kwj_reader_open(&reader, list_nth(spec->files, position->file), position,
 							 &spec->options, bytes, NULL);
 	if (remark != NULL && list_length(planning->remarks) < MOST_REMARKS)
@@ -338,6 +366,7 @@ plan(KwjAttempt *attempt, KwjPlan *plan)
 	int64		left = STEP_SIZE;
 
 	kwj_import_check_may_read(carrier->import.spec.files);
+	kwj_test_gate(4942);
 	/* Before the first step, the state has at most what the job has created. */
 	if (plan->state == NULL || kwj_json_int64_or(plan->state, "file", -1) < 0)
 		plan->total = kwj_import_bytes_of_files(planning.import);
@@ -486,6 +515,7 @@ do_last_step(KwjAttempt *attempt)
 static KwjRequest
 finish(KwjAttempt *attempt)
 {
+	KwjImport  *import = &carrier_of(attempt)->import;
 	Jsonb	   *state;
 	int64		rows;
 	int64		rejected;
@@ -494,14 +524,19 @@ finish(KwjAttempt *attempt)
 	do_last_step(attempt);
 	kwj_attempt_begin(attempt);
 	state = kwj_parts_state(attempt);
-	if (kwj_json_int64(state, "file") < list_length(carrier_of(attempt)->import.spec.files))
+	if (kwj_json_int64(state, "file") < list_length(import->spec.files))
 		elog(ERROR, "import was to end before all files were imported");
 	foreach(lc, kwj_json_texts(state, "remarks"))
 		kwj_transcript_add_message(psprintf("NOTICE:  %s", (char *) lfirst(lc)));
 	rejected = kwj_import_check_limit(attempt);
 	rows = kwj_pieces_rows(attempt);
+	if (kwj_import_has_rest(import))
+	{
+		kwj_import_read_created(import, state);
+		kwj_import_create_rest(import);
+	}
 	return kwj_attempt_succeed(attempt, NULL, rows, false,
-							   kwj_import_result(&carrier_of(attempt)->import, rows, rejected));
+							   kwj_import_result(import, rows, rejected));
 }
 
 const KwjParts kwj_import_parts = {

@@ -33,6 +33,7 @@
 #include "type/import/reject_table.h"
 #include "type/import/statement.h"
 #include "type/import/target.h"
+#include "type/import/verify.h"
 
 /* If the user has not said how many workers import: one for so many bytes, but no more than these. */
 #define BYTES_FOR_WORKER	(INT64CONST(32) * 1024 * 1024)
@@ -260,6 +261,123 @@ check_target(Checking *checking, const KwjDefinition *definition)
 	free_parsestate(pstate);
 }
 
+/* ---- all tables of an EXPORT ---- */
+
+static void
+add_exported(KwjImportSpec *spec, const KwjImportManifest *manifest, const KwjExported *exported)
+{
+	KwjImportTable *table = palloc0(sizeof(KwjImportTable));
+
+	if (exported->table == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("the manifest \"%s\" is of a query, not of tables", manifest->path),
+				errhint("Create a table, then type IMPORT INTO table CSV DATA ('%s').", manifest->path));
+	table->schema = exported->schema;
+	table->name = exported->table;
+	table->columns = exported->columns;
+	table->n_files = list_length(exported->files);
+	spec->tables = lappend(spec->tables, table);
+	spec->files = list_concat(spec->files, exported->files);
+	spec->sizes = list_concat(spec->sizes, exported->sizes);
+	spec->checksums = list_concat(spec->checksums, exported->checksums);
+}
+
+/* Refuses options that name columns, which would have to be the same in all tables, or are about a table. */
+static void
+refuse_options_of_table(const List *given)
+{
+	ListCell   *lc;
+
+	foreach(lc, given)
+	{
+		const KwjGiven *option = lfirst(lc);
+
+		if (strncmp(option->name, "force_", strlen("force_")) == 0 || strcmp(option->name, "analyze") == 0 ||
+			strcmp(option->name, "freeze") == 0)
+			ereport(ERROR,
+					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("IMPORT DATABASE has no option \"%s\"", option->name),
+					errhint("It is about one table. Leave it out, or type IMPORT INTO for the table."));
+	}
+}
+
+/* Reads the definition of the tables, after comparing it with the manifest. */
+static char *
+read_meta(const KwjImportManifest *manifest)
+{
+	const KwjExported *meta = manifest->meta;
+
+	if (meta == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("the EXPORT of the manifest \"%s\" has written no meta.sql", manifest->path),
+				errhint("Export without data_only, or create the tables and type IMPORT INTO table CSV DATA ('%s') for each.",
+						manifest->path));
+	kwj_import_check_sum(linitial(meta->files), manifest->checksum, linitial(meta->sizes),
+						 linitial(meta->checksums));
+	return kwj_definition_read_file(linitial(meta->files));
+}
+
+/* Makes the specification and the description of an import of all tables in a directory. */
+static void
+read_directory(Checking *checking)
+{
+	const KwjNewImport *new = checking->new;
+	KwjImportSpec *spec = &checking->spec;
+	KwjImportManifest *manifest = kwj_import_read_manifest(psprintf("%s/manifest.json", new->directory));
+	List	   *added = NIL;
+	List	   *given;
+	Jsonb	   *options = kwj_import_manifest_options(manifest, new->options, &added);
+	ListCell   *lc;
+
+	kwj_import_read_options(options, &spec->options, &given);
+	refuse_options_of_table(given);
+	spec->head = "IMPORT DATABASE";
+	spec->table = psprintf("%d tables", list_length(manifest->exported));
+	spec->files = list_make1(unconstify(char *, new->directory));
+	checking->description = kwj_import_description(spec, NIL, without_options(given, added));
+	spec->files = NIL;
+	foreach(lc, manifest->exported)
+		add_exported(spec, manifest, lfirst(lc));
+	if (spec->tables == NIL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("the manifest \"%s\" has no tables", manifest->path),
+				errhint("Give the directory of an EXPORT that has tables."));
+	spec->checksum = manifest->checksum;
+	spec->definition = read_meta(manifest);
+}
+
+/* Checks the import into the tables that the definition has just created. */
+static void
+check_tables(Checking *checking, const KwjCreated *created)
+{
+	KwjImportSpec one = checking->spec;
+	const char *one_reader = NULL;
+	int64		bytes = 0;
+	int			file = 0;
+	ListCell   *lc;
+
+	foreach(lc, checking->spec.tables)
+	{
+		const KwjImportTable *table = lfirst(lc);
+		Relation	rel = kwj_import_lock_target(kwj_created_find(created, table->schema, table->name), NULL);
+		const char *found;
+
+		one.columns = one.options.names = table->columns;
+		one.options.fields = list_length(kwj_import_column_numbers(rel, table->columns));
+		one.files = NIL;
+		for (int i = 0; i < table->n_files; i++)
+			one.files = lappend(one.files, list_nth(checking->spec.files, file++));
+		bytes += check_files(&one, &found);
+		if (one_reader == NULL)
+			one_reader = found;
+		relation_close(rel, NoLock);
+	}
+	choose_workers(&checking->spec.options, bytes, one_reader);
+}
+
 /*
  * Runs the definition in a subtransaction, checks the import into the table that it creates, and rolls
  * the subtransaction back. So a user learns at once what is wrong with either.
@@ -269,18 +387,23 @@ try_definition(Checking *checking)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	KwjDefinition *definition = kwj_definition_parse(checking->spec.definition);
+	KwjDefinition *definition = kwj_definition_parse(checking->spec.definition, checking->spec.tables == NIL);
 	KwjCreated	created = {.context = CurrentMemoryContext};
 	ErrorData  *volatile edata = NULL;
+
+	checking->spec.has_rest = definition->has_rest;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(caller);
 	PG_TRY();
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
-		kwj_definition_run(definition, NULL, true, &created);
+		kwj_definition_run(definition, KWJ_DEFINE_ALL, NULL, true, &created);
 		checking->spec.target = created.target;
-		check_target(checking, definition);
+		if (checking->spec.tables != NIL)
+			check_tables(checking, &created);
+		else
+			check_target(checking, definition);
 		PopActiveSnapshot();
 	}
 	PG_CATCH();
@@ -322,6 +445,13 @@ validate_as_owner(void *arg)
 	Checking   *checking = arg;
 	const KwjNewImport *new = checking->new;
 
+	if (new->directory != NULL)
+	{
+		kwj_import_check_may_read_files();
+		read_directory(checking);
+		try_definition(checking);
+		return;
+	}
 	kwj_import_check_may_read(kwj_array_texts(new->files, "file of an IMPORT must not be NULL"));
 	if (new->definition_file != NULL)
 		kwj_import_check_may_read_files();
@@ -340,14 +470,15 @@ validate_as_owner(void *arg)
 static void
 check_given(const KwjNewImport *new)
 {
-	int			given = OidIsValid(new->target) + (new->definition != NULL) + (new->definition_file != NULL);
+	int			given = OidIsValid(new->target) + (new->definition != NULL) + (new->definition_file != NULL) +
+		(new->directory != NULL);
 
 	if (given == 1)
 		return;
 	ereport(ERROR,
 			errcode(given == 0 ? ERRCODE_NULL_VALUE_NOT_ALLOWED : ERRCODE_INVALID_PARAMETER_VALUE),
 			given == 0 ? errmsg("IMPORT needs a table, or the definition of a table to create") :
-			errmsg("IMPORT takes one of a table, a definition and a file with a definition"),
+			errmsg("IMPORT takes one of a table, a definition, a file with a definition and a directory"),
 			errhint("Type IMPORT INTO table CSV DATA ('file', ...), or IMPORT TABLE table (column type, ...) CSV DATA ('file', ...)."));
 }
 

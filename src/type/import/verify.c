@@ -20,6 +20,7 @@
 #include "job/json.h"
 #include "job/progress.h"
 #include "job/test_gate.h"
+#include "miscadmin.h"
 #include "type/files/checksum.h"
 #include "type/import/records.h"
 #include "type/import/verify.h"
@@ -90,6 +91,33 @@ check_file(const KwjImport *import, int file, KwjSourceIdentity *identity, int64
 	pfree(buffer);
 	*done += offset;
 	return !stopped;
+}
+
+void
+kwj_import_check_sum(const char *path, const char *algorithm, const char *size, const char *checksum)
+{
+	KwjSource  *source = kwj_source_open(path, CurrentMemoryContext);
+	char	   *buffer = palloc(READ_SIZE);
+	pg_checksum_context context;
+	pg_checksum_type type;
+	int64		offset = 0;
+	size_t		n;
+
+	if (source->identity.size != strtoll(size, NULL, 10))
+		differs(source->name, "size");
+	if (!pg_checksum_parse_type(unconstify(char *, algorithm), &type))
+		elog(ERROR, "unknown checksum \"%s\"", algorithm);
+	kwj_checksum_begin(type, &context);
+	while ((n = kwj_source_read_stored(source, buffer, READ_SIZE, offset)) > 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		kwj_checksum_add(&context, buffer, n);
+		offset += n;
+	}
+	if (strcmp(kwj_checksum_end(&context), checksum) != 0)
+		differs(source->name, "checksum");
+	kwj_source_close(source);
+	pfree(buffer);
 }
 
 bool

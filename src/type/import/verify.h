@@ -23,6 +23,12 @@ extern bool kwj_import_needs_check(const KwjImport *import, int first_file);
 extern bool kwj_import_check_sums(KwjImport *import, int first_file);
 
 /*
+ * Compares one file with its size, as a text, and its checksum by this algorithm. Any process may call this,
+ * in a transaction. Errors: XX001 if they differ.
+ */
+extern void kwj_import_check_sum(const char *path, const char *algorithm, const char *size, const char *checksum);
+
+/*
  * Appends, as a member of a JSON object, how the files from one to another are recognized, if this
  * process has compared them. Another process reads that from the object of a piece, whose member `file`
  * is the first one.
