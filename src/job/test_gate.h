@@ -47,15 +47,22 @@
 
 #ifdef KWJ_TEST_BUILD
 #include "miscadmin.h"
+#include "storage/proc.h"
 #include "utils/fmgrprotos.h"
 
 /*
- * Waits as long as a session of this database has the advisory lock with this number. Does nothing
- * in a build that is not for tests. Needs a transaction; errors: those of a wait for a lock.
+ * Waits as long as a session of this database has the advisory lock with this number, whatever
+ * lock_timeout says. Does nothing in a build that is not for tests. Needs a transaction; errors: those
+ * of a wait for a lock.
  */
 #define kwj_test_gate(number) \
-	(DirectFunctionCall1(pg_advisory_lock_shared_int8, Int64GetDatum(number)), \
-	 (void) DirectFunctionCall1(pg_advisory_unlock_shared_int8, Int64GetDatum(number)))
+	do { \
+		int			kwj_timeout = LockTimeout; \
+		LockTimeout = 0; \
+		(void) DirectFunctionCall1(pg_advisory_lock_shared_int8, Int64GetDatum(number)); \
+		LockTimeout = kwj_timeout; \
+		(void) DirectFunctionCall1(pg_advisory_unlock_shared_int8, Int64GetDatum(number)); \
+	} while (0)
 
 /*
  * The same, but a signal that comes while the process waits does not end the wait. The process
