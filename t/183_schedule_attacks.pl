@@ -90,6 +90,41 @@ EOF
 	sql('DROP SCHEDULES (SELECT name FROM kwdb_internal.schedules)');
 }
 
+# What no job can be created for is refused once, however many due times have passed.
+{
+	create_schedule($node, 'other', '0 * * * *');
+	configure($node, 'kwjobs.scheduler_enabled', 'off');
+	sql(q{SET ROLE weak; SELECT kwjobs.create_schedule('refused', '0 * * * *', 'SELECT 1')});
+	sql('ALTER ROLE weak NOLOGIN');
+	clock('2030-01-01 20:30');
+	configure($node, 'kwjobs.scheduler_enabled');
+	wait_for_pass($node);
+	is(sql(q{SELECT string_agg(n::text || ' ' || outcome, ', ' ORDER BY outcome) FROM (SELECT outcome, sum(times) AS n FROM kwdb_internal.due_times WHERE schedule = 'refused' GROUP BY outcome) AS d}),
+		'13 missed, 1 refused', 'of 14 due times that have passed the last one is refused');
+	is(schedule_field($node, 'refused', 'schedule_status'), 'ACTIVE', '... and the schedule goes on');
+	sql('ALTER ROLE weak LOGIN');
+	clock('2030-01-01 21:00');
+	wait_for_ends($node);
+	like(due_times($node, 'refused'), qr/21:00 run$/, '... when a job can be created');
+	sql('DROP SCHEDULES (SELECT name FROM kwdb_internal.schedules)');
+}
+
+# A due time writes a row, but not the statement of the schedule.
+{
+	my $statement = q{SELECT string_agg(md5(n::text), '') FROM generate_series(1, 10000) AS n};
+	sql(qq{SELECT kwjobs.create_schedule('long', '1 hour', '/*' || ($statement) || '*/ SELECT pg_sleep(600)', options => '{"failure_statement": "SELECT 1"}')});
+	my $size = q{SELECT pg_relation_size(reltoastrelid) FROM pg_class WHERE oid = 'kwjobs.schedule'::regclass};
+	my $before = sql($size);
+	for my $hour (22, 23)
+	{
+		clock("2030-01-01 $hour:30");
+		wait_query($node, qq{SELECT max(due) >= '2030-01-01 $hour:00+00' FROM kwdb_internal.due_times WHERE schedule = 'long'});
+	}
+	cmp_ok($before, '>', 200000, 'a schedule with a long statement');
+	is(sql($size), $before, '... is not written anew when it is due');
+	sql(q{SELECT kwjobs.cancel(job_id) FROM kwdb_internal.due_times WHERE job_id IS NOT NULL AND finished IS NULL; DROP SCHEDULE long});
+}
+
 # The history has bounds, also that of runs by hand; and to show it reads few rows of it.
 {
 	sql(q{CREATE SCHEDULE hand FOR SQL 'SELECT 1' RECURRING NEVER; SELECT count(kwjobs.run_schedule('hand')) FROM generate_series(1, 50)});

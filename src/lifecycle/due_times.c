@@ -67,6 +67,7 @@ typedef struct Acting
 	TimestampTz now;
 	TimestampTz last_due;		/* of the schedule, before this */
 	const char *why_missed;		/* NULL: see why_missed() */
+	const char *refusal;		/* why no job can be created; NULL: it is to be tried */
 	int			runs;			/* jobs that were created, and runs that were skipped */
 	int			missed;			/* due times that were missed */
 	KwjDueTime	rest;			/* the row for those without rows of their own; times: their number */
@@ -229,9 +230,15 @@ run_or_skip(Acting *acting, TimestampTz due)
 {
 	KwjSchedule *schedule = acting->schedule;
 	int			unfinished;
-	char	   *why = why_skip(schedule, &unfinished);
+	char	   *why;
 
 	acting->runs++;
+	if (acting->refusal != NULL)
+	{
+		insert_row(schedule, due, KWJ_KIND_DUE, KWJ_OUTCOME_REFUSED, acting->refusal, acting->now);
+		return;
+	}
+	why = why_skip(schedule, &unfinished);
 	if (why != NULL)
 	{
 		insert_row(schedule, due, KWJ_KIND_DUE, KWJ_OUTCOME_SKIPPED, why, acting->now);
@@ -417,24 +424,25 @@ kwj_due_times_leave(KwjSchedule *schedule, TimestampTz now, const char *why)
 void
 kwj_due_times_refuse(KwjSchedule *schedule, TimestampTz now, const char *why)
 {
-	TimestampTz due = schedule->retry_of != 0 ? schedule->retry_of : schedule->next_due;
 	char	   *short_why = kwj_quoted(why, 1000);
-	KwjRecurrence recurrence;
+	Acting		acting = {
+		.schedule = schedule, .now = now, .last_due = schedule->last_due, .refusal = short_why
+	};
 
-	kwj_recurrence_read(schedule, &recurrence);
-	insert_row(schedule, due, schedule->retry_of != 0 ? KWJ_KIND_RETRY : KWJ_KIND_DUE, KWJ_OUTCOME_REFUSED,
-			   short_why, now);
-	schedule->state = psprintf("failed to create job for schedule " INT64_FORMAT ": err=%s",
-							   schedule->schedule_id, short_why);
+	kwj_recurrence_read(schedule, &acting.recurrence);
 	if (schedule->retry_of != 0)
-		end_retry(schedule);
-	else
 	{
-		schedule->last_due = due;
-		if (!kwj_recurrence_next(&recurrence, due, &schedule->next_due))
-			schedule->next_due = 0;
+		insert_row(schedule, schedule->retry_of, KWJ_KIND_RETRY, KWJ_OUTCOME_REFUSED, short_why, now);
 		end_retry(schedule);
 	}
+	else
+	{
+		take_due_times(&acting);
+		insert_rest(&acting);
+	}
+	schedule->state = psprintf("failed to create job for schedule " INT64_FORMAT ": err=%s",
+							   schedule->schedule_id, short_why);
+	/* Many due times that have passed together count once, or a passing reason would pause the schedule. */
 	if (++schedule->refusals >= MOST_REFUSALS)
 		pause_by_itself(schedule, now, psprintf("no job could be created %d times in a row: %s",
 												schedule->refusals, short_why));

@@ -23,8 +23,8 @@
 extern void kwj_due_times_act(KwjSchedule *schedule, TimestampTz now);
 
 /*
- * Notes that no job could be created for the next due time, or for the retry, and why; goes on to the
- * next one. After so many in a row it pauses the schedule. Errors: 22023 if the schedule's expression
+ * Does as kwj_due_times_act, but notes that no job could be created for a due time, or for the retry,
+ * and why. After so many in a row it pauses the schedule. Errors: 22023 if the schedule's expression
  * or zone cannot be read; then the caller calls kwj_due_times_give_up.
  */
 extern void kwj_due_times_refuse(KwjSchedule *schedule, TimestampTz now, const char *why);

@@ -50,6 +50,16 @@ const char *const kwj_catch_up_names[3] = {
 	"$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22," \
 	" $23, $24, $25, $26, $27, $28, $29"
 
+/*
+ * The same for a row that is there. A long text that stays as it is must keep its place: it would be
+ * written anew at each due time otherwise.
+ */
+#define SAME_OR(column, arg)	"CASE WHEN s." column " = " arg " THEN s." column " ELSE " arg " END"
+#define CHANGED_ARGS \
+	"$2, " SAME_OR("job", "$3") ", $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, " \
+	SAME_OR("failure_statement", "$14") ", " SAME_OR("failure_job", "$15") ", $16, $17, $18, $19, $20, $21, $22," \
+	" $23, $24, $25, $26, $27, $28, $29"
+
 /* $30: its name; $31, $32: its owner, and the owner's name. */
 static KwjQuery insert_query = {
 	"INSERT INTO kwjobs.schedule (schedule_id, " ROW_COLUMNS ", name, owner, owner_name,"
@@ -70,7 +80,7 @@ static KwjQuery creator_query = {
 
 /* $30: it belongs to this database from now on; $31: the name of who has paused it. */
 static KwjQuery update_query = {
-	"UPDATE kwjobs.schedule AS s SET (" ROW_COLUMNS ") = ROW (" ROW_ARGS "),"
+	"UPDATE kwjobs.schedule AS s SET (" ROW_COLUMNS ") = ROW (" CHANGED_ARGS "),"
 	" modified = clock_timestamp(), paused_by_name = CASE WHEN $22 IS NOT NULL THEN $31 END,"
 	" home_cluster = CASE WHEN $30 THEN c.system_identifier ELSE s.home_cluster END,"
 	" home_database = CASE WHEN $30 THEN d.oid ELSE s.home_database END"
