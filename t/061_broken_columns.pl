@@ -48,7 +48,7 @@ sub changes
 {
 	my ($table) = @_;
 	my @changes;
-	for my $line (split(/\n/, sql("SELECT attname || '=' || format_type(atttypid, -1) FROM pg_attribute
+	for my $line (split(/\n/, sql("SELECT quote_ident(attname) || '=' || format_type(atttypid, -1) FROM pg_attribute
 		 WHERE attrelid = '$table'::regclass AND attnum > 0 AND NOT attisdropped AND attname NOT IN ('job_id', 'xid') ORDER BY attnum")))
 	{
 		my ($column, $type) = split(/=/, $line, 2);

@@ -213,6 +213,8 @@ clock('22:00');
 	my ($job, $table) = import_in_window($window);
 	wait_at_gate($node, $job);
 	sql("PAUSE JOB $job");
+	# the worker has the request before it goes on
+	wait_for_pass($node);
 	open_gate($gate);
 	wait_for_status($node, $job, 'paused');
 	clock('06:00', 1);

@@ -29,6 +29,7 @@
 #include "store/events.h"
 #include "store/jobs.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
@@ -206,7 +207,7 @@ static void
 note_job_of_all(Oid database, const char *name, const char *text, void *arg)
 {
 	All		   *all = arg;
-	int64		job_id = pg_strtoint64(text);
+	int64		job_id = DatumGetInt64(DirectFunctionCall1(int8in, CStringGetDatum(text)));
 	Oid			before = remembered(job_id);
 
 	if (OidIsValid(before) && before != database)
