@@ -264,6 +264,36 @@ for my $i (1 .. $cases)
 }
 cmp_ok($ended{$_}, '>', $cases / 10, "many jobs have $_") for qw(failed succeeded);
 
+# ---- binary: a record that does not tell where the next one begins would take all others with it ----
+{
+	run_sql('CREATE TABLE numbers (n integer CHECK (n <> 500), t text)');
+	my $record = sub { pack('n N N N/a', 2, 4, $_[0], "row $_[0]") };
+	my $header = "PGCOPY\n\xff\r\n\0" . pack('N N', 0, 0);
+	my $records = sub { join('', map { $record->($_) } $_[0] .. $_[1]) };
+	my $trailer = "\xff\xff";
+	my %files = (
+		'a record with another number of fields' => [ $records->(1, 99) . pack('n N N', 1, 4, 0) . $records->(100, 200) . $trailer, 0, 'succeeded 200 1' ],
+		'a length below -1' => [ $records->(1, 99) . pack('n N N N', 2, 4, 0, 0xfffffff0) . $records->(100, 200) . $trailer, 0, 'failed 22P04 100' ],
+		'a length of 2 GB' => [ $records->(1, 99) . pack('n N N N', 2, 4, 0, 0x7ffffff0) . $records->(100, 200) . $trailer, 0, 'failed 54000 100' ],
+		'records behind the trailer' => [ $records->(1, 99) . $trailer . $records->(100, 200) . $trailer, 0, 'failed 22P04 100' ],
+		'cut off in a record' => [ substr($records->(1, 200), 0, -3), 1, 'failed 22P04 200' ],
+		'cut off behind a bad record' => [ $records->(1, 199) . $record->(500), 1, 'failed XX001' ],
+		'a bad record before the trailer' => [ $records->(1, 199) . $record->(500) . $trailer, 1, 'succeeded 199 1' ]);
+	for my $name (sort keys %files)
+	{
+		my ($bytes, $compressed, $expected) = @{ $files{$name} };
+		my $file = "$dir/records.binary";
+		my $content = $header . $bytes;
+		if ($compressed) { gzip(\$content, $file) or die $GzipError; }
+		else { open(my $f, '>:raw', $file) or die; print $f $content; close($f) or die; }
+		my $job = run_sql("SELECT kwjobs.import('numbers', ARRAY['$file'], NULL, '{\"format\": \"binary\", \"on_error\": \"skip\"}')");
+		wait_until_over($job);
+		is(run_sql("SELECT concat_ws(' ', status, error_code, error_line, CASE status WHEN 'succeeded' THEN rows END, result->>'rejected')
+			FROM kwdb_internal.jobs WHERE job_id = $job"), $expected, "binary: $name");
+		run_sql('TRUNCATE numbers');
+	}
+}
+
 $session->quit;
 $node->stop;
 done_testing();

@@ -174,16 +174,27 @@ current_file(const KwjImport *import)
 
 /* Raises the error, with the place of the record. */
 static void
-raise_failure(KwjImport *import, const Failure *failure)
+raise_failure(KwjImport *import, const Failure *failure, char *hint)
 {
 	import->error_in_file = true;
 	import->error_line = import->position.line + 1;
 	strlcpy(import->error_column, failure->column, NAMEDATALEN);
 	kwj_import_tell_place(import);
-	if (failure->error->hint == NULL && import->rejected > 0)
-		failure->error->hint = psprintf("Before it, " INT64_FORMAT " %s left out, as many as reject_limit allows.",
-										import->rejected, import->rejected == 1 ? "record was" : "records were");
+	if (failure->error->hint == NULL)
+		failure->error->hint = hint;
 	ReThrowError(failure->error);
+}
+
+/* The same for the first record beyond reject_limit. */
+static void
+raise_beyond_limit(KwjImport *import, const Failure *failure)
+{
+	char	   *hint = NULL;
+
+	if (import->rejected > 0)
+		hint = psprintf("Before it, " INT64_FORMAT " %s left out, as many as reject_limit allows.",
+						import->rejected, import->rejected == 1 ? "record was" : "records were");
+	raise_failure(import, failure, hint);
 }
 
 static char *
@@ -219,7 +230,10 @@ leave_out(KwjImport *import, const Failure *failure, int64 to)
 	};
 
 	if (options->reject_limit >= 0 && import->rejected >= options->reject_limit)
-		raise_failure(import, failure);
+		raise_beyond_limit(import, failure);
+	/* All good records behind it would be left out with it, as one. */
+	if (!kwj_import_ends_record(import, to))
+		raise_failure(import, failure, "The record is damaged so that nobody can tell where the next one begins: write the file again.");
 	MemoryContextSwitchTo(context);
 	import->rejected++;
 	tell(import, failure);

@@ -466,6 +466,21 @@ kwj_import_find_line(KwjImport *import, int64 line, int64 end, int64 *from, int6
 	return found;
 }
 
+bool
+kwj_import_ends_record(KwjImport *import, int64 to)
+{
+	KwjImportPosition position;
+	bool		ends;
+
+	if (import->spec.options.format != KWJ_IMPORT_BINARY)
+		return true;
+	open_to_look(import, &position);
+	kwj_reader_find_end(&import->reader, to - position.offset);
+	ends = import->reader.scan.at_record_start;
+	kwj_reader_close(&import->reader);
+	return ends;
+}
+
 char *
 kwj_import_record_text(KwjImport *import, int64 to, int most)
 {
@@ -494,6 +509,7 @@ kwj_import_pass_records(KwjImport *import, int64 to)
 	open_reader(import, 0, 0);
 	kwj_reader_find_end(&import->reader, to - import->position.offset);
 	Assert(import->position.offset == to);
+	check_complete(import);
 	close_reader(import);
 }
 

@@ -34,11 +34,14 @@ extern bool kwj_import_enter_file(KwjImport *import);
  *							or more, or that at which the file ends
  * kwj_import_find_line		sets *from and *to to the ends of the record that has this line in it;
  *							returns false if there is none before offset `end`
+ * kwj_import_ends_record	returns whether the record that ends at offset `to` tells where the next one
+ *							begins; in the binary format, one that is damaged or cut off does not
  * kwj_import_record_text	returns what stands between the position and offset `to`, without a line end,
  *							as a text of the database, palloc'd; no more than so many bytes of it
  */
 extern int64 kwj_import_find_end(KwjImport *import, int64 bytes);
 extern bool kwj_import_find_line(KwjImport *import, int64 line, int64 end, int64 *from, int64 *to);
+extern bool kwj_import_ends_record(KwjImport *import, int64 to);
 extern char *kwj_import_record_text(KwjImport *import, int64 to, int most);
 
 /* Moves the position over records, to offset `to` of its file, where one ends. */
