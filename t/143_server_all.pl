@@ -315,7 +315,8 @@ run('postgres', "SELECT kwjobs.withdraw_errand($number);");
 wait_query($node, 'SELECT count(*) = 1 FROM kwjobs.errand_withdrawn');
 $gate->quit;
 wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.errand_withdrawn');
-is(status('two', $jobs[1]), 'paused', 'it is too late to withdraw an errand that the other database has in hand');
+wait_for_status($node, $jobs[1], 'paused', 'two');
+pass('it is too late to withdraw an errand that the other database has in hand');
 is(errand($jobs[1]), '', '... it has taken effect');
 
 # Another transaction keeps the job locked, so the errand is sent again and again.
