@@ -11,13 +11,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "child/child.h"
+#include "compat.h"
 #include "libpq/pqcomm.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
+#include "portability/instr_time.h"
 #include "postmaster/bgworker.h"
 #include "serve/peer.h"
+#include "storage/latch.h"
 
 #ifdef KWJ_CAN_SERVE
+
+/* How long a client waits until the postmaster has a slot for its session, and how often it is asked. */
+#define SLOT_MS			2000
+#define SLOT_STEP_MS	10
 
 /* Obeys a cancel request: a packet of its code, a process id and a key. */
 static void
@@ -81,7 +89,28 @@ why_not(const KwjServer *server, const KwjHandoff *handoff)
 	return NULL;
 }
 
-/* Has the postmaster start the session. Returns whether it has room for it. */
+/*
+ * Has the postmaster start a session. The job has a place for it (shared/served.h), but the slot may still
+ * be that of a process that has exited and that the postmaster has yet to reap, so this waits for a moment.
+ * Nobody tells this process when the postmaster frees a slot. Returns false if none became free.
+ */
+static bool
+register_session(BackgroundWorker *worker, BackgroundWorkerHandle **handle)
+{
+	instr_time	began;
+
+	INSTR_TIME_SET_CURRENT(began);
+	while (!RegisterDynamicBackgroundWorker(worker, handle))
+	{
+		if (kwj_elapsed_ms(began) >= SLOT_MS)
+			return false;
+		(void) WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, SLOT_STEP_MS,
+						 kwj_wait_event("KwjobsProgram"));
+	}
+	return true;
+}
+
+/* Starts the session of a client. Returns whether there was room for it. */
 static bool
 start_session(KwjServer *server, Peer *peer)
 {
@@ -108,7 +137,7 @@ start_session(KwjServer *server, Peer *peer)
 	memcpy(worker.bgw_extra, &extra, sizeof(extra));
 	old = MemoryContextSwitchTo(server->context);
 	room = kwj_peer_sessions(server) < server->most &&
-		RegisterDynamicBackgroundWorker(&worker, &peer->handle);
+		register_session(&worker, &peer->handle);
 	MemoryContextSwitchTo(old);
 	return room;
 }
