@@ -42,6 +42,7 @@ GRANT pg_write_server_files, pg_read_server_files TO saver;
 CREATE ROLE poor LOGIN;
 GRANT pg_write_server_files TO poor;
 CREATE DATABASE shop OWNER saver;
+COMMENT ON DATABASE shop IS 'has one';
 EOC
 sql('CREATE EXTENSION kwjobs', 'shop');
 # Much of what there is, with texts that PostgreSQL writes in another way when it has read them back.

@@ -251,9 +251,12 @@ is_compared(const Verification *v, const KwjEntry *entry)
 	bool		is_right = starts_with(entry->what, "ACL ");
 	bool		is_public = starts_with(entry->what, "SCHEMA - public ") ||
 		starts_with(entry->what, "COMMENT - SCHEMA public ");
+	/* The scratch database has a name of its own, and pg_restore gives it no such remarks. */
+	bool		is_database = starts_with(entry->what, "COMMENT - DATABASE ") ||
+		starts_with(entry->what, "SECURITY LABEL - DATABASE ");
 	bool		is_schema = v->verify->spec->tables != NIL && starts_with(entry->what, "SCHEMA ");
 
-	return entry->chosen && !is_right && !is_public && !is_schema &&
+	return entry->chosen && !is_right && !is_public && !is_database && !is_schema &&
 		!starts_with(entry->what, "STATISTICS DATA ") && entry->holds != KWJ_HOLDS_NOTHING &&
 		entry->holds != KWJ_HOLDS_BLOB && entry->holds != KWJ_HOLDS_SERVER;
 }
