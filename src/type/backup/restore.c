@@ -46,6 +46,7 @@
 #include "type/backup/work.h"
 #include "type/files/directory.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 /* How much of the progress the data is; the rest is indexes and constraints. */
 #define DATA_PERCENT	70
