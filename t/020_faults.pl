@@ -580,7 +580,7 @@ EOF
 sub check_stop
 {
 	$node->stop;
-	is(join(' ', server_processes($node)), '', 'no process is left when the server has stopped');
+	ok(comes_true(sub { !server_processes($node) }), 'no process is left when the server has stopped');
 	my @bad = grep { /PANIC|TRAP:|terminated by signal (4|6|7|8|11):|statement timeout|WARNING:.*leak/ }
 	  split(/\n/, slurp_file($node->logfile));
 	is(join("\n", @bad), '', 'no process crashed by itself, no statement hung');

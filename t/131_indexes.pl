@@ -195,8 +195,15 @@ EOF
 # that succeeds, but it would need it to pass the turn on. The job must not wait for that: else a
 # session that then locks the job's row would be in a deadlock with it. A look into kwjobs.job would
 # wait for the session, so this looks into kwjobs.attempt.
+# A worker knows which indexes it does not need when it has ended a job since an index was dropped, so
+# each of them ends one first.
 {
 	my $gate = close_gate($node);
+	my @each = map { sql(q(SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)'))) } 1 .. sql('SHOW kwjobs.max_workers');
+	wait_at_gate($node, $_) for @each;
+	open_gate($gate);
+	wait_for_status($node, $_, 'succeeded') for @each;
+	$gate = close_gate($node);
 	my $first = sql(q(SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)', serial_key => 'two')));
 	my $second = sql(q(SELECT kwjobs.submit('SELECT 1', serial_key => 'two')));
 	wait_at_gate($node, $first);

@@ -212,7 +212,9 @@ sub none_wrong
 }
 
 # Six days before a change of the clock, and three behind it, so that each day of the week is there.
-my @zones = rows(q{SELECT name FROM pg_timezone_names WHERE name !~ '^(posix|right)/' ORDER BY 1});
+# For AT TIME ZONE, with which the oracle works, WET is an abbreviation without summer time, not the zone of this name.
+my @zones = rows(q{SELECT name FROM pg_timezone_names WHERE name !~ '^(posix|right)/'
+	AND upper(name) NOT IN (SELECT abbrev FROM pg_timezone_abbrevs) ORDER BY 1});
 cmp_ok(scalar @zones, '>', 300, 'there are zones');
 my @some = $wanted ? @zones : ('Australia/Lord_Howe', 'Europe/Berlin', 'Pacific/Apia', map { random_of(@zones) } 1 .. 4);
 my @spans;

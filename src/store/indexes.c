@@ -57,11 +57,13 @@
 #include "utils/rel.h"
 
 /*
- * There is room for so many entries. The place of an entry follows from the OID of its index. Our
- * tables have far fewer indexes, with OIDs one after the other, so hardly ever do two of them have
- * the same place; if they do, the process fills the entries anew each time.
+ * There is room for so many entries. Where an entry is follows from the OID of its index: it is in one
+ * of the N_TRIES places from there on. Our tables have far fewer indexes, but REINDEX CONCURRENTLY gives
+ * them other OIDs, so two may begin at the same place. If all of these places are taken, the process
+ * fills an entry anew each time.
  */
 #define N_ENTRIES	256
+#define N_TRIES		8
 
 /* Whether a row of one kind can be in an index. */
 typedef enum Need
@@ -88,10 +90,22 @@ static const char *const null_in_records[] = {"key", "queue", "queued", "serial_
 
 /* ---- the entries ---- */
 
+/* Returns the entry of the index; if there is none, the place where it can be. */
 static Entry *
 place_of(Oid index)
 {
-	return &entries[index % N_ENTRIES];
+	Entry	   *unused = NULL;
+
+	for (int i = 0; i < N_TRIES; i++)
+	{
+		Entry	   *entry = &entries[(index + i) % N_ENTRIES];
+
+		if (entry->index == index)
+			return entry;
+		if (unused == NULL && !entry->is_valid)
+			unused = entry;
+	}
+	return unused != NULL ? unused : &entries[index % N_ENTRIES];
 }
 
 /* Relation cache callback: one relation, or all for InvalidOid, may have changed. */
