@@ -2039,7 +2039,7 @@ SELECT s.schedule_id AS id,
             WHEN NOT h.here
             THEN 'paused: it has come with a dump or a copy of another database; RESUME SCHEDULE lets it run here'
             END AS why_paused,
-       CASE WHEN s.paused IS NOT NULL THEN s.paused END AS paused,
+       s.paused,
        s.job_type,
        s.next_due,
        s.starts,
