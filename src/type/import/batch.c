@@ -99,7 +99,7 @@ kwj_import_select_table(KwjImport *import)
 	MemoryContextSwitchTo(caller);
 }
 
-/* Finds the tables to import into among those that the definition has created. */
+/* Finds the tables to import into among those that the definition has created, and notes them as targets. */
 static void
 find_targets(KwjImport *import)
 {
@@ -117,7 +117,10 @@ find_targets(KwjImport *import)
 	created->is_done = true;
 }
 
-/* The definition finds types and functions by the settings of the session that created the job. */
+/*
+ * Runs a stage of the definition. It has to find types and functions as in the session that created the job,
+ * so it runs with the settings of that session.
+ */
 static void
 define(KwjImport *import, KwjDefinitionStage stage)
 {
@@ -213,7 +216,7 @@ kwj_import_result(const KwjImport *import, int64 rows, int64 rejected)
 	return kwj_json_parse(json.data);
 }
 
-/* Returns how many bytes it was. */
+/* Imports about `bytes` bytes of the file at the position. Returns how many it has gone ahead. */
 static int64
 import_some(KwjImport *import, int64 bytes)
 {
@@ -308,9 +311,9 @@ kwj_import_close_target(KwjImport *import)
 }
 
 /*
- * Imports a batch by statements, which check rights. Another server commits its part before this one does.
- * So the commit here has to be on disk soon, lest a crash has the batch imported once more: as late as
- * other checkpoints may be lost, it would nearly always.
+ * Imports a batch by statements, which check rights. Another server commits its part right before this one
+ * does. If this server crashes before its own commit is on disk, the batch is imported once more. So the
+ * commit of such a batch waits for the disk. Commits of other batches do not, and a crash mostly loses one.
  */
 static void
 import_by_statements(KwjImport *import)

@@ -39,7 +39,7 @@
 /* So many bytes are read ahead of COPY. */
 #define BUFFER_SIZE	65536
 
-/* How much of a line of just \. has come. */
+/* Of a line that may be just \. : how far the stream has read it. */
 typedef enum Marker
 {
 	LINE_START,

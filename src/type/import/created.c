@@ -333,7 +333,10 @@ drop_kind(const KwjCreated *created, ObjectType kind)
 	return list_length(names);
 }
 
-/* What hinders the drop is not the job's, so the hint of PostgreSQL, CASCADE, would not do. */
+/*
+ * The server calls this, as an error context callback, when a DROP fails. It says in a hint what the user
+ * can do. PostgreSQL's own hint is to use CASCADE, but that would drop what others have created.
+ */
 static void
 hint_at_resume(void *arg)
 {

@@ -25,7 +25,10 @@
 
 #include "type/import/csv_scan.h"
 
-/* Returns whether COPY has to convert a file in this encoding, of which bytes may look like others. */
+/*
+ * Returns whether the scan has to follow the characters of this encoding: in those that no database can
+ * have, a byte of a longer character may be that of an ASCII character.
+ */
 static bool
 needs_characters(int encoding)
 {
@@ -192,7 +195,7 @@ begins_character(KwjCsvScan *scan, char c)
 	return true;
 }
 
-/* Scans a byte. Returns whether a record may end with it, if it is the right one. */
+/* Scans a byte. Returns whether a record ends there if the byte is that of a line end. */
 static inline bool
 step_character(KwjCsvScan *scan, char c)
 {

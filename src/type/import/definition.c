@@ -335,7 +335,7 @@ after_word(const char *text, const char *word)
 	return text + length + strspn(text + length, " \t");
 }
 
-/* Returns where a line SET client_encoding = 'name' of the text has the name; NULL: there is no such line. */
+/* Finds a line SET client_encoding = 'name' in the text. Returns where the name begins; NULL: there is none. */
 static const char *
 find_encoding(const char *text)
 {
@@ -544,7 +544,10 @@ require_created(const Running *running, RangeVar *relation)
 	return relid;
 }
 
-/* The same for the name in a COMMENT, which is that of a relation, or of a column of it. Returns the whole name. */
+/*
+ * Raises an error unless the definition has created the relation that a COMMENT names, or whose column it
+ * names. Returns the name with its schema.
+ */
 static List *
 require_created_of_comment(const Running *running, List *name, bool is_column)
 {
@@ -677,7 +680,10 @@ run_utility(const Running *running, const RawStmt *raw)
 					   None_Receiver, NULL);
 }
 
-/* Applies a setting until the definition has run. value: NULL: the default. */
+/*
+ * Sets one of applied_settings until the definition has run; leaves out those that have no effect. value:
+ * NULL: the default.
+ */
 static void
 apply_setting(const char *name, const char *value)
 {
@@ -785,7 +791,7 @@ run_all(Running *running)
 	error_context_stack = callback.previous;
 }
 
-/* They would go with the worker, and columns of the table with them. */
+/* Refuses temporary objects: they would go with the worker, and with a type the columns that are of it. */
 static void
 refuse_temporary(const KwjCreated *created)
 {

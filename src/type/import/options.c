@@ -261,7 +261,10 @@ check_option(const char *name)
 	(void) option_index(name);
 }
 
-/* COPY would find this out in the worker. */
+/*
+ * Refuses an encoding of the files that PostgreSQL cannot convert to that of the database. COPY would refuse
+ * it, too, but only in the worker.
+ */
 static void
 check_conversion(int charset)
 {
@@ -363,7 +366,7 @@ check_conflicts(const KwjImportOptions *options)
 					   options->reject_limit >= 0 ? "reject_limit" : "reject_table"),
 				errhint("Type WITH on_error = 'skip', or leave it out."));
 	check_conversion(options->charset);
-	/* COPY may find something else to refuse. */
+	/* If COPY has another reason to refuse the options, the user shall learn it now, not from the job. */
 	ProcessCopyOptions(NULL, NULL, true, kwj_import_copy_options(options, NIL));
 }
 
@@ -471,7 +474,7 @@ character_text(char c)
 	return pnstrdup(&c, 1);
 }
 
-/* Adds an option of COPY that names these columns, unless there are none. */
+/* Adds to the list the option of COPY with this name, for the columns with these indexes; if there are none, nothing. */
 static List *
 add_columns(List *list, const char *name, List *indexes, List *columns)
 {

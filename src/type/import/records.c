@@ -277,7 +277,7 @@ columns_of_file(const KwjImport *import)
 	return columns;
 }
 
-/* The same by a COPY statement. */
+/* Runs a COPY statement on what the reader gives: for a target whose rows are elsewhere. */
 static void
 copy_piece_by_statement(KwjImport *import)
 {
@@ -286,7 +286,7 @@ copy_piece_by_statement(KwjImport *import)
 												 &import->reader);
 }
 
-/* Runs COPY on what the reader gives. */
+/* Calls COPY, without a statement of its own, on what the reader gives. */
 static void
 copy_piece(KwjImport *import)
 {
@@ -357,7 +357,10 @@ close_reader(KwjImport *import)
 	kwj_import_position_next_file(position);
 }
 
-/* A file in the binary format has to end with its trailer. COPY would take any end. */
+/*
+ * At the end of a file in the binary format, raises an error if its trailer has not been there. COPY takes
+ * any end of its input for the end of the data, so it would not notice that a file was cut off.
+ */
 static void
 check_complete(const KwjImport *import)
 {

@@ -159,8 +159,8 @@ check_rights(const KwjImportOptions *options, Relation rel)
 }
 
 /*
- * Checks that the current user may write into the reject table, and that it is one. target: that of the
- * import.
+ * Checks that the reject table still exists, that it is of a kind and has columns as it must, and that the
+ * current user may write into it. target: the table to import into.
  */
 static void
 check_table(const KwjImportOptions *options, Relation target)
@@ -274,7 +274,7 @@ append_valid(StringInfo text, const char *bytes, int n, int encoding, Oid conver
 		appendBinaryStringInfo(text, bytes, valid);
 		return valid;
 	}
-	/* As much as fits for certain. */
+	/* So many bytes that the result fits into the buffer, whatever they are. */
 	n = Min(n, 8 * 1024);
 	enlargeStringInfo(text, n * MAX_CONVERSION_GROWTH + 1);
 	valid = pg_do_encoding_conversion_buf(conversion, encoding, GetDatabaseEncoding(),

@@ -34,7 +34,8 @@ typedef struct KwjStorageMap
 } KwjStorageMap;
 
 /*
- * Opens the target, locks it in RowExclusiveLock, and checks that COPY could fill such a relation.
+ * Opens the target, locks it in RowExclusiveLock, and checks that COPY can put rows into it, and that a
+ * worker sees it.
  *
  * table: what the error calls a table that does not exist; NULL: its OID. Errors: 42P01, 42809,
  * 42501 for a system catalog, 0A000 for a temporary table.
