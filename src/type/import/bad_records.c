@@ -35,6 +35,7 @@
 #include "type/import/bad_records.h"
 #include "type/import/records.h"
 #include "type/import/reject_table.h"
+#include "type/import/statement.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"

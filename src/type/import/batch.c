@@ -60,17 +60,6 @@ kwj_import_read_created(KwjImport *import, Jsonb *state)
 		import->spec.target = linitial_oid(import->created.targets);
 }
 
-/* Returns which of the files are those of a table: n files from `first` on. */
-static List *
-files_of(const KwjImport *import, int first, int n)
-{
-	List	   *files = NIL;
-
-	for (int i = first; i < first + n; i++)
-		files = lappend(files, list_nth(import->spec.files, i));
-	return files;
-}
-
 void
 kwj_import_select_table(KwjImport *import)
 {
@@ -93,7 +82,7 @@ kwj_import_select_table(KwjImport *import)
 	spec->columns = spec->options.names = table->columns;
 	spec->options.fields = list_length(table->columns);
 	one = *spec;
-	one.files = files_of(import, first, table->n_files);
+	one.files = list_truncate(list_copy_tail(spec->files, first), table->n_files);
 	import->text = kwj_import_statement_text(&one);
 	import->table = number;
 	MemoryContextSwitchTo(caller);

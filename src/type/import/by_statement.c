@@ -33,6 +33,7 @@
 #include "tcop/utility.h"
 #include "type/columns.h"
 #include "type/import/by_statement.h"
+#include "type/sql/parse.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -228,7 +229,6 @@ parse(const char *text, Relation rel)
 	List	   *statements = pg_parse_query(text);
 	RawStmt    *raw = linitial_node(RawStmt, statements);
 	CopyStmt   *copy = (CopyStmt *) raw->stmt;
-	PlannedStmt *planned = makeNode(PlannedStmt);
 
 	if (list_length(statements) != 1 || !IsA(copy, CopyStmt) || !copy->is_from || copy->is_program ||
 		copy->filename != NULL)
@@ -240,12 +240,7 @@ parse(const char *text, Relation rel)
 				errmsg("the schema of table \"%s\" was renamed while the job looked it up",
 					   RelationGetRelationName(rel)),
 				errhint("Type RETRY JOB."));
-	planned->commandType = CMD_UTILITY;
-	planned->canSetTag = true;
-	planned->utilityStmt = (Node *) copy;
-	planned->stmt_location = raw->stmt_location;
-	planned->stmt_len = raw->stmt_len;
-	return planned;
+	return kwj_sql_plan_utility((Node *) copy, raw->stmt_location, raw->stmt_len);
 }
 
 /* Runs the statement while stdin is the stream. */

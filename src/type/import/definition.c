@@ -18,7 +18,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
@@ -31,6 +30,7 @@
 #include "tcop/dest.h"
 #include "tcop/utility.h"
 #include "type/import/definition.h"
+#include "type/import/statement.h"
 #include "type/source/source.h"
 #include "type/sql/parse.h"
 #include "utils/builtins.h"
@@ -664,13 +664,8 @@ exists_already(const Node *statement)
 static void
 run_utility(const Running *running, const RawStmt *raw)
 {
-	PlannedStmt *statement = makeNode(PlannedStmt);
+	PlannedStmt *statement = kwj_sql_plan_utility(raw->stmt, raw->stmt_location, raw->stmt_len);
 
-	statement->commandType = CMD_UTILITY;
-	statement->canSetTag = true;
-	statement->utilityStmt = raw->stmt;
-	statement->stmt_location = raw->stmt_location;
-	statement->stmt_len = raw->stmt_len;
 	begins = !running->only_try;
 	if (running->only_try)
 		standard_ProcessUtility(statement, running->definition->text, false, PROCESS_UTILITY_SUBCOMMAND,
@@ -768,9 +763,7 @@ run_statement(Running *running, RawStmt *raw)
 		run_select(running, raw);
 	else if (!exists_already(raw->stmt))
 		run_utility(running, raw);
-	CommandCounterIncrement();
-	PopActiveSnapshot();
-	PushActiveSnapshot(GetTransactionSnapshot());
+	kwj_import_next_command();
 	if (raw == running->definition->table)
 		created->target = find_table(created, first);
 }

@@ -7,7 +7,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "commands/copyfrom_internal.h"
 #include "commands/progress.h"
 #include "commands/trigger.h"
@@ -24,7 +23,6 @@
 #include "utils/backend_progress.h"
 #include "utils/backend_status.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 
 /* Returns how many rows the running CopyFrom has stored; 0 if it does not report its progress. */
 static int64
@@ -514,14 +512,6 @@ kwj_import_pass_records(KwjImport *import, int64 to)
 	Assert(import->position.offset == to);
 	check_complete(import);
 	close_reader(import);
-}
-
-void
-kwj_import_next_command(void)
-{
-	PopActiveSnapshot();
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
 void

@@ -15,7 +15,6 @@
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "job/relation.h"
@@ -75,22 +74,6 @@ kwj_reject_table_find(KwjImportOptions *options, const char *name)
 	options->reject_name = kwj_name_of_relation(options->reject_table);
 }
 
-/* Returns whether the table is the target of the import or one of its partitions. */
-static bool
-is_target(Oid table, Relation target)
-{
-	ListCell   *lc;
-
-	if (table == RelationGetRelid(target))
-		return true;
-	if (target->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
-		return false;
-	foreach(lc, find_all_inheritors(RelationGetRelid(target), NoLock, NULL))
-		if (lfirst_oid(lc) == table)
-			return true;
-	return false;
-}
-
 static void
 refuse(Relation rel, int code, const char *detail)
 {
@@ -118,7 +101,7 @@ check_kind(Relation rel, Relation target)
 			   "The job runs in another process, which cannot see the temporary tables of this session.");
 	if (rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
 		refuse(rel, ERRCODE_FEATURE_NOT_SUPPORTED, "It is unlogged; a crash of the server would empty it.");
-	if (is_target(RelationGetRelid(rel), target))
+	if (list_member_oid(kwj_import_tables_of(target), RelationGetRelid(rel)))
 		refuse(rel, ERRCODE_INVALID_PARAMETER_VALUE, "The records are imported into this table.");
 	if (kwj_find_kept(list_make1_oid(RelationGetRelid(rel)), &kept))
 		refuse(rel, ERRCODE_FEATURE_NOT_SUPPORTED, psprintf("Its rows are kept by %s.", kept.extension));

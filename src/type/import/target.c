@@ -419,9 +419,8 @@ refuse_kept(const KwjKept *kept, Relation target)
 			errhint(HINT_NONE));
 }
 
-/* Returns the OIDs of the target and, if it is partitioned, its partitions. */
-static List *
-tables_of(Relation target)
+List *
+kwj_import_tables_of(Relation target)
 {
 	return target->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ?
 		find_all_inheritors(RelationGetRelid(target), NoLock, NULL) :
@@ -431,7 +430,7 @@ tables_of(Relation target)
 bool
 kwj_import_is_elsewhere(Relation target)
 {
-	List	   *tables = tables_of(target);
+	List	   *tables = kwj_import_tables_of(target);
 	KwjKept		kept;
 	ListCell   *lc;
 
@@ -480,7 +479,7 @@ kwj_import_check_elsewhere(Relation target)
 {
 	ListCell   *lc;
 
-	foreach(lc, tables_of(target))
+	foreach(lc, kwj_import_tables_of(target))
 		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_FOREIGN_TABLE)
 			check_foreign_table(lfirst_oid(lc));
 }
@@ -488,7 +487,7 @@ kwj_import_check_elsewhere(Relation target)
 void
 kwj_storage_note(KwjStorageMap *map, Relation target)
 {
-	List	   *tables = tables_of(target);
+	List	   *tables = kwj_import_tables_of(target);
 	KwjKept		kept;
 	ListCell   *lc;
 

@@ -65,6 +65,9 @@ extern QueryDesc *kwj_import_begin(ParseState *pstate, Relation rel, List *numbe
 extern void kwj_import_check_may_read_files(void);
 extern void kwj_import_check_may_read(const List *locations);
 
+/* Returns the OIDs of the target and, if it is partitioned, of its partitions: where its rows may be. */
+extern List *kwj_import_tables_of(Relation target);
+
 /*
  * Returns whether COPY brings rows of the target to where a revert could not remove them: another server,
  * another extension, a table access method of which nothing is known, or the trigger of a view.

@@ -368,9 +368,8 @@ check_tables(Checking *checking, const KwjCreated *created)
 
 		one.columns = one.options.names = table->columns;
 		one.options.fields = list_length(kwj_import_column_numbers(rel, table->columns));
-		one.files = NIL;
-		for (int i = 0; i < table->n_files; i++)
-			one.files = lappend(one.files, list_nth(checking->spec.files, file++));
+		one.files = list_truncate(list_copy_tail(checking->spec.files, file), table->n_files);
+		file += table->n_files;
 		bytes += check_files(&one, &found);
 		if (one_reader == NULL)
 			one_reader = found;
