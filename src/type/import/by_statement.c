@@ -90,10 +90,7 @@ check_marker(Stream *stream, const char *data, size_t n)
 		bool		line_end = data[i] == '\n' || data[i] == '\r';
 
 		if (stream->marker == AFTER_MARKER && !line_end)
-			ereport(ERROR,
-					errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
-					errmsg("text follows the end-of-data marker \"\\.\" in file \"%s\"", stream->reader->path),
-					errhint("Remove the line, or enclose the value."));
+			kwj_csv_refuse_after_marker(stream->reader->options->format, stream->reader->path, 0);
 		if (line_end)
 			stream->marker = stream->marker == AFTER_DOT || stream->marker == AFTER_MARKER ?
 				AFTER_MARKER : LINE_START;
@@ -118,8 +115,7 @@ read_and_count(Stream *stream, char *buffer, size_t size)
 		stream->began = true;
 		return n;
 	}
-	if (reader->options->format != KWJ_IMPORT_BINARY)
-		check_marker(stream, buffer, n);
+	check_marker(stream, buffer, n);
 	stream->lines += kwj_csv_count_lines(&stream->scan, buffer, n);
 	kwj_csv_scan_over(&stream->scan, buffer, n);
 	return n;

@@ -402,3 +402,15 @@ kwj_csv_scan_record(KwjCsvScan *scan, const char *p, size_t n)
 		scan->at_record_start = false;
 	return n;
 }
+
+void
+kwj_csv_refuse_after_marker(KwjImportFormat format, const char *path, int64 line)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
+			errmsg("text follows the end-of-data marker \"\\.\" in file \"%s\"", path),
+			line > 0 ? errdetail("The marker is alone in line " INT64_FORMAT ".", line) : 0,
+			format == KWJ_IMPORT_TEXT ?
+			errhint("Remove the line, or write a backslash as two of them.") :
+			errhint("Remove the line, or enclose the value."));
+}

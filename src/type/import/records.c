@@ -232,15 +232,7 @@ check_all_was_read(KwjImport *import)
 	if (unread == 0 && kwj_reader_at_end(&import->reader))
 		return;
 	import->marker_line = copy->cur_lineno;
-	ereport(ERROR,
-			errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
-			errmsg("text follows the end-of-data marker \"\\.\" in file \"%s\"",
-				   import->reader.path),
-			errdetail("The marker is alone in line " INT64_FORMAT ".",
-					  import->marker_line),
-			import->spec.options.format == KWJ_IMPORT_TEXT ?
-			errhint("Remove the line, or write a backslash as two of them.") :
-			errhint("Remove the line, or enclose the value."));
+	kwj_csv_refuse_after_marker(import->spec.options.format, import->reader.path, import->marker_line);
 }
 
 static EolType
