@@ -27,6 +27,8 @@ typedef struct KwjScheduleChange
 	const KwjTemplate *template;	/* what each run does; NULL: as before */
 	Jsonb	   *options;		/* NULL: none */
 	const KwjTemplate *failure; /* the job of the option failure_statement; NULL: not given, or none */
+	/* Raises an error if a job of this type cannot have its options together (type/create.h). */
+	void		(*check_job) (const char *job_type, const KwjNewJob *job);
 } KwjScheduleChange;
 
 /* Returns a name for a schedule for which the user has given none. */
