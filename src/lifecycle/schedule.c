@@ -104,6 +104,16 @@ lock_schedule(KwjBy by, const char *what, const char *name, bool if_exists, KwjS
 	return false;
 }
 
+void
+kwj_schedule_check_may_show(void)
+{
+	if (!kwj_is_statement_user())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("only users with the admin role are allowed to SHOW SCHEDULES"),
+				 errhint("Your own schedules are in kwjobs.my_schedules, and their due times in kwjobs.my_due_times; for the statement, have a superuser set kwjobs.job_visibility = owner.")));
+}
+
 int64
 kwj_schedule_id(KwjBy by, const char *name)
 {

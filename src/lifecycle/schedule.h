@@ -75,6 +75,9 @@ extern char *kwj_schedule_failure_statement(Jsonb *options);
 /* Returns the owner of the schedule, if there is one that the user may see; else InvalidOid. */
 extern Oid	kwj_schedule_owner(KwjBy by, const char *name);
 
+/* Errors: 42501 if the current user may not see schedules by statements at all. */
+extern void kwj_schedule_check_may_show(void);
+
 /* Returns the schedule's id. Errors: 42704; 42501 if the user may not run such statements. */
 extern int64 kwj_schedule_id(KwjBy by, const char *name);
 
