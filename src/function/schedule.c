@@ -154,6 +154,7 @@ kwjobs_create_schedule_of_job(PG_FUNCTION_ARGS)
 		.has_recurrence = true,
 		.cron = kwj_arg_text(fcinfo, 2),
 		.options = jsonb_arg(fcinfo, 3),
+		.check_job = kwj_create_check_window,
 		.if_exists = flag_arg(fcinfo, 4),
 		.template = kwj_template_take(),
 	};
@@ -211,6 +212,7 @@ kwjobs_create_schedule(PG_FUNCTION_ARGS)
 		.has_recurrence = true,
 		.cron = cron_of(kwj_arg_text(fcinfo, ARG_RECURRING)),
 		.options = jsonb_arg(fcinfo, ARG_OPTIONS),
+		.check_job = kwj_create_check_window,
 		.if_exists = flag_arg(fcinfo, ARG_IF),
 	};
 	int64		schedule_id;
@@ -242,6 +244,7 @@ kwjobs_alter_schedule(PG_FUNCTION_ARGS)
 		.has_recurrence = recurring != NULL,
 		.cron = cron_of(recurring),
 		.options = jsonb_arg(fcinfo, ARG_OPTIONS),
+		.check_job = kwj_create_check_window,
 		.if_exists = flag_arg(fcinfo, ARG_IF),
 	};
 	Oid			owner = kwj_schedule_owner(called_by(fcinfo), change.name);

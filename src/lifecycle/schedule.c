@@ -104,6 +104,16 @@ lock_schedule(KwjBy by, const char *what, const char *name, bool if_exists, KwjS
 	return false;
 }
 
+void
+kwj_schedule_check_may_show(void)
+{
+	if (!kwj_is_statement_user())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("only users with the admin role are allowed to SHOW SCHEDULES"),
+				 errhint("Your own schedules are in kwjobs.my_schedules, and their due times in kwjobs.my_due_times; for the statement, have a superuser set kwjobs.job_visibility = owner.")));
+}
+
 int64
 kwj_schedule_id(KwjBy by, const char *name)
 {
@@ -189,16 +199,17 @@ set_template(KwjSchedule *schedule, const KwjTemplate *template)
 
 /*
  * Sets the options, also those of the job unless they have been applied already. Errors: as
- * kwj_schedule_set_options.
+ * kwj_schedule_set_options, and check_job.
  */
 static void
-set_options(KwjSchedule *schedule, Jsonb *options, bool has_job_options, KwjGivenSchedule *given)
+set_options(KwjSchedule *schedule, const KwjScheduleChange *change, bool has_job_options, KwjGivenSchedule *given)
 {
 	KwjNewJob	job;
 
 	kwj_new_job(&job, schedule->job_type);
 	kwj_template_read(schedule->job, &job);
-	kwj_schedule_set_options(schedule, has_job_options ? NULL : &job, options, given);
+	kwj_schedule_set_options(schedule, has_job_options ? NULL : &job, change->options, given);
+	change->check_job(schedule->job_type, &job);
 	if (!has_job_options)
 		schedule->job = kwj_template_write(&job);
 }
@@ -329,7 +340,7 @@ kwj_schedule_create(KwjBy by, const KwjScheduleChange *change, bool has_job_opti
 	 */
 	kwj_check_may_own(change->template->owner);
 	set_template(&schedule, change->template);
-	set_options(&schedule, change->options, has_job_options, &given);
+	set_options(&schedule, change, has_job_options, &given);
 	set_failure(&schedule, &given, change->failure);
 	check_bounds(&schedule);
 	set_next(&schedule, given.first_run, now);
@@ -405,7 +416,7 @@ kwj_schedule_alter(KwjBy by, const KwjScheduleChange *change)
 		change_template(&schedule, change->template);
 	if (change->has_recurrence)
 		schedule.cron = unconstify(char *, change->cron);
-	set_options(&schedule, change->options, false, &given);
+	set_options(&schedule, change, false, &given);
 	set_failure(&schedule, &given, change->failure);
 	check_bounds(&schedule);
 	if (paused)
