@@ -92,7 +92,7 @@ sub configure
 	return;
 }
 
-# Sets the clock by which the processes of kwjobs go in a build for tests (src/job/clock.h): to this
+# Sets the clock by which the processes of kwjobs go in a build for tests (src/clock.h): to this
 # time, which must not be before that of the server. It goes on from there.
 sub set_clock
 {
