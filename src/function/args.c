@@ -1,6 +1,6 @@
 /*
  * src/function/args.c
- *	  Arguments of SQL functions that may be NULL.
+ *	  Arguments of SQL functions: those that may be NULL, and those that have bounds.
  *
  * Process: sessions. Locks: none.
  */
@@ -9,6 +9,9 @@
 #include "function/args.h"
 #include "job/ids.h"
 #include "utils/builtins.h"
+
+/* A user may have a function that shows times return so many rows. */
+#define MOST_ROWS	10000
 
 char *
 kwj_arg_text(FunctionCallInfo fcinfo, int number)
@@ -21,4 +24,30 @@ kwj_arg_ids(FunctionCallInfo fcinfo, int number, int *n)
 {
 	*n = 0;
 	return PG_ARGISNULL(number) ? NULL : kwj_ids_of_array(PG_GETARG_ARRAYTYPE_P(number), n);
+}
+
+int
+kwj_arg_count(FunctionCallInfo fcinfo, int number, const char *rows)
+{
+	int			n = PG_GETARG_INT32(number);
+
+	if (n < 0 || n > MOST_ROWS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the number of %s is out of range: %d", rows, n),
+				 errhint("Give a number from 0 to %d.", MOST_ROWS)));
+	return n;
+}
+
+TimestampTz
+kwj_arg_instant(FunctionCallInfo fcinfo, int number, const char *which)
+{
+	TimestampTz instant = PG_GETARG_TIMESTAMPTZ(number);
+
+	if (TIMESTAMP_NOT_FINITE(instant))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the instant %s must be finite", which),
+				 errhint("Give a point in time, such as now().")));
+	return instant;
 }

@@ -9,6 +9,7 @@
 
 #include "fmgr.h"
 #include "funcapi.h"
+#include "function/args.h"
 #include "lifecycle/recurrence.h"
 #include "miscadmin.h"
 #include "schedule/cron.h"
@@ -17,9 +18,6 @@
 
 PG_FUNCTION_INFO_V1(kwjobs_next_runs);
 PG_FUNCTION_INFO_V1(kwjobs_describe);
-
-/* One call may ask for this many instants. */
-#define MOST_RUNS	10000
 
 /* What kwjobs_next_runs keeps from one row to the next. */
 typedef struct Runs
@@ -30,25 +28,16 @@ typedef struct Runs
 	TimestampTz after;
 } Runs;
 
-/* Arguments: the expression, how many instants, the name of the zone, and the instant before them. */
+/* Reads the arguments: the expression, how many instants (*n), the name of the zone, and the instant before them. */
 static Runs *
-begin_runs(FunctionCallInfo fcinfo, int n)
+begin_runs(FunctionCallInfo fcinfo, uint64 *n)
 {
 	Runs	   *runs = palloc(sizeof(Runs));
 
-	if (n < 0 || n > MOST_RUNS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the number of runs is out of range: %d", n),
-				 errhint("Give a number from 0 to %d.", MOST_RUNS)));
+	*n = kwj_arg_count(fcinfo, 1, "runs");
 	kwj_recurrence_parse(text_to_cstring(PG_GETARG_TEXT_PP(0)), &runs->cron);
 	runs->zone = kwj_cron_zone(text_to_cstring(PG_GETARG_TEXT_PP(2)));
-	runs->anchor = runs->after = PG_GETARG_TIMESTAMPTZ(3);
-	if (TIMESTAMP_NOT_FINITE(runs->after))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the instant after which to look must be finite"),
-				 errhint("Give a point in time, such as now().")));
+	runs->anchor = runs->after = kwj_arg_instant(fcinfo, 3, "after which to look");
 	return runs;
 }
 
@@ -65,8 +54,7 @@ kwjobs_next_runs(PG_FUNCTION_ARGS)
 
 		context = SRF_FIRSTCALL_INIT();
 		old = MemoryContextSwitchTo(context->multi_call_memory_ctx);
-		context->user_fctx = begin_runs(fcinfo, PG_GETARG_INT32(1));
-		context->max_calls = PG_GETARG_INT32(1);
+		context->user_fctx = begin_runs(fcinfo, &context->max_calls);
 		MemoryContextSwitchTo(old);
 	}
 	context = SRF_PERCALL_SETUP();

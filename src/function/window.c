@@ -9,6 +9,7 @@
 #include "access/htup_details.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "function/args.h"
 #include "lifecycle/options.h"
 #include "miscadmin.h"
 #include "schedule/window.h"
@@ -17,9 +18,6 @@
 
 PG_FUNCTION_INFO_V1(kwjobs_next_windows);
 
-/* One call may ask for this many times. */
-#define MOST_TIMES	10000
-
 /* What kwjobs_next_windows keeps from one row to the next. */
 typedef struct Times
 {
@@ -27,24 +25,15 @@ typedef struct Times
 	TimestampTz from;			/* DT_NOEND: the last row had no end */
 } Times;
 
-/* Arguments: the window, how many times, and the instant from which on. */
+/* Reads the arguments: the window, how many times (*n), and the instant from which on. */
 static Times *
-begin_times(FunctionCallInfo fcinfo, int n)
+begin_times(FunctionCallInfo fcinfo, uint64 *n)
 {
 	Times	   *times = palloc(sizeof(Times));
 
-	if (n < 0 || n > MOST_TIMES)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the number of times is out of range: %d", n),
-				 errhint("Give a number from 0 to %d.", MOST_TIMES)));
+	*n = kwj_arg_count(fcinfo, 1, "times");
 	(void) kwj_read_window(text_to_cstring(PG_GETARG_TEXT_PP(0)), &times->hours);
-	times->from = PG_GETARG_TIMESTAMPTZ(2);
-	if (TIMESTAMP_NOT_FINITE(times->from))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the instant from which on to look must be finite"),
-				 errhint("Give a point in time, such as now().")));
+	times->from = kwj_arg_instant(fcinfo, 2, "from which on to look");
 	return times;
 }
 
@@ -76,8 +65,7 @@ kwjobs_next_windows(PG_FUNCTION_ARGS)
 		if (get_call_result_type(fcinfo, NULL, &context->tuple_desc) != TYPEFUNC_COMPOSITE)
 			elog(ERROR, "return type must be a row type");
 		context->tuple_desc = BlessTupleDesc(context->tuple_desc);
-		context->user_fctx = begin_times(fcinfo, PG_GETARG_INT32(1));
-		context->max_calls = PG_GETARG_INT32(1);
+		context->user_fctx = begin_times(fcinfo, &context->max_calls);
 		MemoryContextSwitchTo(old);
 	}
 	context = SRF_PERCALL_SETUP();

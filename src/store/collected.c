@@ -149,16 +149,6 @@ kwj_store_collection_job(KwjStatus *status)
 	return job_id;
 }
 
-static Datum
-oids_arg(const Oid *oids, int n)
-{
-	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-		elements[i] = ObjectIdGetDatum(oids[i]);
-	return PointerGetDatum(construct_array(elements, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
-}
-
 bool
 kwj_store_stalest(const KwjStaleness *rules, KwjStale *stale)
 {
@@ -170,19 +160,16 @@ kwj_store_stalest(const KwjStaleness *rules, KwjStale *stale)
 	values[0] = Float8GetDatum(rules->fraction);
 	values[1] = Int64GetDatum(rules->rows);
 	values[2] = BoolGetDatum(rules->autovacuum);
-	values[3] = oids_arg(rules->canceled, rules->n_canceled);
+	values[3] = kwj_oids_arg(rules->canceled, rules->n_canceled);
 	values[4] = ObjectIdGetDatum(FirstNormalObjectId);
-	values[5] = oids_arg(rules->served, rules->n_served);
+	values[5] = kwj_oids_arg(rules->served, rules->n_served);
 	found = kwj_query_run(&stalest_query, values, NULL, false) > 0;
 	if (found)
 	{
-		bool		isnull;
-		Datum		not_before = kwj_row_datum(0, "not_before", &isnull);
-
 		stale->relid = kwj_row_oid(0, "relid");
 		stale->owner = kwj_row_oid(0, "relowner");
 		stale->name = kwj_row_text(0, "name", scope.caller);
-		stale->not_before = isnull ? 0 : DatumGetTimestampTz(not_before);
+		stale->not_before = kwj_row_time(0, "not_before");
 	}
 	kwj_store_leave(&scope);
 	return found;

@@ -111,11 +111,10 @@ kwj_store_missed_until(int64 schedule_id, TimestampTz until)
 	KwjStoreScope scope;
 	Datum		values[2] = {Int64GetDatum(schedule_id), TimestampTzGetDatum(until)};
 	TimestampTz due = 0;
-	bool		isnull;
 
 	kwj_store_enter(&scope);
 	if (kwj_query_run(&missed_until_query, values, NULL, false) > 0)
-		due = DatumGetTimestampTz(kwj_row_datum(0, "due", &isnull));
+		due = kwj_row_time(0, "due");
 	kwj_store_leave(&scope);
 	return due;
 }
@@ -168,11 +167,10 @@ read_run(uint64 row, MemoryContext context)
 {
 	KwjEndedRun *run = MemoryContextAllocZero(context, sizeof(KwjEndedRun));
 	char	   *status = kwj_row_text(row, "status", CurrentMemoryContext);
-	bool		isnull;
 
 	run->schedule_id = kwj_row_int64(row, "schedule_id");
 	run->job_id = kwj_row_int64(row, "job_id");
-	run->due = DatumGetTimestampTz(kwj_row_datum(row, "due", &isnull));
+	run->due = kwj_row_time(row, "due");
 	run->status = status ? kwj_status_from_name(status) : KWJ_UNKNOWN_STATUS;
 	run->error = kwj_row_text_or_empty(row, "error", context);
 	return run;

@@ -130,15 +130,13 @@ scope_args(const KwjHoldScope *scope, Datum *values, char *nulls)
 static void
 read_hold(uint64 row, KwjHold *hold, MemoryContext context)
 {
-	bool		isnull;
-
 	hold->scope.job_type = kwj_row_text(row, "job_type", context);
 	hold->scope.owner = kwj_row_oid(row, "owner");
 	hold->scope.by_admin = kwj_row_bool(row, "by_admin");
 	hold->scope.queue = kwj_row_text(row, "queue", context);
 	hold->by = kwj_row_text_or_empty(row, "by", context);
 	hold->reason = kwj_row_clipped(row, "reason", context);
-	hold->since = DatumGetTimestampTz(kwj_row_datum(row, "since", &isnull));
+	hold->since = kwj_row_time(row, "since");
 }
 
 /* The numbers of the columns of kwjobs.hold that are read. */

@@ -251,16 +251,6 @@ static KwjQuery returned_query = {
 	1, {INT8OID}
 };
 
-static Datum
-oid_array(const Oid *oids, int n)
-{
-	Datum	   *elements = palloc(sizeof(Datum) * n);
-
-	for (int i = 0; i < n; i++)
-		elements[i] = ObjectIdGetDatum(oids[i]);
-	return PointerGetDatum(construct_array(elements, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
-}
-
 /* The value of column window_end: a job without a window has none. */
 static const char *
 window_end_of(const KwjNewJob *job)
@@ -292,7 +282,7 @@ job_args(const KwjNewJob *job, int64 job_id, Datum *values, char *nulls)
 	values[14] = ObjectIdGetDatum(job->created_by);
 	values[15] = ObjectIdGetDatum(job->created_by_session);
 	nulls[16] = job->n_authority == 0 ? 'n' : ' ';
-	values[16] = job->n_authority == 0 ? (Datum) 0 : oid_array(job->authority, job->n_authority);
+	values[16] = job->n_authority == 0 ? (Datum) 0 : kwj_oids_arg(job->authority, job->n_authority);
 	kwj_text_arg(&values[17], &nulls[17], job->created_by_type);
 	values[18] = Int64GetDatum(job->created_by_id);
 	nulls[18] = job->created_by_type == NULL ? 'n' : ' ';

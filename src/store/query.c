@@ -350,6 +350,15 @@ kwj_row_oid(uint64 row, const char *column)
 	return isnull ? InvalidOid : DatumGetObjectId(value);
 }
 
+TimestampTz
+kwj_row_time(uint64 row, const char *column)
+{
+	bool		isnull;
+	Datum		value = kwj_row_datum(row, column, &isnull);
+
+	return isnull ? 0 : DatumGetTimestampTz(value);
+}
+
 ItemPointerData
 kwj_row_place(uint64 row, const char *column)
 {
@@ -522,4 +531,14 @@ Datum
 kwj_jobs_arg(const int64 *job_ids, int n)
 {
 	return PointerGetDatum(kwj_array_of_ids(job_ids, n));
+}
+
+Datum
+kwj_oids_arg(const Oid *oids, int n)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		elements[i] = ObjectIdGetDatum(oids[i]);
+	return PointerGetDatum(construct_array(elements, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
 }

@@ -119,6 +119,8 @@ extern int64 kwj_row_int64(uint64 row, const char *column);
 extern int32 kwj_row_int32(uint64 row, const char *column);
 extern bool kwj_row_bool(uint64 row, const char *column);
 extern Oid	kwj_row_oid(uint64 row, const char *column);
+/* Get a time; NULL gives 0. */
+extern TimestampTz kwj_row_time(uint64 row, const char *column);
 /* Get a ctid; NULL gives an invalid one. */
 extern ItemPointerData kwj_row_place(uint64 row, const char *column);
 /* Get a text, copied into context; NULL for NULL. */
@@ -170,5 +172,8 @@ extern void kwj_clipped_arg(Datum *value, char *null, const char *string);
 
 /* Returns the ids as an argument of type bigint[]. */
 extern Datum kwj_jobs_arg(const int64 *job_ids, int n);
+
+/* Returns the OIDs, such as those of roles, as an argument of type oid[]. */
+extern Datum kwj_oids_arg(const Oid *oids, int n);
 
 #endif

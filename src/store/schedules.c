@@ -180,16 +180,6 @@ row_args(const KwjSchedule *schedule, Datum *values, char *nulls)
 	time_arg(&values[28], &nulls[28], schedule->last_success);
 }
 
-static Datum
-roles_arg(const Oid *roles, int n)
-{
-	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-		elements[i] = ObjectIdGetDatum(roles[i]);
-	return PointerGetDatum(construct_array(elements, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
-}
-
 bool
 kwj_store_schedule_insert(KwjSchedule *schedule)
 {
@@ -209,7 +199,7 @@ kwj_store_schedule_insert(KwjSchedule *schedule)
 	{
 		values[1] = ObjectIdGetDatum(schedule->created_by);
 		values[2] = ObjectIdGetDatum(schedule->created_by_session);
-		values[3] = roles_arg(schedule->authority, schedule->n_authority);
+		values[3] = kwj_oids_arg(schedule->authority, schedule->n_authority);
 		(void) kwj_query_run(&creator_query, values, NULL, false);
 	}
 	kwj_store_leave(&scope);
@@ -236,15 +226,6 @@ kwj_store_schedule_find(const char *name, int64 *schedule_id, Oid *owner)
 	return found;
 }
 
-static TimestampTz
-row_time(const char *column)
-{
-	bool		isnull;
-	Datum		value = kwj_row_datum(0, column, &isnull);
-
-	return isnull ? 0 : DatumGetTimestampTz(value);
-}
-
 /* Returns which of the three names the column has. Errors: 55000 if it has none of them. */
 static int
 row_choice(const char *column, const char *const names[3])
@@ -269,9 +250,9 @@ read_rules(KwjSchedule *schedule, MemoryContext context)
 	schedule->job = kwj_row_jsonb(0, "job", context);
 	schedule->cron = kwj_row_text(0, "cron", context);
 	schedule->time_zone = kwj_row_text_or_empty(0, "time_zone", context);
-	schedule->anchor = row_time("anchor");
-	schedule->starts = row_time("starts");
-	schedule->ends = row_time("ends");
+	schedule->anchor = kwj_row_time(0, "anchor");
+	schedule->starts = kwj_row_time(0, "starts");
+	schedule->ends = kwj_row_time(0, "ends");
 	schedule->jitter_ms = kwj_row_int64(0, "jitter");
 	schedule->on_previous_running = row_choice("on_previous_running", kwj_on_previous_names);
 	schedule->on_execution_failure = row_choice("on_execution_failure", kwj_on_run_failure_names);
@@ -284,12 +265,12 @@ read_rules(KwjSchedule *schedule, MemoryContext context)
 static void
 read_state(KwjSchedule *schedule, MemoryContext context)
 {
-	schedule->next_due = row_time("next_due");
-	schedule->next_run = row_time("next_run");
-	schedule->retry_of = row_time("retry_of");
-	schedule->last_due = row_time("last_due");
+	schedule->next_due = kwj_row_time(0, "next_due");
+	schedule->next_run = kwj_row_time(0, "next_run");
+	schedule->retry_of = kwj_row_time(0, "retry_of");
+	schedule->last_due = kwj_row_time(0, "last_due");
 	schedule->state = kwj_row_clipped(0, "state", context);
-	schedule->paused = row_time("paused");
+	schedule->paused = kwj_row_time(0, "paused");
 	schedule->paused_by = kwj_row_oid(0, "paused_by");
 	schedule->pause_reason = kwj_row_clipped(0, "pause_reason", context);
 	schedule->failures = kwj_row_int32(0, "failures");
@@ -297,7 +278,7 @@ read_state(KwjSchedule *schedule, MemoryContext context)
 	schedule->runs = kwj_row_int64(0, "runs");
 	schedule->succeeded = kwj_row_int64(0, "succeeded");
 	schedule->failed = kwj_row_int64(0, "failed");
-	schedule->last_success = row_time("last_success");
+	schedule->last_success = kwj_row_time(0, "last_success");
 }
 
 bool

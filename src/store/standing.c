@@ -46,15 +46,6 @@ text_of(const char *column, MemoryContext context)
 	return text != NULL && text[0] != '\0' ? text : NULL;
 }
 
-static TimestampTz
-time_of(const char *column)
-{
-	bool		isnull;
-	Datum		value = kwj_row_datum(0, column, &isnull);
-
-	return isnull ? 0 : DatumGetTimestampTz(value);
-}
-
 static void
 read_depends_on(KwjStanding *standing)
 {
@@ -74,8 +65,8 @@ read_standing(KwjStanding *standing, MemoryContext context)
 	standing->active = kwj_row_bool(0, "active");
 	standing->attempts = kwj_row_int32(0, "attempts");
 	standing->of_session = kwj_row_bool(0, "of_session");
-	standing->due = time_of("due");
-	standing->run_at = time_of("run_at");
+	standing->due = kwj_row_time(0, "due");
+	standing->run_at = kwj_row_time(0, "run_at");
 	standing->ready = kwj_row_bool(0, "ready");
 	standing->noted = text_of("noted", context);
 	standing->window = text_of("window", context);
@@ -86,9 +77,9 @@ read_standing(KwjStanding *standing, MemoryContext context)
 	standing->paused = text_of("paused", context);
 	standing->request_user = text_of("request_user", context);
 	standing->request_reason = text_of("request_reason", context);
-	standing->request_time = time_of("request_time");
-	standing->modified = time_of("modified");
-	standing->finished = time_of("finished");
+	standing->request_time = kwj_row_time(0, "request_time");
+	standing->modified = kwj_row_time(0, "modified");
+	standing->finished = kwj_row_time(0, "finished");
 	standing->error = text_of("error", context);
 }
 
