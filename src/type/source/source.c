@@ -132,7 +132,9 @@ kwj_source_open(const char *location, MemoryContext context)
 bool
 kwj_source_is_remote(const char *location)
 {
-	return find_kind(location) == &kwj_source_url;
+	const KwjSourceKind *kind = find_kind(location);
+
+	return kind != NULL && kind->is_remote;
 }
 
 int64
