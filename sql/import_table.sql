@@ -214,7 +214,7 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 CALL define('DROP TABLE other');
 CALL define('DELETE FROM other');
-CALL define('SELECT pg_sleep(1)');
+CALL define('SELECT pg_catalog.lo_create(4711)');
 CALL define('SELECT pg_catalog.set_config(''search_path'', '''', false), 1');
 CALL define('SELECT pg_catalog.setval(''other'', 5, true)');
 CALL define('SELECT pg_catalog.setval(''other'', (SELECT 5), true)');

@@ -13,7 +13,8 @@ my $node = new_node('server_list', <<'EOF', extra => ['--no-locale', '--encoding
 kwjobs.coordinator_idle_timeout = 0
 kwjobs.worker_idle_timeout = 10ms
 autovacuum = off
-# However slow the machine is, all databases answer before a session gives up.
+# A session gives up when no database has answered for a second. A slow machine may need longer, so
+# the sessions of this test wait for a minute.
 kwjobs.test_silence = 1min
 # Segments of dynamic shared memory are files in the data directory.
 dynamic_shared_memory_type = mmap

@@ -17,7 +17,8 @@ kwjobs.worker_idle_timeout = 10ms
 kwjobs.scope = server
 max_prepared_transactions = 1
 autovacuum = off
-# However slow the machine is, all databases answer, and errands take effect, before a session gives up.
+# A session waits for a second for an answer of another database, and for the effect of its errands. A
+# slow machine may need longer, so the sessions of this test wait for a minute.
 kwjobs.test_silence = 1min
 dynamic_shared_memory_type = mmap
 EOF

@@ -16,7 +16,8 @@ kwjobs.coordinator_idle_timeout = 0
 kwjobs.worker_idle_timeout = 10ms
 kwjobs.scope = server
 autovacuum = off
-# However slow the machine is, all databases answer before a session gives up.
+# A session gives up when no database has answered for a second. A slow machine may need longer, so
+# the sessions of this test wait for a minute.
 kwjobs.test_silence = 1min
 EOF
 

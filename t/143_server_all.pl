@@ -17,7 +17,8 @@ kwjobs.worker_idle_timeout = 10ms
 kwjobs.scope = server
 kwjobs.track = top
 autovacuum = off
-# However slow the machine is, the databases that can answer do so before a session gives up.
+# A session gives up when no database has answered for a second. A slow machine may need longer, so
+# the sessions of this test wait for a minute.
 kwjobs.test_silence = 1min
 dynamic_shared_memory_type = mmap
 EOF

@@ -201,11 +201,13 @@ wait_for_status($node, $job, 'paused');
 ok(comes_true(sub { state_of($pid) eq 'T' }), 'it stands again');
 # The coordinator interrupts a job that has not stopped 500 ms after its PAUSE. If it does that with one
 # that is paused later, it would have done it with this one.
-my $other = sql("SELECT kwjobs.submit('SELECT pg_sleep(1000)')");
-wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs worker' AND wait_event = 'PgSleep'");
+my $gate = close_gate($node);
+my $other = sql("SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)')");
+wait_at_gate($node, $other);
 sql("PAUSE JOB $other");
 wait_for_status($node, $other, 'paused');
 sql("CANCEL JOB $other");
+open_gate($gate);
 is(job_field($node, $job, 'status') . ' ' . state_of($pid), 'paused T', 'and lets it stand');
 sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'");
 wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'");

@@ -15,7 +15,8 @@ my $node = new_node('server_bounds', <<'EOF', extra => ['--no-locale', '--encodi
 kwjobs.coordinator_idle_timeout = 0
 kwjobs.worker_idle_timeout = 10ms
 kwjobs.scope = server
-# However slow the machine is, the databases that can answer do so before a session gives up.
+# A session gives up when no database has answered for a second. A slow machine may need longer, so
+# the sessions of this test wait for a minute.
 kwjobs.test_silence = 1min
 max_connections = 60
 autovacuum = off

@@ -14,6 +14,8 @@ use Test::More;
 my $node = new_node('blocked_pass', <<'EOF');
 kwjobs.scope = server
 kwjobs.worker_idle_timeout = 10ms
+# A session gives up when no database has answered for a second. A slow machine may need longer, so
+# the sessions of this test wait for a minute.
 kwjobs.test_silence = 1min
 autovacuum = off
 EOF

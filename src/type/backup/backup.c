@@ -121,15 +121,12 @@ show_progress(void *arg)
 						 total * 100, 0, text);
 }
 
-/* A line of pg_dump that begins with this says that it begins with the data of a table. */
-#define BEGINS_TABLE	"pg_dump: dumping contents of table "
-
 static void
 take_message(const char *line, void *arg)
 {
 	Backup	   *backup = arg;
 
-	if (strncmp(line, BEGINS_TABLE, sizeof(BEGINS_TABLE) - 1) != 0)
+	if (!kwj_line_begins(line, KWJ_DUMPS_TABLE))
 		return;
 	backup->begun++;
 	show_progress(backup);
@@ -317,16 +314,13 @@ look(Backup *backup)
 {
 	KwjProgram	program = program_of(backup);
 	KwjRequest	request;
-	List	   *arguments = list_make4("-X", "-A", "-t", "-q");
 
 	program.on_output = take_fact;
 	program.is_silent = true;
-	arguments = lappend(arguments, "-vON_ERROR_STOP=1");
 	/* The owner of the database may have given it a search_path to operators that are traps. */
-	arguments = lappend(arguments, "-cSET search_path = ''");
-	arguments = lappend(arguments, psprintf("-cSET lock_timeout = %d", backup->spec.lock_timeout_ms));
-	arguments = lappend(arguments, psprintf("-c%s", facts_query(backup)));
-	request = kwj_program_run(&program, "psql", arguments);
+	request = kwj_program_run_psql(&program, list_make3("SET search_path = ''",
+														psprintf("SET lock_timeout = %d", backup->spec.lock_timeout_ms),
+														facts_query(backup)));
 	if (request != KWJ_REQUEST_NONE)
 		return request;
 	if (backup->n_facts != N_FACTS)

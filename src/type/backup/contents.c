@@ -80,22 +80,16 @@ typedef struct Reading
 	MemoryContext context;
 } Reading;
 
-static bool
-starts_with(const char *text, const char *start)
-{
-	return strncmp(text, start, strlen(start)) == 0;
-}
-
 bool
 kwj_is_data(const char *what)
 {
-	return starts_with(what, "TABLE DATA ");
+	return kwj_line_begins(what, "TABLE DATA ");
 }
 
 bool
 kwj_is_index(const char *what)
 {
-	return starts_with(what, "INDEX ") || starts_with(what, "CONSTRAINT ") || starts_with(what, "FK CONSTRAINT ");
+	return kwj_line_begins(what, "INDEX ") || kwj_line_begins(what, "CONSTRAINT ") || kwj_line_begins(what, "FK CONSTRAINT ");
 }
 
 /* ---- reading ---- */
@@ -112,7 +106,7 @@ set_kind(KwjEntry *entry, Oid catalog)
 		if (catalog == RelationRelationId &&
 			(kinds[i].holds == KWJ_HOLDS_DATA || kinds[i].holds == KWJ_HOLDS_ATTACH))
 			continue;
-		if (!starts_with(entry->what, kinds[i].name) ||
+		if (!kwj_line_begins(entry->what, kinds[i].name) ||
 			(entry->what[length] != ' ' && kinds[i].holds != KWJ_HOLDS_BLOB))
 			continue;
 		entry->holds = kinds[i].holds;
@@ -144,7 +138,7 @@ parse_needs(const char *line, bool *is_cut)
 	const char *c;
 	char	   *end;
 
-	if (!starts_with(line, mark))
+	if (!kwj_line_begins(line, mark))
 		return NIL;
 	for (c = line + strlen(mark);; c = end)
 	{
@@ -662,22 +656,23 @@ kwj_contents_leave_kwjobs_out(KwjContents *contents)
 	foreach(lc, contents->entries)
 	{
 		KwjEntry   *entry = lfirst(lc);
-		bool		leaves = starts_with(entry->what, "EXTENSION - kwjobs ") ||
-			starts_with(entry->what, "COMMENT - EXTENSION kwjobs ");
+		bool		leaves = kwj_line_begins(entry->what, "EXTENSION - kwjobs ") ||
+			kwj_line_begins(entry->what, "COMMENT - EXTENSION kwjobs ");
 
 		has_kwjobs |= leaves;
 		for (int i = 0; has_kwjobs && i < lengthof(rights); i++)
-			leaves |= starts_with(entry->what, rights[i]);
+			leaves |= kwj_line_begins(entry->what, rights[i]);
 		n += entry->chosen && leaves;
 		entry->chosen &= !leaves;
 	}
 	return n;
 }
 
-/* ---- the list for pg_restore ---- */
+/* ---- restoring ---- */
 
-int
-kwj_contents_open_list(const KwjContents *contents, KwjHolds holds)
+/* Returns a file in memory with the chosen entries, as pg_restore -L takes it, which the caller closes. */
+static int
+open_list(const KwjContents *contents, KwjHolds holds)
 {
 	StringInfoData text;
 	int			fd = memfd_create("kwjobs list", MFD_CLOEXEC);
@@ -706,4 +701,36 @@ kwj_contents_open_list(const KwjContents *contents, KwjHolds holds)
 	}
 	pfree(text.data);
 	return fd;
+}
+
+KwjRequest
+kwj_contents_restore(const KwjContents *contents, KwjHolds holds, KwjProgram *program, List *arguments)
+{
+	volatile KwjRequest request = KWJ_REQUEST_NONE;
+
+	program->fds[1] = open_list(contents, holds);
+	program->n_fds = Max(program->n_fds, 2);
+	arguments = list_concat(list_make2("-Fd", "-L" KWJ_PROGRAM_FILE), arguments);
+	PG_TRY();
+	{
+		request = kwj_program_run(program, "pg_restore", lappend(arguments, KWJ_PROGRAM_DIRECTORY));
+	}
+	PG_FINALLY();
+	{
+		close(program->fds[1]);
+	}
+	PG_END_TRY();
+	return request;
+}
+
+const char *
+kwj_contents_finished(const char *line, int *id)
+{
+	static const char mark[] = "pg_restore: finished item ";
+
+	if (!kwj_line_begins(line, mark))
+		return NULL;
+	line += strlen(mark);
+	*id = atoi(line);
+	return line + strspn(line, "0123456789") + 1;
 }

@@ -83,10 +83,19 @@ extern int	kwj_contents_leave_out(KwjContents *contents, const KwjEntry *entry);
 extern int	kwj_contents_leave_kwjobs_out(KwjContents *contents);
 
 /*
- * Returns a file in memory with the chosen entries, as pg_restore -L takes it, which the caller closes.
- * holds: only entries of this kind; KWJ_HOLDS_OTHER: all. Errors: of the operating system.
+ * Runs pg_restore with these arguments (char *) for the chosen entries of the backup in the program's
+ * directory. holds: only for entries of this kind; KWJ_HOLDS_OTHER: for all. The list of the entries becomes
+ * the second file of the program. Returns what kwj_program_run returns. Errors: those of kwj_program_run, and
+ * of the operating system.
  */
-extern int	kwj_contents_open_list(const KwjContents *contents, KwjHolds holds);
+extern KwjRequest kwj_contents_restore(const KwjContents *contents, KwjHolds holds, KwjProgram *program,
+									   List *arguments);
+
+/*
+ * If the line of a pg_restore with several processes says that an entry is done, returns where the kind of the
+ * entry begins in the line, and sets *id. Otherwise returns NULL.
+ */
+extern const char *kwj_contents_finished(const char *line, int *id);
 
 /* Returns whether the line about an entry, from its kind on, is about data; about an index or a constraint. */
 extern bool kwj_is_data(const char *what);

@@ -154,6 +154,26 @@ kwj_manifest_add_files(KwjManifest *manifest, const KwjDirectory *directory)
 	return KWJ_REQUEST_NONE;
 }
 
+const KwjBackupFile *
+kwj_manifest_find(const KwjManifest *manifest, const char *start)
+{
+	ListCell   *lc;
+
+	foreach(lc, manifest->files)
+		if (strncmp(((KwjBackupFile *) lfirst(lc))->name, start, strlen(start)) == 0)
+			return lfirst(lc);
+	return NULL;
+}
+
+const KwjBackupFile *
+kwj_manifest_data_of(const KwjManifest *manifest, int id)
+{
+	char		start[20];
+
+	snprintf(start, sizeof(start), "%d.dat", id);
+	return kwj_manifest_find(manifest, start);
+}
+
 /* ---- writing ---- */
 
 static void

@@ -51,6 +51,12 @@ typedef struct KwjManifest
  */
 extern KwjRequest kwj_manifest_add_files(KwjManifest *manifest, const KwjDirectory *directory);
 
+/* Returns the file whose name begins with this text; NULL if there is none. */
+extern const KwjBackupFile *kwj_manifest_find(const KwjManifest *manifest, const char *start);
+
+/* Returns the file with the data of the entry with this id (contents.h); NULL if there is none. */
+extern const KwjBackupFile *kwj_manifest_data_of(const KwjManifest *manifest, int id);
+
 /*
  * Writes the manifest into the directory, in UTF-8, and makes it durable. Process: worker, in a
  * transaction, which the conversion needs. Errors: of the file system.

@@ -274,3 +274,14 @@ kwj_program_run(const KwjProgram *program, const char *name, List *arguments)
 	/* It may have ended before it could be stopped. */
 	return kwj_attempt_stand_still(KWJ_STOPPED_IN_PLACE);
 }
+
+KwjRequest
+kwj_program_run_psql(const KwjProgram *program, List *statements)
+{
+	List	   *arguments = list_make5("-X", "-A", "-t", "-q", "-vON_ERROR_STOP=1");
+	ListCell   *lc;
+
+	foreach(lc, statements)
+		arguments = lappend(arguments, psprintf("-c%s", (char *) lfirst(lc)));
+	return kwj_program_run(program, "psql", arguments);
+}

@@ -15,6 +15,9 @@
 /* It finds the second one of its files there. */
 #define KWJ_PROGRAM_FILE		"/proc/self/fd/4"
 
+/* A line of pg_dump that begins with this says that it begins with the data of a table. */
+#define KWJ_DUMPS_TABLE		"pg_dump: dumping contents of table "
+
 /* The running_status of a job that stands still, and has nothing that others may miss. */
 #define KWJ_STOPPED_IN_PLACE	"stopped in place until RESUME"
 
@@ -49,6 +52,13 @@ extern char *kwj_program_path(const char *name);
 /* Returns a connection string for a database of any name, palloc'd. */
 extern char *kwj_program_connection(const char *database);
 
+/* Returns whether a line of a program begins with this text. */
+static inline bool
+kwj_line_begins(const char *line, const char *text)
+{
+	return strncmp(line, text, strlen(text)) == 0;
+}
+
 /*
  * Runs the program with these arguments (char *), and waits until it has ended with exit status 0 and
  * its sessions are gone. Its messages go into the transcript. PAUSE stops it in place until RESUME.
@@ -58,5 +68,11 @@ extern char *kwj_program_connection(const char *database);
  * SQLSTATE; else 38000 with the program's own message; those of kwj_child_start and kwj_child_wait.
  */
 extern KwjRequest kwj_program_run(const KwjProgram *program, const char *name, List *arguments);
+
+/*
+ * As kwj_program_run, runs psql, which executes these statements (char *) outside of a transaction block, one
+ * after the other, until one fails. Each line of its output is a row, without its column's name.
+ */
+extern KwjRequest kwj_program_run_psql(const KwjProgram *program, List *statements);
 
 #endif

@@ -26,8 +26,6 @@
  */
 #include "postgres.h"
 
-#include <unistd.h>
-
 #include "commands/dbcommands.h"
 #include "compat.h"
 #include "executor/spi.h"
@@ -156,17 +154,9 @@ program_of(Restore *restore)
 static int64
 bytes_of(const Restore *restore, int id)
 {
-	char	   *start = psprintf("%d.dat", id);
-	ListCell   *lc;
+	const KwjBackupFile *file = kwj_manifest_data_of(restore->manifest, id);
 
-	foreach(lc, restore->manifest->files)
-	{
-		const KwjBackupFile *file = lfirst(lc);
-
-		if (strncmp(file->name, start, strlen(start)) == 0)
-			return file->bytes;
-	}
-	return 0;
+	return file != NULL ? file->bytes : 0;
 }
 
 static void
@@ -241,16 +231,14 @@ ask_target(Restore *restore, List *entries, List **there)
 	for (int i = 0; i < list_length(entries) && request == KWJ_REQUEST_NONE; i += ASKED_AT_ONCE)
 	{
 		KwjProgram	program = program_of(restore);
-		List	   *arguments = list_make5("-X", "-A", "-t", "-q", "-vON_ERROR_STOP=1");
 
 		program.server = restore->server;
 		program.on_output = take_answer;
 		program.arg = &asked;
 		program.is_silent = true;
-		arguments = lappend(arguments, psprintf("-cSET client_encoding = %s", quote_literal_cstr(restore->manifest->encoding)));
-		arguments = lappend(arguments, "-cSET search_path = ''");
-		arguments = lappend(arguments, psprintf("-c%s", question(entries, i)));
-		request = kwj_program_run(&program, "psql", arguments);
+		request = kwj_program_run_psql(&program,
+									   list_make3(psprintf("SET client_encoding = %s", quote_literal_cstr(restore->manifest->encoding)),
+												  "SET search_path = ''", question(entries, i)));
 	}
 	*there = asked.there;
 	return request;
@@ -333,25 +321,17 @@ show_progress(const Restore *restore)
 								  restore->tables, restore->indexes_done, restore->indexes));
 }
 
-/* What pg_restore says of an entry that is done, if several processes restore. */
-#define FINISHED	"pg_restore: finished item "
-/* What it says before an entry, if it does it alone. */
+/* What pg_restore says before it begins with an entry, if it does all alone. */
 #define BEGINS_DATA	"pg_restore: processing data for table "
 #define CREATES		"pg_restore: creating "
-
-static bool
-starts_with(const char *line, const char *start)
-{
-	return strncmp(line, start, strlen(start)) == 0;
-}
 
 /* If pg_restore does all in one transaction: what it begins, is done soon. */
 static void
 take_beginning(Restore *restore, const char *line)
 {
-	if (starts_with(line, BEGINS_DATA))
+	if (kwj_line_begins(line, BEGINS_DATA))
 		restore->tables_done++;
-	else if (starts_with(line, CREATES) && kwj_is_index(line + strlen(CREATES)))
+	else if (kwj_line_begins(line, CREATES) && kwj_is_index(line + strlen(CREATES)))
 		restore->indexes_done++;
 	else
 		return;
@@ -363,18 +343,17 @@ static void
 take_message(const char *line, void *arg)
 {
 	Restore    *restore = arg;
-	const char *what;
+	int			id;
+	const char *what = kwj_contents_finished(line, &id);
 
 	if (!restore->spec.creates)
 		take_beginning(restore, line);
-	if (!starts_with(line, FINISHED))
+	if (what == NULL)
 		return;
-	line += strlen(FINISHED);
-	what = line + strspn(line, "0123456789") + 1;
 	if (kwj_is_data(what))
 	{
 		restore->tables_done++;
-		restore->bytes_done += bytes_of(restore, atoi(line));
+		restore->bytes_done += bytes_of(restore, id);
 	}
 	else if (kwj_is_index(what))
 		restore->indexes_done++;
@@ -386,31 +365,18 @@ run_restore(Restore *restore)
 {
 	const KwjRestoreSpec *spec = &restore->spec;
 	KwjProgram	program = program_of(restore);
-	List	   *arguments = list_make4("-Fd", "-v", "--exit-on-error", "-L" KWJ_PROGRAM_FILE);
-	volatile KwjRequest request = KWJ_REQUEST_NONE;
+	List	   *arguments = list_make3("-v", "--exit-on-error",
+									   psprintf("-d%s", kwj_program_connection(restore->database)));
 
-	arguments = lappend(arguments, psprintf("-d%s", kwj_program_connection(restore->database)));
 	arguments = lappend(arguments, spec->creates ? psprintf("-j%d", spec->workers) : "--single-transaction");
 	if (spec->no_owner)
 		arguments = lappend(arguments, "--no-owner");
 	if (spec->no_privileges)
 		arguments = lappend(arguments, "--no-privileges");
-	arguments = lappend(arguments, KWJ_PROGRAM_DIRECTORY);
 	program.server = restore->server;
 	program.on_message = take_message;
 	show_progress(restore);
-	program.fds[1] = kwj_contents_open_list(&restore->contents, KWJ_HOLDS_OTHER);
-	program.n_fds = 2;
-	PG_TRY();
-	{
-		request = kwj_program_run(&program, "pg_restore", arguments);
-	}
-	PG_FINALLY();
-	{
-		close(program.fds[1]);
-	}
-	PG_END_TRY();
-	return request;
+	return kwj_contents_restore(&restore->contents, KWJ_HOLDS_OTHER, &program, arguments);
 }
 
 static void

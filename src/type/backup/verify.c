@@ -27,8 +27,6 @@
  */
 #include "postgres.h"
 
-#include <unistd.h>
-
 #include "access/xact.h"
 #include "compat.h"
 #include "job/current.h"
@@ -87,24 +85,16 @@ show_progress(const Verification *v)
 						 psprintf("verifying: compared %d/%d tables", v->dumped_again, v->tables));
 }
 
-static bool
-starts_with(const char *line, const char *start)
-{
-	return strncmp(line, start, strlen(start)) == 0;
-}
-
 static void
 take_message(const char *line, void *arg)
 {
 	Verification *v = arg;
-	static const char *const finished = "pg_restore: finished item ";
+	int			id;
+	const char *restored = kwj_contents_finished(line, &id);
 
-	if (starts_with(line, finished))
-	{
-		line += strlen(finished);
-		v->restored += kwj_is_data(line + strspn(line, "0123456789") + 1);
-	}
-	else if (starts_with(line, "pg_dump: dumping contents of table "))
+	if (restored != NULL)
+		v->restored += kwj_is_data(restored);
+	else if (kwj_line_begins(line, KWJ_DUMPS_TABLE))
 		v->dumped_again++;
 	else
 		return;
@@ -128,27 +118,6 @@ program_of(Verification *v, const KwjDirectory *directory)
 	};
 }
 
-/* Runs the program with a list of chosen entries as its second file. */
-static KwjRequest
-run_with_list(KwjProgram *program, const KwjContents *contents, KwjHolds holds, List *arguments)
-{
-	volatile KwjRequest request = KWJ_REQUEST_NONE;
-
-	program->fds[1] = kwj_contents_open_list(contents, holds);
-	program->n_fds = Max(program->n_fds, 2);
-	arguments = list_concat(list_make2("-Fd", "-L" KWJ_PROGRAM_FILE), arguments);
-	PG_TRY();
-	{
-		request = kwj_program_run(program, "pg_restore", lappend(arguments, KWJ_PROGRAM_DIRECTORY));
-	}
-	PG_FINALLY();
-	{
-		close(program->fds[1]);
-	}
-	PG_END_TRY();
-	return request;
-}
-
 static KwjRequest
 open_scratch(Verification *v)
 {
@@ -168,7 +137,7 @@ static KwjRequest
 create_schemas(Verification *v)
 {
 	KwjProgram	program = program_of(v, v->verify->directory);
-	List	   *arguments = list_make4("-X", "-q", "-vON_ERROR_STOP=1", "-cSET search_path = ''");
+	List	   *statements = list_make1("SET search_path = ''");
 	ListCell   *lc;
 
 	if (v->verify->spec->tables == NIL)
@@ -177,11 +146,11 @@ create_schemas(Verification *v)
 	{
 		List	   *parts = stringToQualifiedNameList(lfirst(lc) KWJ_NO_ESCONTEXT);
 
-		arguments = lappend(arguments, psprintf("-cCREATE SCHEMA IF NOT EXISTS %s",
-												quote_identifier(strVal(linitial(parts)))));
+		statements = lappend(statements, psprintf("CREATE SCHEMA IF NOT EXISTS %s",
+												  quote_identifier(strVal(linitial(parts)))));
 	}
 	program.server = v->verify->server;
-	return kwj_program_run(&program, "psql", arguments);
+	return kwj_program_run_psql(&program, statements);
 }
 
 static bool
@@ -214,10 +183,10 @@ restore(Verification *v)
 	}
 	show_progress(v);
 	program.server = v->verify->server;
-	return run_with_list(&program, &v->dumped, KWJ_HOLDS_OTHER,
-						 list_make5("-v", "--exit-on-error", "-Ox",
-									psprintf("-j%d", Max(v->verify->spec->workers, KWJ_VERIFY_WORKERS)),
-									psprintf("-d%s", kwj_program_connection(v->verify->work->name))));
+	return kwj_contents_restore(&v->dumped, KWJ_HOLDS_OTHER, &program,
+								list_make5("-v", "--exit-on-error", "-Ox",
+										   psprintf("-j%d", Max(v->verify->spec->workers, KWJ_VERIFY_WORKERS)),
+										   psprintf("-d%s", kwj_program_connection(v->verify->work->name))));
 }
 
 static KwjRequest
@@ -248,16 +217,16 @@ differs(const char *message, const char *detail)
 static bool
 is_compared(const Verification *v, const KwjEntry *entry)
 {
-	bool		is_right = starts_with(entry->what, "ACL ");
-	bool		is_public = starts_with(entry->what, "SCHEMA - public ") ||
-		starts_with(entry->what, "COMMENT - SCHEMA public ");
+	bool		is_right = kwj_line_begins(entry->what, "ACL ");
+	bool		is_public = kwj_line_begins(entry->what, "SCHEMA - public ") ||
+		kwj_line_begins(entry->what, "COMMENT - SCHEMA public ");
 	/* The scratch database has a name of its own, and pg_restore gives it no such remarks. */
-	bool		is_database = starts_with(entry->what, "COMMENT - DATABASE ") ||
-		starts_with(entry->what, "SECURITY LABEL - DATABASE ");
-	bool		is_schema = v->verify->spec->tables != NIL && starts_with(entry->what, "SCHEMA ");
+	bool		is_database = kwj_line_begins(entry->what, "COMMENT - DATABASE ") ||
+		kwj_line_begins(entry->what, "SECURITY LABEL - DATABASE ");
+	bool		is_schema = v->verify->spec->tables != NIL && kwj_line_begins(entry->what, "SCHEMA ");
 
 	return entry->chosen && !is_right && !is_public && !is_database && !is_schema &&
-		!starts_with(entry->what, "STATISTICS DATA ") && entry->holds != KWJ_HOLDS_NOTHING &&
+		!kwj_line_begins(entry->what, "STATISTICS DATA ") && entry->holds != KWJ_HOLDS_NOTHING &&
 		entry->holds != KWJ_HOLDS_BLOB && entry->holds != KWJ_HOLDS_SERVER;
 }
 
@@ -373,18 +342,6 @@ compare_contents(Verification *v)
 		}
 }
 
-/* Returns the file of a dump whose name begins like this; NULL if there is none. */
-static const KwjBackupFile *
-find_file(const KwjManifest *manifest, const char *start)
-{
-	ListCell   *lc;
-
-	foreach(lc, manifest->files)
-		if (starts_with(((KwjBackupFile *) lfirst(lc))->name, start))
-			return lfirst(lc);
-	return NULL;
-}
-
 static bool
 are_same_files(const KwjBackupFile *a, const KwjBackupFile *b)
 {
@@ -402,14 +359,14 @@ compare_blobs(const Verification *v)
 	{
 		const KwjBackupFile *file = lfirst(lc);
 
-		if (!starts_with(file->name, "blob_"))
+		if (!kwj_line_begins(file->name, "blob_"))
 			continue;
 		n++;
-		if (!are_same_files(file, find_file(&v->files, file->name)))
+		if (!are_same_files(file, kwj_manifest_find(&v->files, file->name)))
 			differs("a large object differs", psprintf("Its file is \"%s\".", file->name));
 	}
 	foreach(lc, v->files.files)
-		n -= starts_with(((KwjBackupFile *) lfirst(lc))->name, "blob_");
+		n -= kwj_line_begins(((KwjBackupFile *) lfirst(lc))->name, "blob_");
 	if (n != 0)
 		differs("there are other large objects", NULL);
 }
@@ -428,8 +385,8 @@ choose_different(Verification *v)
 	foreach(lc, v->pairs)
 	{
 		Pair	   *pair = lfirst(lc);
-		bool		differ = !are_same_files(find_file(v->verify->manifest, psprintf("%d.dat", pair->dumped->id)),
-											 find_file(&v->files, psprintf("%d.dat", pair->again->id)));
+		bool		differ = !are_same_files(kwj_manifest_data_of(v->verify->manifest, pair->dumped->id),
+											 kwj_manifest_data_of(&v->files, pair->again->id));
 
 		pair->dumped->chosen = pair->again->chosen = differ;
 		any |= differ;
@@ -445,8 +402,8 @@ write_script(Verification *v, const KwjDirectory *directory, const KwjContents *
 
 	program.fds[2] = v->verify->again->fd;
 	program.n_fds = 3;
-	return run_with_list(&program, contents, KWJ_HOLDS_DATA,
-						 list_make1(psprintf("-f%s/%s", KWJ_PROGRAM_PLACE, name)));
+	return kwj_contents_restore(contents, KWJ_HOLDS_DATA, &program,
+								list_make1(psprintf("-f%s/%s", KWJ_PROGRAM_PLACE, name)));
 }
 
 static void
@@ -497,7 +454,7 @@ take_value(const char *line, void *arg)
 	Verification *v = arg;
 	MemoryContext old = MemoryContextSwitchTo(v->verify->context);
 
-	if (starts_with(line, "SELECT pg_catalog.setval("))
+	if (kwj_line_begins(line, "SELECT pg_catalog.setval("))
 		v->lines = lappend(v->lines, pstrdup(line));
 	MemoryContextSwitchTo(old);
 }
@@ -512,7 +469,7 @@ read_values(Verification *v, const KwjDirectory *directory, const KwjContents *c
 	v->lines = NIL;
 	program.on_output = take_value;
 	program.is_silent = true;
-	request = run_with_list(&program, contents, KWJ_HOLDS_SEQUENCE_VALUE, list_make1("-f-"));
+	request = kwj_contents_restore(contents, KWJ_HOLDS_SEQUENCE_VALUE, &program, list_make1("-f-"));
 	list_sort(v->lines, kwj_compare_names);
 	*values = v->lines;
 	return request;

@@ -107,8 +107,7 @@ run_statement(const KwjWorkDatabase *work, KwjServer *server, const char *statem
 		.rights_hint = KWJ_WORK_RIGHTS_HINT,
 	};
 
-	return kwj_program_run(&program, "psql", list_make5("-X", "-q", "-A", "-vON_ERROR_STOP=1",
-														psprintf("-c%s", statement)));
+	return kwj_program_run_psql(&program, list_make1(unconstify(char *, statement)));
 }
 
 /*
