@@ -48,15 +48,14 @@ damaged(const char *path)
 
 /* ---- the text ---- */
 
-/* Reads from the start of the source, at most `size` bytes, with a NUL behind them. */
+/* Reads at most `size` bytes of the file from its start, and puts a NUL behind them. Returns how many. */
 static size_t
-read_up_to(KwjSource *source, char *buffer, size_t size)
+read_up_to(const char *path, char *buffer, size_t size)
 {
-	size_t		n = 0;
-	size_t		got;
+	KwjSource  *source = kwj_source_open(path, CurrentMemoryContext);
+	size_t		n = kwj_source_read_start(source, buffer, size);
 
-	while (n < size && (got = kwj_source_read(source, buffer + n, size - n, n)) > 0)
-		n += got;
+	kwj_source_close(source);
 	buffer[n] = '\0';
 	return n;
 }
@@ -64,11 +63,9 @@ read_up_to(KwjSource *source, char *buffer, size_t size)
 static bool
 is_manifest(const char *path)
 {
-	KwjSource  *source = kwj_source_open(path, CurrentMemoryContext);
 	char		head[sizeof(BEGINNING)];
 
-	(void) read_up_to(source, head, sizeof(head) - 1);
-	kwj_source_close(source);
+	(void) read_up_to(path, head, sizeof(head) - 1);
 	return strcmp(head, BEGINNING) == 0;
 }
 
@@ -76,11 +73,9 @@ is_manifest(const char *path)
 static char *
 read_text(const char *path, int *size)
 {
-	KwjSource  *source = kwj_source_open(path, CurrentMemoryContext);
 	char	   *text = palloc(MOST_BYTES + 2);
 
-	*size = (int) read_up_to(source, text, MOST_BYTES + 1);
-	kwj_source_close(source);
+	*size = (int) read_up_to(path, text, MOST_BYTES + 1);
 	if (*size > MOST_BYTES)
 		damaged(path);
 	return text;
