@@ -193,12 +193,12 @@ text_of_strings(const char *statement, const char *name, JsonbContainer *array)
 static char *
 job_option_text(const char *statement, const char *name, KwjOption option, JsonbValue *value)
 {
+	bool		is_array = value->type == jbvBinary && JsonContainerIsArray(value->val.binary.data);
 	char	   *text;
 
-	if (option == KWJ_OPTION_TAGS && value->type == jbvBinary &&
-		JsonContainerIsArray(value->val.binary.data))
+	if (is_array && option == KWJ_OPTION_TAGS)
 		return text_of_strings(statement, name, value->val.binary.data);
-	if (option != KWJ_OPTION_DEPENDS_ON || value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
+	if (!is_array || option != KWJ_OPTION_DEPENDS_ON)
 		return value_text(statement, name, value);
 	text = JsonbToCString(NULL, value->val.binary.data, -1);
 	text[0] = '{';

@@ -230,24 +230,6 @@ kwj_directory_is_same(KwjDirectoryId a, KwjDirectoryId b)
 }
 
 static void
-close_directory(void *arg)
-{
-	KwjDirectory *directory = arg;
-
-	if (directory->fd < 0)
-		return;
-	(void) close(directory->fd);
-	directory->fd = -1;
-	ReleaseExternalFD();
-}
-
-void
-kwj_directory_close(KwjDirectory *directory)
-{
-	close_directory(directory);
-}
-
-static void
 reserve_fd(void)
 {
 	if (!AcquireExternalFD())
@@ -255,6 +237,34 @@ reserve_fd(void)
 				errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 				errmsg("too many files are open: %m"),
 				errhint("Raise max_files_per_process."));
+}
+
+/* Closes a descriptor for which reserve_fd was called, unless it is -1. arg points to it, and gets -1. */
+static void
+close_fd(void *arg)
+{
+	int		   *fd = arg;
+
+	if (*fd < 0)
+		return;
+	(void) close(*fd);
+	*fd = -1;
+	ReleaseExternalFD();
+}
+
+/* From now on, the descriptor is closed with CurrentMemoryContext at the latest. */
+static void
+close_with_context(MemoryContextCallback *callback, int *fd)
+{
+	callback->func = close_fd;
+	callback->arg = fd;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+}
+
+void
+kwj_directory_close(KwjDirectory *directory)
+{
+	close_fd(&directory->fd);
 }
 
 /* Wraps an open directory, for which reserve_fd was called. */
@@ -266,9 +276,7 @@ make_directory(int fd, const char *path)
 
 	directory->fd = fd;
 	directory->path = pstrdup(path);
-	directory->close.func = close_directory;
-	directory->close.arg = directory;
-	MemoryContextRegisterResetCallback(CurrentMemoryContext, &directory->close);
+	close_with_context(&directory->close, &directory->fd);
 	if (fstat(fd, &st) != 0)
 		ereport(ERROR,
 				errcode_for_file_access(),
@@ -669,22 +677,31 @@ kwj_directory_remove(int fd, const char *name)
 
 /* ---- files ---- */
 
-static void
-close_file(void *arg)
+KwjOpenFile *
+kwj_file_make(void)
 {
-	KwjOpenFile *file = arg;
+	KwjOpenFile *file = palloc0(sizeof(KwjOpenFile));
 
-	if (file->fd < 0)
-		return;
-	(void) close(file->fd);
 	file->fd = -1;
-	ReleaseExternalFD();
+	close_with_context(&file->close, &file->fd);
+	return file;
+}
+
+bool
+kwj_file_open_path(KwjOpenFile *file, const char *path, int flags)
+{
+	close_fd(&file->fd);
+	reserve_fd();
+	file->fd = open(path, flags | O_CLOEXEC);
+	if (file->fd < 0)
+		ReleaseExternalFD();	/* never changes errno */
+	return file->fd >= 0;
 }
 
 KwjOpenFile *
 kwj_file_open_in(const KwjDirectory *directory, const char *name, int flags)
 {
-	KwjOpenFile *file = palloc0(sizeof(KwjOpenFile));
+	KwjOpenFile *file = kwj_file_make();
 	mode_t		mask;
 
 	reserve_fd();
@@ -701,9 +718,6 @@ kwj_file_open_in(const KwjDirectory *directory, const char *name, int flags)
 				errmsg("could not open file \"%s/%s\": %m", directory->path, name),
 				errhint("Do not change the directory while a job writes to it."));
 	}
-	file->close.func = close_file;
-	file->close.arg = file;
-	MemoryContextRegisterResetCallback(CurrentMemoryContext, &file->close);
 	return file;
 }
 

@@ -98,15 +98,24 @@ extern bool kwj_directory_remove_itself(const KwjDirectory *directory);
  */
 extern char *kwj_directory_name_for(const char *name);
 
-/* An open file of a directory. It is closed with the memory context in which it was opened, at the latest. */
+/* A file that may be open. It is closed with the memory context in which it was made, at the latest. */
 typedef struct KwjOpenFile
 {
 	int			fd;				/* -1: it is closed */
 	MemoryContextCallback close;
 } KwjOpenFile;
 
+/* Returns a file that is closed, in CurrentMemoryContext. */
+extern KwjOpenFile *kwj_file_make(void);
+
 /*
- * Opens a file in the directory, in CurrentMemoryContext. Never follows a symbolic link. Returns fd -1
+ * Opens the file at the path, which must exist, in the place of what this file had open; follows symbolic
+ * links. Returns false, and sets errno, if it cannot be opened. Errors: 53000 if too many files are open.
+ */
+extern bool kwj_file_open_path(KwjOpenFile *file, const char *path, int flags);
+
+/*
+ * Makes a file, and opens in it one of the directory, in CurrentMemoryContext. Never follows a symbolic link. Returns fd -1
  * if it does not exist and flags do not say to create it. Errors: of the file system.
  */
 extern KwjOpenFile *kwj_file_open_in(const KwjDirectory *directory, const char *name, int flags);

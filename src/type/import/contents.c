@@ -16,7 +16,7 @@ typedef struct Kind
 	const char *bytes;
 	int			n;
 	const char *name;
-	const char *command;		/* turns the file into CSV text; NULL: no command does */
+	const char *command;		/* turns the file into CSV text; NULL: IMPORT reads it WITH format = 'binary' */
 } Kind;
 
 #define KIND(bytes, name, command)	{(bytes), sizeof(bytes) - 1, (name), (command)}
@@ -41,7 +41,6 @@ static const Kind kinds[] = {
 	KIND("\0\0\xfe\xff", "UTF-32", "iconv -f UTF-32 -t UTF-8"),
 	KIND("\xff\xfe", "UTF-16", "iconv -f UTF-16 -t UTF-8"),
 	KIND("\xfe\xff", "UTF-16", "iconv -f UTF-16 -t UTF-8"),
-	/* the last one: find_kind */
 	KIND("PGCOPY\n\xff\r\n\0", "COPY BINARY", NULL),
 };
 
@@ -125,7 +124,7 @@ check_marked(const char *path, int charset)
 }
 
 static void
-check_kind(const char *path, const char *head, ssize_t n)
+check_kind(const char *path, const char *head, ssize_t n, bool is_binary)
 {
 	const Kind *kind = find_kind(head, n);
 	const char *encoding = unmarked_encoding(head, n);
@@ -136,6 +135,8 @@ check_kind(const char *path, const char *head, ssize_t n)
 		return;
 	if (strncmp(kind->name, "UTF", 3) == 0)
 		refuse_encoding(path, kind->name, kind->command);
+	if (kind->command == NULL && is_binary)
+		return;
 	if (kind->command == NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -152,8 +153,7 @@ check_kind(const char *path, const char *head, ssize_t n)
 int64
 kwj_import_check_contents(const char *path, const char *head, size_t n, const KwjImportOptions *options)
 {
-	if (options->format != KWJ_IMPORT_BINARY || find_kind(head, n) != &kinds[lengthof(kinds) - 1])
-		check_kind(path, head, n);
+	check_kind(path, head, n, options->format == KWJ_IMPORT_BINARY);
 	if (n < 3 || memcmp(head, "\xef\xbb\xbf", 3) != 0)
 		return 0;
 	check_marked(path, options->charset);

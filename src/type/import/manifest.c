@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "common/checksum_helper.h"
+#include "common/string.h"
 #include "job/json.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
@@ -47,15 +48,14 @@ damaged(const char *path)
 
 /* ---- the text ---- */
 
-/* Reads from the start of the source, at most `size` bytes, with a NUL behind them. */
+/* Reads at most `size` bytes of the file from its start, and puts a NUL behind them. Returns how many. */
 static size_t
-read_up_to(KwjSource *source, char *buffer, size_t size)
+read_up_to(const char *path, char *buffer, size_t size)
 {
-	size_t		n = 0;
-	size_t		got;
+	KwjSource  *source = kwj_source_open(path, CurrentMemoryContext);
+	size_t		n = kwj_source_read_start(source, buffer, size);
 
-	while (n < size && (got = kwj_source_read(source, buffer + n, size - n, n)) > 0)
-		n += got;
+	kwj_source_close(source);
 	buffer[n] = '\0';
 	return n;
 }
@@ -63,29 +63,19 @@ read_up_to(KwjSource *source, char *buffer, size_t size)
 static bool
 is_manifest(const char *path)
 {
-	KwjSource  *source = kwj_source_open(path, CurrentMemoryContext);
 	char		head[sizeof(BEGINNING)];
 
-	(void) read_up_to(source, head, sizeof(head) - 1);
-	kwj_source_close(source);
+	(void) read_up_to(path, head, sizeof(head) - 1);
 	return strcmp(head, BEGINNING) == 0;
-}
-
-static bool
-ends_with(const char *text, const char *end)
-{
-	return strlen(text) >= strlen(end) && strcmp(text + strlen(text) - strlen(end), end) == 0;
 }
 
 /* Returns the text of the file, with a NUL behind it. */
 static char *
 read_text(const char *path, int *size)
 {
-	KwjSource  *source = kwj_source_open(path, CurrentMemoryContext);
 	char	   *text = palloc(MOST_BYTES + 2);
 
-	*size = (int) read_up_to(source, text, MOST_BYTES + 1);
-	kwj_source_close(source);
+	*size = (int) read_up_to(path, text, MOST_BYTES + 1);
 	if (*size > MOST_BYTES)
 		damaged(path);
 	return text;
@@ -202,11 +192,11 @@ kwj_import_find_manifest(const List *files)
 
 	foreach(lc, files)
 	{
-		if (!is_absolute_path((char *) lfirst(lc)) || !ends_with(lfirst(lc), ".json"))
+		if (!is_absolute_path((char *) lfirst(lc)) || !pg_str_endswith(lfirst(lc), ".json"))
 			continue;
 		if (is_manifest(lfirst(lc)))
 			path = lfirst(lc);
-		else if (ends_with(lfirst(lc), "/manifest.json"))
+		else if (pg_str_endswith(lfirst(lc), "/manifest.json"))
 			ereport(ERROR,
 					errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
 					errmsg("file \"%s\" is not a manifest of EXPORT", (char *) lfirst(lc)),
@@ -267,15 +257,24 @@ contradicts(const KwjImportManifest *manifest, const char *name, const char *val
 			errhint("%s", hint));
 }
 
-/* Returns what the user has given for this option; NULL: nothing. */
+/* Returns what the user has given by this name; NULL: nothing. */
 static char *
-given_text(Jsonb *options, const char *name)
+given_by_name(Jsonb *options, const char *name)
 {
 	JsonbValue *value = NULL;
 
 	if (options != NULL && JB_ROOT_IS_OBJECT(options))
 		value = getKeyJsonValueFromContainer(&options->root, name, strlen(name), NULL);
 	return value == NULL ? NULL : kwj_json_scalar_text(value);
+}
+
+/* Returns what the user has given for this option, of which charset has two names; NULL: nothing. */
+static char *
+given_text(Jsonb *options, const char *name)
+{
+	char	   *text = given_by_name(options, name);
+
+	return text == NULL && strcmp(name, "charset") == 0 ? given_by_name(options, "encoding") : text;
 }
 
 /* Returns whether two values of this option mean the same. */
@@ -292,11 +291,8 @@ static void
 add_option(const KwjImportManifest *manifest, Jsonb *options, const char *name, const char *value,
 		   StringInfo json, List **added)
 {
-	const char *alias = strcmp(name, "charset") == 0 ? "encoding" : name;
 	char	   *given = given_text(options, name);
 
-	if (given == NULL)
-		given = given_text(options, alias);
 	if (given != NULL)
 	{
 		if (!is_same(name, given, value))
@@ -342,7 +338,7 @@ kwj_import_manifest_options(const KwjImportManifest *manifest, Jsonb *options, L
 
 		/* IMPORT reads this without being told. */
 		if (strcmp(options_of_files[i].read, "charset") == 0 && is_same("charset", value, "UTF8") &&
-			given_text(options, "charset") == NULL && given_text(options, "encoding") == NULL)
+			given_text(options, "charset") == NULL)
 			continue;
 		add_option(manifest, options, options_of_files[i].read, value, &json, added);
 	}

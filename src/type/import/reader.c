@@ -227,11 +227,11 @@ static void
 begin_text(KwjImportReader *reader, const KwjImportOptions *options)
 {
 	char		head[KWJ_IMPORT_HEAD_SIZE];
-	size_t		n = 0;
-	size_t		got;
+	size_t		n;
 
-	while (n < sizeof(head) && (got = read_text(reader, head + n, sizeof(head) - n, n)) > 0)
-		n += got;
+	Assert(reader->kept == NULL);
+	n = kwj_source_read_start(reader->source, head, sizeof(head));
+
 	reader->position->offset = kwj_import_check_contents(reader->path, head, n, options);
 	if (options->format == KWJ_IMPORT_BINARY)
 		begin_binary(reader, head, n);

@@ -19,9 +19,9 @@ typedef struct KwjImportReader
 	KwjSource  *source;			/* stays open after kwj_reader_close, for the next batch; NULL: none */
 	bool		keeps;			/* the source stays open at its end, too: the batch may read it again */
 	int64		kept_from;		/* offset of what is in `kept` */
-	StringInfo	kept;			/* what was read of a source that is read once only; NULL: nothing is kept */
+	StringInfo	kept;			/* bytes that may be read again (kwj_reader_keep_from); NULL: nothing is kept */
 	bool		at_end;			/* after kwj_reader_close: all of the file was read */
-	KwjRecordLines lines;		/* of a source that is read once only */
+	KwjRecordLines lines;		/* used if the source needs one reader, because it is not read again for an error */
 	const KwjSourceIdentity *expected;	/* which the next file that is begun has to have; NULL: any */
 	const char *path;			/* for messages */
 	KwjImportPosition *position;

@@ -12,7 +12,7 @@
  *
  * What was compared is not in the checkpoint of the job: another attempt compares again what is left.
  *
- * Callers: import.c, parts.c. Process: worker. Locks: none.
+ * Callers: import.c, parts.c; validate.c for meta.sql. Process: worker, session. Locks: none.
  */
 #include "postgres.h"
 
@@ -45,79 +45,71 @@ differs(const char *path, const char *what)
 			errhint("Export again. To import the file as it is, name it instead of the manifest."));
 }
 
-static void
-show(int64 done, int64 total)
+/* How far the comparison of all files of a job is. */
+typedef struct Progress
 {
-	char	   *text = psprintf("checking the files of the manifest: " INT64_FORMAT " MB of " INT64_FORMAT " MB",
-								done / 1000000, total / 1000000);
+	int64		done;			/* so many bytes are compared */
+	int64		total;			/* of so many */
+} Progress;
 
+/* Shows that n more bytes are compared. Returns whether the job is to stop. */
+static bool
+note_progress(Progress *progress, size_t n)
+{
+	char	   *text;
+
+	kwj_test_gate(4950);
+	progress->done += n;
+	text = psprintf("checking the files of the manifest: " INT64_FORMAT " MB of " INT64_FORMAT " MB",
+					progress->done / 1000000, progress->total / 1000000);
 	kwj_progress_set_status(text);
 	pfree(text);
+	return kwj_import_is_to_stop();
 }
 
 /*
- * Compares a file. *done: so many bytes are compared already. Returns false if the job is to stop before
- * it is through.
+ * Reads a file, and compares it with the size and the checksum that the manifest has. Sets *identity to
+ * that of the file. progress: of the job that this process executes; NULL: there is no job yet. Returns
+ * false if the job is to stop before it is through.
  */
 static bool
-check_file(const KwjImport *import, int file, KwjSourceIdentity *identity, int64 *done, int64 total)
-{
-	KwjSource  *source = kwj_source_open(list_nth(import->spec.files, file), CurrentMemoryContext);
-	char	   *buffer = palloc(READ_SIZE);
-	pg_checksum_context checksum;
-	pg_checksum_type type;
-	int64		offset = 0;
-	bool		stopped = false;
-	size_t		n;
-
-	*identity = source->identity;
-	if (identity->size != kwj_import_size_noted(&import->spec, file))
-		differs(source->name, "size");
-	if (!pg_checksum_parse_type(import->spec.checksum, &type))
-		elog(ERROR, "unknown checksum \"%s\"", import->spec.checksum);
-	kwj_checksum_begin(type, &checksum);
-	while (!stopped && (n = kwj_source_read_stored(source, buffer, READ_SIZE, offset)) > 0)
-	{
-		CHECK_FOR_INTERRUPTS();
-		kwj_test_gate(4950);
-		kwj_checksum_add(&checksum, buffer, n);
-		offset += n;
-		show(*done + offset, total);
-		stopped = kwj_import_is_to_stop();
-	}
-	if (strcmp(kwj_checksum_end(&checksum), list_nth(import->spec.checksums, file)) != 0 && !stopped)
-		differs(source->name, "checksum");
-	kwj_source_close(source);
-	pfree(buffer);
-	*done += offset;
-	return !stopped;
-}
-
-void
-kwj_import_check_sum(const char *path, const char *algorithm, const char *size, const char *checksum)
+compare_file(const char *path, const char *algorithm, int64 size, const char *checksum,
+			 KwjSourceIdentity *identity, Progress *progress)
 {
 	KwjSource  *source = kwj_source_open(path, CurrentMemoryContext);
 	char	   *buffer = palloc(READ_SIZE);
 	pg_checksum_context context;
 	pg_checksum_type type;
 	int64		offset = 0;
+	bool		stopped = false;
 	size_t		n;
 
-	if (source->identity.size != strtoll(size, NULL, 10))
+	*identity = source->identity;
+	if (identity->size != size)
 		differs(source->name, "size");
 	if (!pg_checksum_parse_type(unconstify(char *, algorithm), &type))
 		elog(ERROR, "unknown checksum \"%s\"", algorithm);
 	kwj_checksum_begin(type, &context);
-	while ((n = kwj_source_read_stored(source, buffer, READ_SIZE, offset)) > 0)
+	while (!stopped && (n = kwj_source_read_stored(source, buffer, READ_SIZE, offset)) > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
 		kwj_checksum_add(&context, buffer, n);
 		offset += n;
+		stopped = progress != NULL && note_progress(progress, n);
 	}
-	if (strcmp(kwj_checksum_end(&context), checksum) != 0)
+	if (strcmp(kwj_checksum_end(&context), checksum) != 0 && !stopped)
 		differs(source->name, "checksum");
 	kwj_source_close(source);
 	pfree(buffer);
+	return !stopped;
+}
+
+void
+kwj_import_check_sum(const char *path, const char *algorithm, const char *size, const char *checksum)
+{
+	KwjSourceIdentity identity;
+
+	(void) compare_file(path, algorithm, strtoll(size, NULL, 10), checksum, &identity, NULL);
 }
 
 bool
@@ -125,16 +117,17 @@ kwj_import_check_sums(KwjImport *import, int first_file)
 {
 	int			n = list_length(import->spec.files);
 	KwjSourceIdentity *checked;
-	int64		done = 0;
-	int64		total = 0;
+	Progress	progress = {0};
 
 	Assert(IsTransactionState());
 	for (int i = first_file; i < n; i++)
-		total += kwj_import_size_noted(&import->spec, i);
+		progress.total += kwj_import_size_noted(&import->spec, i);
 	checked = MemoryContextAllocZero(import->storage.context, Max(n, 1) * sizeof(KwjSourceIdentity));
 	for (int i = first_file; i < n; i++)
 	{
-		if (check_file(import, i, &checked[i], &done, total))
+		if (compare_file(list_nth(import->spec.files, i), import->spec.checksum,
+						 kwj_import_size_noted(&import->spec, i), list_nth(import->spec.checksums, i),
+						 &checked[i], &progress))
 			continue;
 		pfree(checked);
 		return false;

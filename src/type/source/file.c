@@ -13,19 +13,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "storage/fd.h"
 #include "type/files/directory.h"
 #include "type/source/kind.h"
 
 #ifdef __APPLE__
 #define st_mtim st_mtimespec
 #endif
-
-typedef struct ServerFile
-{
-	int			fd;				/* -1: it is closed */
-	MemoryContextCallback close;
-} ServerFile;
 
 static bool
 is_location(const char *location)
@@ -58,37 +51,16 @@ check_empty_file(int fd, const char *path)
 				errhint("Copy it to an ordinary file first."));
 }
 
-static void
-close_fd(void *arg)
-{
-	ServerFile *file = arg;
-
-	if (file->fd < 0)
-		return;
-	(void) close(file->fd);
-	file->fd = -1;
-	ReleaseExternalFD();
-}
-
 /* Opens the path, and closes what was open before. Does not look at what it is yet. */
 static void
-open_path(ServerFile *file, const char *path)
+open_path(KwjOpenFile *file, const char *path)
 {
-	close_fd(file);
-	if (!AcquireExternalFD())
-		ereport(ERROR,
-				errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				errmsg("too many files are open: %m"),
-				errhint("Raise max_files_per_process."));
 	/* If there is a pipe by now, O_NONBLOCK keeps the open from waiting for its writer. */
-	file->fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (file->fd >= 0)
-		return;
-	ReleaseExternalFD();		/* never changes errno */
-	ereport(ERROR,
-			errcode_for_file_access(),
-			errmsg("could not open file \"%s\" for reading: %m", path),
-			errhint("IMPORT has the server process read a file: it must exist on the server's host and be readable by the operating system user of the server."));
+	if (!kwj_file_open_path(file, path, O_RDONLY | O_NONBLOCK))
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not open file \"%s\" for reading: %m", path),
+				errhint("IMPORT has the server process read a file: it must exist on the server's host and be readable by the operating system user of the server."));
 }
 
 static KwjSourceIdentity
@@ -105,7 +77,7 @@ identity_of(const struct stat *st)
 static void
 stat_file(const KwjSource *source, struct stat *st)
 {
-	const ServerFile *file = source->place;
+	const KwjOpenFile *file = source->place;
 
 	if (fstat(file->fd, st) != 0)
 		ereport(ERROR,
@@ -117,7 +89,7 @@ static void
 open_again(KwjSource *source)
 {
 	const char *path = source->location;
-	ServerFile *file = source->place;
+	KwjOpenFile *file = source->place;
 	struct stat st;
 	KwjDirectoryId id;
 	/* Before any look at the file: whether it exists in another directory is nobody's business. */
@@ -149,13 +121,7 @@ open_again(KwjSource *source)
 static void
 open_file(KwjSource *source)
 {
-	ServerFile *file = palloc0(sizeof(ServerFile));
-
-	file->fd = -1;
-	file->close.func = close_fd;
-	file->close.arg = file;
-	MemoryContextRegisterResetCallback(CurrentMemoryContext, &file->close);
-	source->place = file;
+	source->place = kwj_file_make();
 	open_again(source);
 }
 
@@ -171,7 +137,7 @@ look(KwjSource *source, bool thoroughly)
 static size_t
 read_file(KwjSource *source, char *buffer, size_t size, int64 offset)
 {
-	const ServerFile *file = source->place;
+	const KwjOpenFile *file = source->place;
 	ssize_t		n;
 
 	/* Read no more than this, even if the file has grown; the reader checks its size later. */
@@ -194,7 +160,7 @@ read_file(KwjSource *source, char *buffer, size_t size, int64 offset)
 static size_t
 try_to_read(KwjSource *source, char *buffer, size_t size, int64 offset)
 {
-	const ServerFile *file = source->place;
+	const KwjOpenFile *file = source->place;
 	ssize_t		n = pg_pread(file->fd, buffer, size, offset);
 
 	return Max(n, 0);

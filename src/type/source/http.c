@@ -60,7 +60,6 @@ typedef struct Http
 	bool		is_asked;		/* a request runs, whose next byte is that at the end of the window */
 	bool		is_complete;	/* the window ends where the file ends */
 	bool		is_known;		/* an answer has come: the identity is set */
-	bool		is_recognizable;	/* the server sends what tells whether it is the same file */
 	int64		furthest;		/* all bytes before this offset have come, by some request */
 	int			tries;			/* requests in a row that have not come further than that */
 } Http;
@@ -230,14 +229,13 @@ note_identity(KwjSource *source, const KwjTransferHead *head, int64 size)
 
 	if (!http->is_known)
 	{
-		http->is_recognizable = now.mtime != 0;
-		if (!http->is_recognizable)
+		if (now.mtime == 0)
 			now.inode = GetCurrentTimestamp() ^ ((int64) MyProcPid << 32);
 		source->identity = now;
 		http->is_known = true;
 		return;
 	}
-	if (!http->is_recognizable)
+	if (source->identity.mtime == 0)
 		refuse_change(source, "The server sends neither ETag nor Last-Modified, so nobody can tell whether it is still the same file.");
 	if (now.size >= 0 && source->identity.size >= 0 && now.size != source->identity.size)
 		refuse_change(source, "Its size is not what it was when the job opened it.");
@@ -403,6 +401,7 @@ ends_at(KwjSource *source, int64 offset)
 
 #else
 
+/* This always raises an error, so no other function of the kind is called. */
 static void
 open_url(KwjSource *source)
 {
@@ -413,38 +412,19 @@ open_url(KwjSource *source)
 			errhint("Build it where pkg-config finds libcurl: on Debian, install libcurl4-openssl-dev first."));
 }
 
-static void
-open_again(KwjSource *source)
-{
-}
-
-static void
-look(KwjSource *source, bool thoroughly)
-{
-}
-
-static size_t
-read_url(KwjSource *source, char *buffer, size_t size, int64 offset)
-{
-	return 0;
-}
-
-static bool
-ends_at(KwjSource *source, int64 offset)
-{
-	return true;
-}
-
 #endif
 
 const KwjSourceKind kwj_source_url = {
 	.is_location = is_location,
 	.open = open_url,
+#ifdef KWJ_HAVE_CURL
 	.open_again = open_again,
 	.look = look,
 	.read = read_url,
 	.ends_at = ends_at,
+#endif
 	.mtime_name = "ETag or Last-Modified",
 	.inode_name = "identity, for which the server sends neither ETag nor Last-Modified,",
+	.is_remote = true,
 	.one_reader = "URL",
 };

@@ -72,12 +72,8 @@ static void
 begin_stream(KwjSource *source)
 {
 	char		head[KWJ_COMPRESSION_HEAD];
-	size_t		n = 0;
-	size_t		got;
 
-	while (n < sizeof(head) && (got = source->kind->read(source, head + n, sizeof(head) - n, n)) > 0)
-		n += got;
-	source->compression = kwj_compression_of(head, n);
+	source->compression = kwj_compression_of(head, kwj_source_read_start(source, head, sizeof(head)));
 	if (source->compression != KWJ_COMPRESSION_NONE)
 		source->stream = kwj_stream_begin(source);
 }
@@ -132,7 +128,9 @@ kwj_source_open(const char *location, MemoryContext context)
 bool
 kwj_source_is_remote(const char *location)
 {
-	return find_kind(location) == &kwj_source_url;
+	const KwjSourceKind *kind = find_kind(location);
+
+	return kind != NULL && kind->is_remote;
 }
 
 int64
@@ -191,6 +189,17 @@ kwj_source_read(KwjSource *source, char *buffer, size_t size, int64 offset)
 	else
 		n = source->kind->read(source, buffer, size, offset);
 	MemoryContextSwitchTo(caller);
+	return n;
+}
+
+size_t
+kwj_source_read_start(KwjSource *source, char *buffer, size_t size)
+{
+	size_t		n = 0;
+	size_t		got;
+
+	while (n < size && (got = kwj_source_read(source, buffer + n, size - n, n)) > 0)
+		n += got;
 	return n;
 }
 

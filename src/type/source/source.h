@@ -89,6 +89,12 @@ extern void kwj_source_close(KwjSource *source);
  */
 extern size_t kwj_source_read(KwjSource *source, char *buffer, size_t size, int64 offset);
 
+/*
+ * Reads the text from its start until the buffer is full or the text ends; returns how many bytes.
+ * Errors: as kwj_source_read.
+ */
+extern size_t kwj_source_read_start(KwjSource *source, char *buffer, size_t size);
+
 /* Reads bytes as they are stored, not the text. */
 extern size_t kwj_source_read_stored(KwjSource *source, char *buffer, size_t size, int64 offset);
 

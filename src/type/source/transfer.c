@@ -90,6 +90,9 @@ longest_silence(void)
 #define longest_silence()	LONGEST_SILENCE_MS
 #endif
 
+/* A head of which no line has come yet. */
+static const KwjTransferHead nothing_said = {.length = -1, .from = -1, .total = -1};
+
 /* ---- what libcurl calls ---- */
 
 static int
@@ -197,7 +200,7 @@ on_head(char *line, size_t one, size_t size, void *arg)
 		const char *space = memchr(line, ' ', size - 4);
 		size_t		length;
 
-		*head = (KwjTransferHead) {.length = -1, .from = -1, .total = -1};
+		*head = nothing_said;
 		head->status = space ? (int) read_number(space + 1, &rest) : -1;
 		if (space != NULL && space + 4 < line + size)
 		{
@@ -403,7 +406,7 @@ kwj_transfer_request(KwjTransfer *transfer, const char *url, int64 offset)
 	stop(transfer);
 	transfer->url = MemoryContextStrdup(transfer->context, url);
 	snprintf(range, sizeof(range), INT64_FORMAT "-", offset);
-	transfer->head = (KwjTransferHead) {.length = -1, .from = -1, .total = -1};
+	transfer->head = nothing_said;
 	transfer->has_head = transfer->waits = transfer->is_over = false;
 	transfer->buffer = NULL;
 	transfer->problem[0] = '\0';
@@ -433,15 +436,26 @@ check_stop(void)
 				errmsg("the job stops while it waits for a server"));
 }
 
-/* Waits for the latch, libcurl's sockets and its timer, but not longer than until this time. */
-static void
-wait_once(KwjTransfer *transfer, TimestampTz until)
+/* When the server is taken for gone if nothing comes until then. */
+static TimestampTz
+end_of_silence(const KwjTransfer *transfer)
 {
-	WaitEventSet *set = kwj_create_wait_event_set(transfer->context, MOST_SOCKETS + 2);
+	return TimestampTzPlusMilliseconds(transfer->heard, longest_silence());
+}
+
+/* Waits for the latch, libcurl's sockets and its timer, and for the end of the silence. Obeys requests to stop. */
+static void
+wait_once(KwjTransfer *transfer)
+{
+	WaitEventSet *set;
 	WaitEvent	events[MOST_SOCKETS + 2];
-	long		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), Min(until, transfer->timer));
+	TimestampTz until = Min(end_of_silence(transfer), transfer->timer);
+	long		ms;
 	int			n;
 
+	check_stop();
+	set = kwj_create_wait_event_set(transfer->context, MOST_SOCKETS + 2);
+	ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
 	AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
 	for (int i = 0; i < transfer->n_sockets; i++)
@@ -469,7 +483,7 @@ wait_once(KwjTransfer *transfer, TimestampTz until)
 static bool
 is_silent(KwjTransfer *transfer)
 {
-	if (GetCurrentTimestamp() < TimestampTzPlusMilliseconds(transfer->heard, longest_silence()))
+	if (GetCurrentTimestamp() < end_of_silence(transfer))
 		return false;
 	stop(transfer);
 	transfer->is_over = true;
@@ -500,20 +514,11 @@ state_at_end(const KwjTransfer *transfer)
 	}
 }
 
-static TimestampTz
-end_of_silence(const KwjTransfer *transfer)
-{
-	return TimestampTzPlusMilliseconds(transfer->heard, longest_silence());
-}
-
 KwjTransferState
 kwj_transfer_wait_for_head(KwjTransfer *transfer)
 {
 	while (!transfer->has_head && !transfer->is_over && !is_silent(transfer))
-	{
-		check_stop();
-		wait_once(transfer, end_of_silence(transfer));
-	}
+		wait_once(transfer);
 	if (transfer->has_head)
 		return KWJ_TRANSFER_HEAD;
 	/* An answer without a head is none. */
@@ -538,10 +543,7 @@ kwj_transfer_receive(KwjTransfer *transfer, char *buffer, size_t size, size_t *n
 	if (!transfer->is_over)
 		run(transfer, CURL_SOCKET_TIMEOUT, 0);
 	while (transfer->used == 0 && !transfer->is_over && !is_silent(transfer))
-	{
-		check_stop();
-		wait_once(transfer, end_of_silence(transfer));
-	}
+		wait_once(transfer);
 	transfer->buffer = NULL;
 	*n = transfer->used;
 	return transfer->used > 0 ? KWJ_TRANSFER_DATA : state_at_end(transfer);

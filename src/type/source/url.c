@@ -148,6 +148,8 @@ parse(const char *text, KwjUrl *url)
 {
 	const char *rest = text;
 
+	if (!kwj_url_is_one(text))
+		return "It begins with neither http:// nor https://.";
 	if (strlen(text) > LONGEST_URL)
 		return "It is too long.";
 	url->is_https = pg_strncasecmp(text, HTTPS, strlen(HTTPS)) == 0;
@@ -285,7 +287,7 @@ kwj_url_check_allowed(const KwjUrl *url)
 	{
 		KwjUrl		allowed = {0};
 
-		if (kwj_url_is_one(text) && parse(text, &allowed) == NULL && is_in(url, &allowed))
+		if (parse(text, &allowed) == NULL && is_in(url, &allowed))
 			return;
 	}
 	ereport(ERROR,
@@ -304,7 +306,7 @@ check_setting(char **value, void **extra, GucSource source)
 	while ((text = next_allowed(&list)) != NULL)
 	{
 		KwjUrl		url = {0};
-		const char *problem = kwj_url_is_one(text) ? parse(text, &url) : "It begins with neither http:// nor https://.";
+		const char *problem = parse(text, &url);
 
 		if (problem == NULL && url.query[0] != '\0')
 			problem = "It has a query.";
