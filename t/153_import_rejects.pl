@@ -176,7 +176,7 @@ sub random_record
 # Writes the records, together and each for itself. Returns the lines in which they begin.
 sub write_records
 {
-	my ($d, $header, @records) = @_;
+	my ($d, @records) = @_;
 	my $line = 1;
 	my @lines;
 	my $line_feed = $d->{line_end} eq "\n" ? "\n" : "\r";
@@ -207,7 +207,7 @@ for my $i (1 .. $cases)
 	my @records = map { random_record($d, $_, $bad) } 1 .. $n;
 	# What COPY makes of stray line ends depends on the first record, which it does not know alone.
 	s/[\r\n]/ /g for grep { $d->{line_end} ne "\n" } @records;
-	my @lines = write_records($d, 0, @records);
+	my @lines = write_records($d, @records);
 	my $disturbance = pick('', '', 'pause', 'terminate', 'terminate', 'cancel', 'crash');
 	$disturbance = 'terminate' if $disturbance eq 'crash' && $i % 3 != 0;
 	$seen{ $disturbance || 'nothing' }++;
@@ -246,7 +246,7 @@ for my $i (1 .. $cases)
 	my $d = { %{ random_dialect() }, skip => 0, nullif => '', large => 0, line_end => "\n", batch => '1kB' };
 	my $n = between(50, 400);
 	my @records = map { random_record($d, $_, 0.05) } 1 .. $n;
-	my @lines = write_records($d, 0, @records);
+	my @lines = write_records($d, @records);
 	run_sql("SELECT copy_records('$dir', '{" . join(',', @lines) . "}', " . literal(copy_options($d)) . ')');
 	my $rejected = run_sql('SELECT count(*) FROM copied.rejected');
 	my $limit = between(0, $rejected + 1);
