@@ -9,6 +9,7 @@ use Cwd qw(abs_path);
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 use KwjCsv;
+use KwjGates;
 use KwjTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -26,68 +27,12 @@ autovacuum = off
 EOF
 my $dir = abs_path($node->basedir);
 
-# One session does everything that is not IMPORT itself. It also holds the locks at which the parts
-# wait.
-my $session;
-sub run_sql { return $session->query_safe($_[0]); }
-
-sub connect_session
-{
-	$session = $node->background_psql('postgres');
-	$session->set_query_timer_restart();
-	run_sql('SET kwjobs.progress_interval = 0; SET client_min_messages = warning');
-	return;
-}
-connect_session();
-
-# Kills a process, or the postmaster, and waits until the server is up again. All sessions end.
-sub crash
-{
-	my ($pid) = @_;
-	my $log = -s $node->logfile;
-	$session->quit;
-	if (defined $pid)
-	{
-		kill 'KILL', $pid;
-		$node->wait_for_log(qr/database system is ready to accept connections/, $log);
-	}
-	else
-	{
-		$node->kill9;
-		start_when_possible($node);
-	}
-	connect_session();
-	return;
-}
+begin_session($node);
 
 # The gate is no obstacle for several workers, because its function says that it is IMMUTABLE.
 run_sql("$csv_tables ALTER FUNCTION gate() IMMUTABLE");
-$node->safe_psql('postgres', "\\i $FindBin::RealBin/../sql/include/procedures.sql");
-
-sub wait_until
-{
-	my ($condition) = @_;
-	run_sql('CALL wait_until($c$' . $condition . '$c$)');
-	return;
-}
-
-sub wait_until_over { return run_sql("SELECT FROM kwjobs.wait($_[0], '10 minutes')") }
 
 sub set_batch { return run_sql("ALTER DATABASE postgres SET kwjobs.import_batch_size = '$_[0]'") }
-
-# Closes the gates at these records.
-sub close_at
-{
-	my (@records) = @_;
-	for my $record (@records)
-	{
-		run_sql("INSERT INTO gates VALUES ($record) ON CONFLICT DO NOTHING");
-		run_sql("SELECT pg_advisory_lock(4711, $record)");
-	}
-	return;
-}
-
-sub open_at { run_sql("SELECT pg_advisory_unlock(4711, $_)") for @_; return; }
 
 sub open_all
 {
@@ -106,48 +51,11 @@ sub import_by
 		  . ($more ? "::jsonb || '$more'" : '') . ')');
 }
 
-# Waits until a process waits at this gate, or the job is over. Returns the process's id, or nothing.
-sub at_gate
-{
-	my ($job, $gate) = @_;
-	my $at = "FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND classid = 4711 AND objid = $gate";
-	wait_until("EXISTS (SELECT $at) OR (SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job)");
-	return run_sql("SELECT pid $at");
-}
-
 sub wait_for_parts_at { my ($job, @gates) = @_; at_gate($job, $_) for @gates; return; }
 
 sub parts_of { return run_sql("SELECT count(*) FROM kwjobs.running WHERE job_id = $_[0]") }
 
-sub end_of { return run_sql("SELECT status, rows FROM kwdb_internal.jobs WHERE job_id = $_[0]") }
-
-sub error_of { return run_sql(job_error($_[0])) }
-
 sub forget { run_sql('TRUNCATE imported.t, copied.t'); open_all(); return; }
-
-# What happens to the part that has come to this gate. Returns what it was; nothing if no part comes,
-# because the job is over.
-sub disturb
-{
-	my ($job, $gate, $what) = @_;
-	my $pid = at_gate($job, $gate);
-	if ($pid eq '')
-	{
-		open_at($gate);
-		return '';
-	}
-	run_sql("SELECT pg_terminate_backend($pid)") if $what eq 'terminate';
-	run_sql("SELECT kwjobs.cancel($job)") if $what eq 'cancel';
-	run_sql("SELECT kwjobs.pause($job)") if $what eq 'pause';
-	open_at($gate);
-	if ($what eq 'pause')
-	{
-		# Other parts wait at later gates, so the coordinator interrupts them after a while.
-		wait_until("(SELECT status = 'paused' OR finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job)");
-		run_sql("SELECT kwjobs.resume(job_id) FROM kwdb_internal.jobs WHERE job_id = $job AND status = 'paused'");
-	}
-	return $what;
-}
 
 # Imports and copies these files. Returns what COPY and IMPORT said, and what was done to the job.
 sub import_and_copy
@@ -513,7 +421,7 @@ EOF
 {
 	my $job = import_by(2, 'imported.rows', $rows);
 	wait_until("(SELECT count(*) > 2000 FROM imported.rows) OR (SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job)");
-	$session->quit;
+	quit_session();
 	$node->restart;
 	connect_session();
 	wait_until_over($job);
@@ -696,7 +604,7 @@ EOF
 	is(run_sql('SELECT count(*) FROM imported.rows'), '0', '... and nothing is left');
 }
 
-$session->quit;
+quit_session();
 is_consistent($node);
 $node->stop;
 done_testing();

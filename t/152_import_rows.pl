@@ -10,6 +10,7 @@ use FindBin;
 use IO::Compress::Gzip qw(gzip $GzipError);
 use lib "$FindBin::RealBin/lib";
 use KwjCsv;
+use KwjGates;
 use KwjTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -27,19 +28,7 @@ autovacuum = off
 EOF
 my $dir = abs_path($node->basedir);
 
-# One session does everything that is not IMPORT itself. It also holds the locks at which the parts
-# wait.
-my $session;
-sub run_sql { return $session->query_safe($_[0]); }
-
-sub connect_session
-{
-	$session = $node->background_psql('postgres');
-	$session->set_query_timer_restart();
-	run_sql('SET kwjobs.progress_interval = 0; SET client_min_messages = warning');
-	return;
-}
-connect_session();
+begin_session($node);
 
 run_sql(<<'EOF');
 CREATE FUNCTION copy_in_format(file text, options text) RETURNS text LANGUAGE plpgsql AS $$
@@ -57,68 +46,13 @@ EOF
 
 # The gate is no obstacle for several workers, because its function says that it is IMMUTABLE.
 run_sql("$csv_tables ALTER FUNCTION gate() IMMUTABLE");
-$node->safe_psql('postgres', "\\i $FindBin::RealBin/../sql/include/procedures.sql");
-
-# Kills the postmaster, and starts it again. All sessions end.
-sub crash
-{
-	$session->quit;
-	$node->kill9;
-	start_when_possible($node);
-	connect_session();
-	return;
-}
-
-sub wait_until { run_sql('CALL wait_until($c$' . $_[0] . '$c$)'); return; }
-
-sub wait_until_over { return run_sql("SELECT FROM kwjobs.wait($_[0], '10 minutes')") }
-
-sub error_of { return run_sql(job_error($_[0])) }
-
-sub end_of { return run_sql("SELECT status, rows FROM kwdb_internal.jobs WHERE job_id = $_[0]") }
-
-# Waits until a process waits at this gate, or the job is over. Returns the process's id, or nothing.
-sub at_gate
-{
-	my ($job, $gate) = @_;
-	my $at = "FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND classid = 4711 AND objid = $gate";
-	wait_until("EXISTS (SELECT $at) OR (SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job)");
-	return run_sql("SELECT pid $at");
-}
-
-sub close_gate
-{
-	my ($gate) = @_;
-	run_sql("INSERT INTO gates VALUES ($gate)");
-	run_sql("SELECT pg_advisory_lock(4711, $gate)");
-	return;
-}
-
-# What happens to the part that comes to the gate.
-sub disturb
-{
-	my ($job, $gate, $what) = @_;
-	my $pid = at_gate($job, $gate);
-	if ($pid ne '' && $what eq 'crash')
-	{
-		crash();
-		return;
-	}
-	run_sql("SELECT pg_terminate_backend($pid)") if $pid ne '' && $what eq 'terminate';
-	run_sql("SELECT kwjobs.pause($job)") if $pid ne '' && $what eq 'pause';
-	run_sql("SELECT pg_advisory_unlock(4711, $gate)");
-	return if $what ne 'pause';
-	wait_until("(SELECT status = 'paused' OR finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job)");
-	run_sql("SELECT kwjobs.resume(job_id) FROM kwdb_internal.jobs WHERE job_id = $job AND status = 'paused'");
-	return;
-}
 
 # Imports the file by so many workers at most. Returns the job.
 sub import_file
 {
 	my ($d, $workers, $file, $disturbance, $gate) = @_;
 	run_sql("ALTER DATABASE postgres SET kwjobs.import_batch_size = '$d->{batch}'");
-	close_gate($gate) if $disturbance;
+	close_at($gate) if $disturbance;
 	run_sql('ALTER TABLE imported.t ' . ($disturbance ? 'ENABLE' : 'DISABLE') . ' TRIGGER gate');
 	my $job = run_sql("SELECT kwjobs.import('imported.t', ARRAY[" . literal($file) . '], NULL, '
 		  . import_options($d) . "::jsonb || '{\"thread_concurrency\": $workers}')");
@@ -255,6 +189,6 @@ note('formats: ' . join(', ', map { "$_ $formats{$_}" } sort keys %formats));
 	is(run_sql('SELECT * FROM imported.named ORDER BY n'), "1|能|ポ\n2||x", '... names the columns');
 }
 
-$session->quit;
+quit_session();
 $node->stop;
 done_testing();

@@ -11,6 +11,7 @@ use FindBin;
 use IO::Compress::Gzip qw(gzip $GzipError);
 use lib "$FindBin::RealBin/lib";
 use KwjCsv;
+use KwjGates;
 use KwjTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -28,21 +29,9 @@ autovacuum = off
 END
 my $dir = abs_path($node->basedir);
 
-# One session does everything that is not IMPORT itself, and holds the locks at which the parts wait.
-my $session;
-sub run_sql { return $session->query_safe($_[0]); }
-
-sub connect_session
-{
-	$session = $node->background_psql('postgres');
-	$session->set_query_timer_restart();
-	run_sql('SET kwjobs.progress_interval = 0; SET client_min_messages = warning');
-	return;
-}
-connect_session();
+begin_session($node);
 
 # In `imported` the parts wait at the gates; its function says that it is no obstacle for several workers.
-$node->safe_psql('postgres', "\\i $FindBin::RealBin/../sql/include/procedures.sql");
 run_sql(<<'END');
 CREATE TABLE parent (id integer PRIMARY KEY);
 INSERT INTO parent SELECT generate_series(1, 20);
@@ -83,57 +72,11 @@ CREATE FUNCTION compare() RETURNS text LANGUAGE sql AS $$
         (SELECT count(*) FROM (SELECT line, column_name, sqlstate, reason FROM imported.rejected EXCEPT ALL TABLE copied.rejected) AS x)) $$;
 END
 
-sub wait_until { run_sql('CALL wait_until($c$' . $_[0] . '$c$)'); return; }
-
-sub wait_until_over { return run_sql("SELECT FROM kwjobs.wait($_[0], '10 minutes')") }
-
-sub crash
-{
-	$session->quit;
-	$node->kill9;
-	start_when_possible($node);
-	connect_session();
-	return;
-}
-
-# Waits until a process waits at this gate, or the job is over. Returns the process's id, or nothing.
-sub at_gate
-{
-	my ($job, $gate) = @_;
-	my $at = "FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND classid = 4711 AND objid = $gate";
-	wait_until("EXISTS (SELECT $at) OR (SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job)");
-	return run_sql("SELECT pid $at LIMIT 1");
-}
-
-# What happens to the part that comes to the gate.
-sub disturb
-{
-	my ($job, $gate, $what) = @_;
-	my $pid = at_gate($job, $gate);
-	if ($pid ne '' && $what eq 'crash')
-	{
-		crash();
-		return;
-	}
-	run_sql("SELECT pg_terminate_backend($pid)") if $pid ne '' && $what eq 'terminate';
-	run_sql("SELECT kwjobs.pause($job)") if $pid ne '' && $what eq 'pause';
-	run_sql("SELECT kwjobs.cancel($job)") if $pid ne '' && $what eq 'cancel';
-	run_sql("SELECT pg_advisory_unlock(4711, $gate)");
-	return if $what ne 'pause';
-	wait_until("(SELECT status = 'paused' OR finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job)");
-	run_sql("SELECT kwjobs.resume(job_id) FROM kwdb_internal.jobs WHERE job_id = $job AND status = 'paused'");
-	return;
-}
-
 sub import_file
 {
 	my ($d, $workers, $file, $more, $disturbance, $gate) = @_;
 	run_sql("ALTER DATABASE postgres SET kwjobs.import_batch_size = '$d->{batch}'");
-	if ($disturbance)
-	{
-		run_sql("INSERT INTO gates VALUES ($gate)");
-		run_sql("SELECT pg_advisory_lock(4711, $gate)");
-	}
+	close_at($gate) if $disturbance;
 	run_sql('ALTER TABLE imported.t ' . ($disturbance ? 'ENABLE' : 'DISABLE') . ' TRIGGER gate');
 	my $job = run_sql("SELECT kwjobs.import('imported.t', ARRAY[" . literal($file) . '], NULL, ' . import_options($d)
 		  . "::jsonb || '{\"thread_concurrency\": $workers, \"on_error\": \"skip\", \"reject_table\": \"imported.rejected\"}' || '$more')");
@@ -176,7 +119,7 @@ sub random_record
 # Writes the records, together and each for itself. Returns the lines in which they begin.
 sub write_records
 {
-	my ($d, $header, @records) = @_;
+	my ($d, @records) = @_;
 	my $line = 1;
 	my @lines;
 	my $line_feed = $d->{line_end} eq "\n" ? "\n" : "\r";
@@ -207,7 +150,7 @@ for my $i (1 .. $cases)
 	my @records = map { random_record($d, $_, $bad) } 1 .. $n;
 	# What COPY makes of stray line ends depends on the first record, which it does not know alone.
 	s/[\r\n]/ /g for grep { $d->{line_end} ne "\n" } @records;
-	my @lines = write_records($d, 0, @records);
+	my @lines = write_records($d, @records);
 	my $disturbance = pick('', '', 'pause', 'terminate', 'terminate', 'cancel', 'crash');
 	$disturbance = 'terminate' if $disturbance eq 'crash' && $i % 3 != 0;
 	$seen{ $disturbance || 'nothing' }++;
@@ -246,7 +189,7 @@ for my $i (1 .. $cases)
 	my $d = { %{ random_dialect() }, skip => 0, nullif => '', large => 0, line_end => "\n", batch => '1kB' };
 	my $n = between(50, 400);
 	my @records = map { random_record($d, $_, 0.05) } 1 .. $n;
-	my @lines = write_records($d, 0, @records);
+	my @lines = write_records($d, @records);
 	run_sql("SELECT copy_records('$dir', '{" . join(',', @lines) . "}', " . literal(copy_options($d)) . ')');
 	my $rejected = run_sql('SELECT count(*) FROM copied.rejected');
 	my $limit = between(0, $rejected + 1);
@@ -294,6 +237,6 @@ cmp_ok($ended{$_}, '>', $cases / 10, "many jobs have $_") for qw(failed succeede
 	}
 }
 
-$session->quit;
+quit_session();
 $node->stop;
 done_testing();

@@ -7,6 +7,7 @@ use warnings;
 use Cwd qw(abs_path);
 use FindBin;
 use lib "$FindBin::RealBin/lib";
+use KwjGates;
 use KwjTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -18,24 +19,7 @@ max_connections = 40
 autovacuum = off
 END
 my $dir = abs_path($node->basedir);
-my $session;
-sub run_sql { return $session->query_safe($_[0]); }
-
-sub connect_session
-{
-	$session = $node->background_psql('postgres');
-	$session->set_query_timer_restart();
-	run_sql('SET kwjobs.progress_interval = 0; SET client_min_messages = warning');
-	return;
-}
-connect_session();
-$node->safe_psql('postgres', "\\i $FindBin::RealBin/../sql/include/procedures.sql");
-
-sub wait_until { run_sql('CALL wait_until($c$' . $_[0] . '$c$)'); return; }
-
-sub wait_until_over { return run_sql("SELECT FROM kwjobs.wait($_[0], '10 minutes')") }
-
-sub end_of { return run_sql("SELECT status, rows FROM kwdb_internal.jobs WHERE job_id = $_[0]") }
+begin_session($node);
 
 my $rows = 5000;
 append_to_file("$dir/rows.csv", join('', map { "$_,row $_\n" } 1 .. $rows));
@@ -149,10 +133,7 @@ for my $workers (1, 3)
 
 	$job = $start->('crashed');
 	$locker->quit;
-	$session->quit;
-	$node->kill9;
-	start_when_possible($node);
-	connect_session();
+	crash();
 	$locker = $node->background_psql('postgres');
 	$locker->set_query_timer_restart();
 	wait_until_over($job);
@@ -205,6 +186,6 @@ run_sql('ALTER TABLE others OWNER TO importer');
 }
 
 $locker->quit;
-$session->quit;
+quit_session();
 $node->stop;
 done_testing();
