@@ -598,6 +598,12 @@ AS 'MODULE_PATHNAME', 'kwjobs_may_show';
 COMMENT ON FUNCTION kwjobs.may_show() IS
 'true, or error 42501 if the caller may not see jobs at all (setting kwjobs.job_visibility)';
 
+CREATE FUNCTION kwjobs.may_show_schedules()
+RETURNS boolean LANGUAGE c STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_may_show_schedules';
+COMMENT ON FUNCTION kwjobs.may_show_schedules() IS
+'true, or error 42501 if the caller may not see schedules at all (setting kwjobs.job_visibility)';
+
 CREATE FUNCTION kwjobs.may_show_all()
 RETURNS boolean LANGUAGE c STABLE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'kwjobs_may_show_all';
@@ -2039,7 +2045,7 @@ SELECT s.schedule_id AS id,
             WHEN NOT h.here
             THEN 'paused: it has come with a dump or a copy of another database; RESUME SCHEDULE lets it run here'
             END AS why_paused,
-       CASE WHEN s.paused IS NOT NULL THEN s.paused END AS paused,
+       s.paused,
        s.job_type,
        s.next_due,
        s.starts,
@@ -2078,7 +2084,7 @@ SELECT d.schedule_id, s.name AS schedule, d.due, d.kind, d.outcome, kwjobs.reada
   FROM kwjobs.due_time AS d JOIN kwjobs.schedule AS s ON s.schedule_id = d.schedule_id
   LEFT JOIN kwjobs.job AS j ON j.job_id = d.job_id
 $due_time$;
-    visible CONSTANT text := 'WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(s.owner)';
+    visible CONSTANT text := 'WHERE (SELECT kwjobs.may_show_schedules()) AND kwjobs.is_visible(s.owner)';
     own CONSTANT text := 'WHERE s.owner = ANY (ARRAY(SELECT r.oid FROM pg_catalog.pg_authid AS r
             WHERE pg_catalog.pg_has_role(r.oid, ''USAGE'')))';
 BEGIN

@@ -4,10 +4,11 @@
  *
  * Caller: target.c, for each text of the fuzzer. A check that fails ends the process.
  *
- * The checks find out whether src/statement takes an ordinary statement of PostgreSQL for a job
- * statement. src/statement recognizes job statements by a table, in forms.c. If the checks used the same
- * table, they would repeat each mistake in it. So they have a list of their own, the array `openings`.
- * Whoever adds a job statement adds its first words there by hand.
+ * src/statement reads each text that a user sends, and decides for each statement in it whether kwjobs or
+ * PostgreSQL handles it. It decides by a table of the job statements' first words (src/statement/forms.c).
+ * A mistake there could take statements of PostgreSQL, such as SHOW work_mem, away from users. The checks
+ * look for such mistakes, so they do not read that table: they have a list of first words of their own,
+ * the array `openings`. Whoever adds a job statement adds its first words here, too, by hand.
  */
 #include "postgres.h"
 

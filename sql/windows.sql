@@ -122,7 +122,23 @@ SELECT status FROM kwjobs.wait(:job);
 SELECT "window", window_end FROM kwjobs.my_jobs WHERE job_id = :job;
 CALL fails($$CREATE SCHEDULE another FOR SQL 'SELECT 1' RECURRING NEVER WITH SCHEDULE OPTIONS window = 'mon-sun'$$);
 CALL fails($$CREATE SCHEDULE another FOR SQL 'SELECT 1' RECURRING NEVER WITH SCHEDULE OPTIONS window = 'noon', timeout = '1 min'$$);
-DROP SCHEDULE windowed;
+-- ... of jobs whose own WITH has no window, and if it is altered
+CALL fails($$CREATE SCHEDULE another FOR CREATE STATISTICS s FROM target RECURRING NEVER WITH SCHEDULE OPTIONS window = 'mon-sun'$$);
+CALL fails($$CREATE SCHEDULE another FOR CREATE STATISTICS s FROM target RECURRING NEVER WITH SCHEDULE OPTIONS window_end = 'stop'$$);
+CREATE SCHEDULE another FOR CREATE STATISTICS s FROM target RECURRING NEVER WITH SCHEDULE OPTIONS window = 'mon-sun', window_end = 'stop';
+CREATE SCHEDULE plain FOR SQL 'SELECT 1' RECURRING NEVER;
+CALL fails($$ALTER SCHEDULE plain WITH SCHEDULE OPTIONS window = 'mon-sun'$$);
+CALL fails($$ALTER SCHEDULE plain WITH SCHEDULE OPTIONS window_end = 'stop'$$);
+CALL fails($$SELECT kwjobs.alter_schedule('plain', options => '{"window": "mon-sun"}')$$);
+CALL fails($$ALTER SCHEDULE another WITH SCHEDULE OPTIONS window_end = 'pause'$$);
+ALTER SCHEDULE plain WITH SCHEDULE OPTIONS window = 'mon-sun', timeout = '1 min';
+SELECT name, job ->> 'window' AS "window", job ->> 'window_end' AS window_end, job ->> 'timeout' AS timeout
+  FROM kwjobs.my_schedules WHERE name IN ('another', 'plain') ORDER BY name;
+-- ... an empty one takes it away
+ALTER SCHEDULE another WITH SCHEDULE OPTIONS window = '';
+CALL fails($$ALTER SCHEDULE another WITH SCHEDULE OPTIONS window = ''$$);
+SELECT job ->> 'window' AS "window", job ->> 'window_end' AS window_end FROM kwjobs.my_schedules WHERE name = 'another';
+DROP SCHEDULES VALUES ('windowed'), ('another'), ('plain');
 
 -- 6. With a key: what differs, and what is replaced.
 SELECT kwjobs.submit('SELECT 1', key => 'w', timeout => '1 min', run_at => '2999-01-01 12:00', "window" => '12:00-13:00') AS first \gset

@@ -22,7 +22,7 @@
 
 #include "postgres.h"
 
-#include "job/clock.h"
+#include "clock.h"
 
 #define KWJ_EXTENSION	"kwjobs"
 #define KWJ_LIBRARY		"kwjobs"

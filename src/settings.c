@@ -301,7 +301,7 @@ define_test_settings(void)
 							&kwj_longest_ask_ms, 60000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomRealVariable("kwjobs.test_schedule_clock", "For tests: see kwjobs.h.", NULL, &kwj_test_schedule_clock,
 							 0, 0, 4e9, PGC_SIGHUP, 0, NULL, NULL, NULL);
-	DefineCustomIntVariable("kwjobs.test_clock", "For tests: see job/clock.h.", NULL, &kwj_test_clock,
+	DefineCustomIntVariable("kwjobs.test_clock", "For tests: see clock.h.", NULL, &kwj_test_clock,
 							0, 0, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("kwjobs.test_url_silence", "For tests: after how many ms a server is gone.", NULL,
 							&test_url_silence, 60000, 0, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);

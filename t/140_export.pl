@@ -518,13 +518,14 @@ sub test_directories
 # ---- several processes ----
 
 # Exports the large table by four processes, of which three are parallel workers. They wait at the
-# gate when each has exported a range; the leader exports all others.
+# gate when each has exported a range. The leader begins then, and exports all others.
 sub stop_parallel
 {
 	my ($dir, $more) = @_;
-	my $gate = close_gates($node, 4933);
+	my $gate = close_gates($node, 4933, 4938);
 	my $job = export($dir, target => 'large', options => 'chunk_rows = 9000, thread_concurrency = 4, data_only' . ($more // ''));
 	wait_at_gates($node, 3, q{backend_type = 'parallel worker'});
+	$gate->query_safe('SELECT pg_advisory_unlock(4938)');
 	return ($gate, $job);
 }
 

@@ -33,7 +33,7 @@ $node->safe_psql('postgres', "\\i $FindBin::RealBin/../sql/include/procedures.sq
 
 sub wait_until { run_sql('CALL wait_until($c$' . $_[0] . '$c$)'); return; }
 
-sub wait_until_over { wait_until("(SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $_[0])"); return; }
+sub wait_until_over { return run_sql("SELECT FROM kwjobs.wait($_[0], '10 minutes')") }
 
 sub end_of { return run_sql("SELECT status, rows FROM kwdb_internal.jobs WHERE job_id = $_[0]") }
 
@@ -46,14 +46,16 @@ sub import_into
 	return run_sql("SELECT kwjobs.import('$table', ARRAY['$dir/rows.csv'], NULL, '$options')");
 }
 
-# The same, but waits for the job: without a snapshot, which would keep VACUUM from freezing what is newer.
+# Imports as import_into does, but waits for the job, without a snapshot: the snapshot of this session would
+# keep VACUUM from freezing what is newer. Returns what the procedure returns, without the job's id.
 sub import_and_wait
 {
 	my ($table, $options) = @_;
 	return run_sql("CALL kwjobs.import_and_wait('$table', ARRAY['$dir/rows.csv'], NULL, '$options')") =~ s/^\d+\|//r;
 }
 
-# What was done to the table. (How much VACUUM could freeze depends on the snapshots that there were.)
+# Returns what the last step has done to the table. (How much VACUUM could freeze is not looked at, because it
+# depends on the snapshots that other processes had.)
 sub state_of
 {
 	my ($table) = @_;
@@ -80,7 +82,7 @@ for my $case ([ 'nothing', '{}', 'not counted|not vacuumed|not analyzed' ],
 			"succeeded|1|$rows|0|0|None", "$name, $workers workers");
 		is(state_of($table), $state, "... the table is $state");
 		is(run_sql("SELECT relfrozenxid::text::bigint > $before FROM pg_class WHERE relname = '$table'"),
-			$options =~ /freeze/ ? 't' : 'f', '... and what is older is frozen or not');
+			$options =~ /freeze/ ? 't' : 'f', $options =~ /freeze/ ? '... and what is older is frozen' : '... and what is older is not frozen');
 	}
 }
 run_sql('CREATE TABLE parted (n integer, t text) PARTITION BY RANGE (n)');
@@ -92,7 +94,7 @@ run_sql('CREATE TABLE part_2 PARTITION OF parted DEFAULT');
 	is(run_sql("SELECT bool_and(pg_stat_get_vacuum_count(oid) = 1) FROM pg_class WHERE relname LIKE 'part\\__'"), 't', '... and vacuumed');
 }
 
-# A limit that only all pieces together go beyond is looked at first.
+# If only all pieces together go beyond reject_limit, the last part finds that out before the last step.
 {
 	append_to_file("$dir/bad.csv", join('', map { ($_ % 1600 == 0 ? 'x' : $_) . ",row $_\n" } 1 .. $rows));
 	run_sql('CREATE TABLE limited (n integer, t text)');

@@ -46,7 +46,7 @@ sub import_all
 		FROM kwdb_internal.jobs WHERE job_id = $job");
 }
 
-# Each block has a checksum of its own.
+# Compresses by lz4 so that each block has a checksum of its own, by which damage in it is found at once.
 sub with_block_checksums
 {
 	my ($bytes) = @_;

@@ -307,12 +307,13 @@ my $odd;
 		# ... at the same place
 		'/cut' => sub { my ($n, $from, $socket) = @_; my $body = $from_here->($socket, $from, $csv, $etag); print $socket $from < 500_000 ? substr($body, 0, 500_000 - $from) : '' },
 		'/cut_without_ranges' => sub { my ($n, $from, $socket) = @_; print $socket substr($from_here->($socket, 0, $csv, $etag), 0, 500_000) },
-		# is silent after 100 kB, once
+		# is silent after 100 kB, once: until the client gives up and closes the connection
 		'/silent' => sub { my ($n, $from, $socket) = @_; my $body = $from_here->($socket, $from, $csv, $etag);
 			if ($n > 2) { print $socket $body }
-			else { print $socket substr($body, 0, $n == 1 ? length($body) : 100_000); $socket->flush; sleep(1000) } },
-		'/hangs' => sub { my ($n, $from, $socket) = @_; print $socket substr($from_here->($socket, $from, $csv, $etag), 0, 500_000); $socket->flush; sleep(1000) },
-		'/nothing' => sub { sleep(1000) },
+			else { print $socket substr($body, 0, $n == 1 ? length($body) : 100_000); wait_for_close($socket) } },
+		# hang: send only a part, or nothing
+		'/hangs' => sub { my ($n, $from, $socket) = @_; print $socket substr($from_here->($socket, $from, $csv, $etag), 0, 500_000); wait_for_close($socket) },
+		'/nothing' => sub { my ($n, $from, $socket) = @_; wait_for_close($socket) },
 		'/busy' => sub { my ($n, $from, $socket) = @_; if ($n % 3) { print $socket "HTTP/1.1 503 Busy\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n" } else { print $socket $from_here->($socket, $from, $csv, $etag) } },
 		'/chunked' => sub { my ($n, $from, $socket) = @_; print $socket "HTTP/1.1 200 OK\r\n${etag}Transfer-Encoding: chunked\r\n\r\n"; my $text = $csv;
 			while (length($text)) { my $part = substr($text, 0, 5000, ''); print $socket sprintf("%x\r\n", length($part)) . "$part\r\n" } print $socket "0\r\n\r\n" },

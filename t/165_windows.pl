@@ -1,6 +1,6 @@
 # Windows: a job runs only while its window is open. It pauses at the end, and goes on by itself in the
 # next one, over crashes, restarts and a promotion. The clock of the processes of kwjobs is set (see
-# src/job/clock.h), so that nothing has to be waited for.
+# src/clock.h), so that nothing has to be waited for.
 
 use strict;
 use warnings;

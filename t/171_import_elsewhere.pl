@@ -139,6 +139,7 @@ my $ended = write_file('ended.txt', "1\ta\n\\.\n2\tb\n");
 $job = query("IMPORT INTO v CSV DATA ('$ended') WITH revert = 'none', format = 'text', detached");
 wait_for_end($node, $job);
 is(job_field($node, $job, 'error_code'), '22P04', 'format text: what follows the marker is not lost');
+is(job_field($node, $job, 'error_hint'), 'Remove the line, or write a backslash as two of them.', 'format text: the hint is about this format');
 
 # A failure that can be mended: RETRY goes on.
 remotely('TRUNCATE t; ALTER TABLE t ADD CONSTRAINT few CHECK (n < 4000)');

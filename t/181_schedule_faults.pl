@@ -52,7 +52,9 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 
 	# Behind the commit, before the pass that would claim the job.
 	$gate = close_gates($node, 4903);
-	wait_at_gates($node, 1) if sql('SELECT pg_reload_conf()');
+	# The reload makes the coordinator begin a pass, in which it comes to this gate.
+	sql('SELECT pg_reload_conf()');
+	wait_at_gates($node, 1);
 	$gate->query_safe('SELECT pg_advisory_lock(4961)');
 	$gate->query_safe('SELECT pg_advisory_unlock(4903)');
 	stop_clock_only('2030-01-01 02:00');

@@ -17,6 +17,9 @@ EOF
 sub sql { my ($query) = @_; return $node->safe_psql('postgres', "SET client_min_messages = warning; $query") }
 sub clock { my ($time) = @_; stop_clock($node, $time); return }
 
+# The statement of a run that is not over until the test opens the gate, or cancels the job.
+my $waits = 'SELECT pg_advisory_lock_shared(4711), pg_advisory_unlock_shared(4711)';
+
 sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp()); CREATE ROLE weak LOGIN; GRANT ALL ON runs TO weak');
 
 # A transaction that has the key of a job keeps no other schedule waiting.
@@ -60,9 +63,10 @@ EOF
 
 # Very many due times of one schedule, each with a row, are taken in small steps.
 {
+	my $gate = close_gate($node);
 	configure($node, 'kwjobs.scheduler_enabled', 'off');
-	create_schedule($node, 'other', '0 * * * *', undef, 'SELECT pg_sleep(600)');
-	sql(q{SET ROLE weak; SELECT kwjobs.create_schedule('huge', '1 second', 'SELECT pg_sleep(600)', options => '{"catch_up": "all"}')});
+	create_schedule($node, 'other', '0 * * * *', undef, $waits);
+	sql(qq{SET ROLE weak; SELECT kwjobs.create_schedule('huge', '1 second', '$waits', options => '{"catch_up": "all"}')});
 	clock('2030-01-01 04:00');
 	configure($node, 'kwjobs.scheduler_enabled');
 	wait_query($node, q{SELECT sum(times) = 3600 FROM kwdb_internal.due_times WHERE schedule = 'huge'});
@@ -71,6 +75,7 @@ EOF
 		WHERE s.name = 'huge' AND h.xmin::text::bigint <= (SELECT d.xmin::text::bigint FROM kwjobs.due_time AS d JOIN kwjobs.schedule AS o USING (schedule_id) WHERE o.name = 'other')}),
 		'<', 100, '... in between');
 	sql(q{SELECT kwjobs.cancel(job_id) FROM kwdb_internal.due_times WHERE job_id IS NOT NULL AND schedule IN ('huge', 'other') AND finished IS NULL; DROP SCHEDULE huge; DROP SCHEDULE other});
+	open_gate($gate);
 }
 
 # Due times on which nobody has acted yet, of a schedule that is paused or altered.
@@ -111,8 +116,9 @@ EOF
 
 # A due time writes a row, but not the statement of the schedule.
 {
+	my $gate = close_gate($node);
 	my $statement = q{SELECT string_agg(md5(n::text), '') FROM generate_series(1, 10000) AS n};
-	sql(qq{SELECT kwjobs.create_schedule('long', '1 hour', '/*' || ($statement) || '*/ SELECT pg_sleep(600)', options => '{"failure_statement": "SELECT 1"}')});
+	sql(qq{SELECT kwjobs.create_schedule('long', '1 hour', '/*' || ($statement) || '*/ $waits', options => '{"failure_statement": "SELECT 1"}')});
 	my $size = q{SELECT pg_relation_size(reltoastrelid) FROM pg_class WHERE oid = 'kwjobs.schedule'::regclass};
 	my $before = sql($size);
 	for my $hour (22, 23)
@@ -123,6 +129,7 @@ EOF
 	cmp_ok($before, '>', 200000, 'a schedule with a long statement');
 	is(sql($size), $before, '... is not written anew when it is due');
 	sql(q{SELECT kwjobs.cancel(job_id) FROM kwdb_internal.due_times WHERE job_id IS NOT NULL AND finished IS NULL; DROP SCHEDULE long});
+	open_gate($gate);
 }
 
 # The history has bounds, also that of runs by hand; and to show it reads few rows of it.

@@ -1,6 +1,6 @@
 /*
  * src/coordinator/fire.c
- *	  Schedules: acts on those that are due, and notes how their runs have ended.
+ *	  Schedules: creates the jobs of those that are due, and notes how these jobs, their runs, have ended.
  *
  * Process: coordinator, outside a transaction; coordinator.c calls this before and after each pass.
  * Locks: the extension (shared), rows of kwjobs.schedule with SKIP LOCKED, both until the end of each
@@ -14,18 +14,19 @@
  *             error -> set aside for ASIDE_S: its row cannot even be written; the log has it
  *             error that passes, such as a lock that could not be had -> set aside, too
  *
- * A schedule whose row another transaction has locked is skipped, and all that are due before `behind`
- * are left alone, until some transaction ends that may have held the lock, or for ASIDE_S.
+ * This process skips a schedule whose row another transaction has locked. Once it has skipped all schedules
+ * that are due, it notes the time in `behind`, and does not look at schedules that are due before that time
+ * until some transaction ends, which may have held the lock, or until ASIDE_S have passed.
  *
- * If this process dies, the open transaction is rolled back, and its successor finds the same schedules
- * due. It keeps nothing in its memory but what to look at next.
+ * If this process dies, PostgreSQL rolls its transaction back, and its successor finds the same schedules
+ * due. What this process keeps in its memory is only what it has to look at next, and when.
  */
 #include "postgres.h"
 
 #include "coordinator/blocked.h"
 #include "coordinator/fire.h"
-#include "job/schedule_clock.h"
 #include "job/isolate.h"
+#include "job/schedule_clock.h"
 #include "job/test_gate.h"
 #include "lifecycle/due_times.h"
 #include "miscadmin.h"
@@ -34,30 +35,35 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
-/* How many schedules one transaction starts, if kwjobs.scheduler_max_jobs_per_iteration is 0. */
+/* One transaction starts so many schedules, if kwjobs.scheduler_max_jobs_per_iteration is 0. */
 #define BATCH				500
-/* It leaves the rest to the next one if it has taken so long: jobs that wait are begun in between. */
+/* After so long a transaction leaves the other schedules to the next one. A pass, which begins jobs, comes between. */
 #define BATCH_MS			100
 
-/* How many runs are looked at in one transaction, and how long after the last time. */
+/* One transaction reads so many runs whose end was not noted yet, and the next one comes so much later. */
 #define RUNS_STEP			1000
 #define RUNS_PAUSE_MS		100
 
-/* After an error, the next look comes so much later. */
+/* After an error in a batch, the coordinator looks again so much later. */
 #define AGAIN_MS			100
+/* The same, if because of the error it does not even know which schedules are due. */
 #define BLIND_MS			1000
 
-/* A step for schedules waits so long at most for a lock: its holder may be a session that waits for ever. */
+/* A step for schedules waits so long at most for a lock, because a session may hold it for ever. */
 #define LOCK_MS				"50ms"
 
-/* How long a schedule is set aside, and what is locked left alone if nobody tells that it is free. */
+/* For so long a schedule is set aside, and schedules that others have locked are left alone (see above). */
 #define ASIDE_S				60
 
-/* The clock was not set back by mistake, but put right, if it was set back by more than this. */
+/*
+ * If somebody sets the clock back by more than this, it had gone wrong before and is right now: then due
+ * times are counted from now. If it is less, schedules wait until the clock has caught up.
+ */
 #define CORRECTION_US		(3 * USECS_PER_HOUR)
+/* One transaction counts the due times of so many schedules from now. */
 #define CORRECTION_STEP		1000
 
-/* A schedule that is set aside. */
+/* A schedule that this process leaves alone until a time, because of an error. */
 typedef struct SetAside
 {
 	int64		schedule_id;
@@ -70,25 +76,28 @@ static TimestampTz behind_until;		/* by the server's clock */
 static TimestampTz last_look = DT_NOBEGIN;	/* what kwj_clock said at the last look */
 static List *set_aside = NIL;			/* of SetAside, in TopMemoryContext */
 
-/* The round through the runs whose end was not noted. */
-static bool round_wanted = false;
-static bool round_runs = false;
-static KwjRunPlace place;
-static TimestampTz runs_again = 0;
+/*
+ * In a round this process reads all runs whose end was not noted yet, in steps, and notes the end of those
+ * that are over.
+ */
+static bool round_wanted = false;	/* runs may have ended since the last round began */
+static bool round_runs = false; /* a round is under way */
+static KwjRunPlace place;		/* the last run that it has read */
+static TimestampTz runs_again = 0;	/* when its next step may come, by the server's clock */
 
 /* ---- transactions ---- */
 
-/* What a step is to do, and what it has done. */
+/* What a step, which is a transaction, is to do, and what it has done. Not each step uses each field. */
 typedef struct Step
 {
-	TimestampTz now;
-	KwjJobs		due;			/* the schedules of a batch, in the memory of the pass */
-	int64		schedule_id;	/* for a step for one schedule */
-	const char *error;
-	List	   *ended;			/* of KwjEndedRun */
-	const KwjEndedRun *run;
-	TimestampTz next;
-	MemoryContext scratch;
+	TimestampTz now;			/* in: by kwj_clock */
+	MemoryContext scratch;		/* in: the memory of the pass, for the results of a step */
+	int64		schedule_id;	/* in: the schedule of act_on_one, refuse_one and give_up_one */
+	const char *error;			/* in: why no job of that schedule could be created */
+	const KwjEndedRun *run;		/* in: the run of note_one_end */
+	KwjJobs		due;			/* out: the schedules of the batch; go_back: how many it has changed */
+	List	   *ended;			/* out: the runs that are over (KwjEndedRun) */
+	TimestampTz next;			/* out: the first next_run that is later than `behind` */
 } Step;
 
 static void
@@ -109,14 +118,15 @@ begin_step(void)
 	set_locally("synchronous_commit", "off");
 	kwj_store_lock_jobs();
 	set_locally("lock_timeout", LOCK_MS);
-	/* kwj_isolate_quietly() holds cancels back, and with them the end of lock_timeout; it restores that. */
+	/* lock_timeout ends a wait by a query cancel, and kwj_isolate_then() holds these back until it ends. */
 	RESUME_CANCEL_INTERRUPTS();
 	return true;
 }
 
 /*
- * Runs a step. Returns NULL or the error. kwj_submit_run() does not wait for a session that has the
- * key of a job, but another one may take it at that moment, and the end of its transaction is up to it.
+ * Runs a step. Returns NULL or the error. The step raises an error where it would have to wait for the lock
+ * of a job's row: kwj_submit_run() looks first whether a session has the key of the job, but a session may
+ * take the key just after that look, and nobody knows when its transaction ends.
  */
 static ErrorData *
 run_step(KwjStep run, Step *step, bool quietly)
@@ -125,7 +135,7 @@ run_step(KwjStep run, Step *step, bool quietly)
 
 	kwj_store_never_wait(true);
 	error = kwj_isolate_then(run, NULL, step, quietly);
-	/* An error has left this as it was. */
+	/* This is done here, and not in the step, because an error leaves the step early. */
 	kwj_store_never_wait(false);
 	return error;
 }
@@ -172,17 +182,24 @@ put_aside(int64 schedule_id, const char *error)
 
 /* ---- schedules that are due ---- */
 
+/* Locks and reads the schedule. Returns false if another transaction has locked it, or if it is not due any more. */
+static bool
+lock_due(int64 schedule_id, TimestampTz now, KwjSchedule *schedule)
+{
+	return kwj_store_schedule_lock(schedule_id, KWJ_SKIP_LOCKED, schedule) &&
+		schedule->next_run != 0 && schedule->next_run <= now;
+}
+
 static void
 act_on(int64 schedule_id, TimestampTz now)
 {
 	KwjSchedule schedule;
 
-	if (kwj_store_schedule_lock(schedule_id, KWJ_SKIP_LOCKED, &schedule) &&
-		schedule.next_run != 0 && schedule.next_run <= now)
+	if (lock_due(schedule_id, now, &schedule))
 		kwj_due_times_act(&schedule, now);
 }
 
-/* For kwj_store_together. The memory of each schedule is freed, as its job may be large. */
+/* Called by kwj_store_together. Frees the memory after each schedule, because the job of one may be large. */
 static void
 act_on_all(void *arg)
 {
@@ -201,7 +218,7 @@ act_on_all(void *arg)
 	MemoryContextDelete(of_schedule);
 }
 
-/* Acts on all schedules of a batch. step->due has them, also if an error comes. */
+/* Acts on all schedules of a batch. Also if this raises an error, step->due has the schedules of the batch. */
 static void
 act_on_batch(void *arg)
 {
@@ -235,8 +252,7 @@ refuse_one(void *arg)
 	const Step *step = arg;
 	KwjSchedule schedule;
 
-	if (begin_step() && kwj_store_schedule_lock(step->schedule_id, KWJ_SKIP_LOCKED, &schedule) &&
-		schedule.next_run != 0 && schedule.next_run <= step->now)
+	if (begin_step() && lock_due(step->schedule_id, step->now, &schedule))
 		kwj_due_times_refuse(&schedule, step->now, step->error);
 }
 
@@ -250,7 +266,7 @@ give_up_one(void *arg)
 		kwj_due_times_give_up(&schedule, step->now, step->error);
 }
 
-/* Acts on a schedule of a batch that has failed, so that its error is no other one's. */
+/* Acts on one schedule of a batch that has failed, so that an error of this one does not harm the others. */
 static void
 act_singly(Step *step)
 {
@@ -266,7 +282,7 @@ act_singly(Step *step)
 		/* The first error is the reason. */
 		if (error == NULL)
 			error = last;
-		/* What could only not be had now is no reason to give a due time up. */
+		/* If the error may pass, such as a lock that another process holds, the due time is not given up. */
 		if (kwj_error_is_passing(last))
 			break;
 		step->error = error->message;
@@ -299,8 +315,9 @@ go_back(void *arg)
 }
 
 /*
- * If the clock was set back by more than a few hours since the last look, or this is the first one: takes
- * the schedules whose last due time is so far in the future.
+ * Counts due times from now for the schedules whose last due time is more than CORRECTION_US in the future.
+ * There can be some only if somebody has set the clock back by so much, since the last look or before this
+ * process came.
  */
 static void
 see_clock(TimestampTz now)
@@ -354,7 +371,7 @@ kwj_fire_due(void)
 	next = step.next;
 	if (step.due.n > 0 || next > step.now)
 		return;
-	/* All that are due are locked or set aside. */
+	/* Others have locked all schedules that are due, or these are set aside. */
 	behind = step.now;
 	behind_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ASIDE_S * 1000);
 	next = DT_NOEND;
@@ -385,7 +402,7 @@ note_end_of(const KwjEndedRun *run, TimestampTz now)
 {
 	KwjSchedule schedule;
 
-	/* If somebody has locked it, the end of that transaction begins another round. */
+	/* If another transaction has locked the schedule, its end wakes this process, which begins another round. */
 	if (kwj_store_schedule_lock(run->schedule_id, KWJ_SKIP_LOCKED, &schedule))
 		kwj_due_times_end(&schedule, run, now);
 }

@@ -1,6 +1,6 @@
 /*
  * src/coordinator/fire.h
- *	  Schedules: acts on those that are due, and notes how their runs have ended.
+ *	  Schedules: creates the jobs of those that are due, and notes how these jobs, their runs, have ended.
  */
 #ifndef KWJ_COORDINATOR_FIRE_H
 #define KWJ_COORDINATOR_FIRE_H
@@ -10,30 +10,35 @@
 #include "utils/timestamp.h"
 
 /*
- * Acts on the schedules that are due, as far as this process knows, in transactions of its own. Not to
- * be called before the coordinator is at home (store/home.h). Raises no error.
+ * Acts on the schedules that are due, in transactions of its own. If kwj_fire_note() has said that none is
+ * due yet, returns at once. Must not be called before the coordinator is at home (store/home.h). Raises no
+ * error.
  */
 extern void kwj_fire_due(void);
 
 /*
- * Returns behind which time a full pass has to look for the first schedule that is due: those before
- * it are due, but others have locked them, or they are set aside.
+ * Returns a time for kwj_store_look(): a full pass looks for the first schedule that is due later than this.
+ * Those that are due earlier have to wait, because other transactions have locked them, or because they are
+ * set aside.
  */
 extern TimestampTz kwj_fire_behind(void);
 
-/* A full pass has found the first schedule that is due, and whether there are runs that may have ended. */
+/*
+ * A full pass calls this with what it has found: when the first schedule is due, and whether there are runs
+ * whose end was not noted. news: something may have changed since the last pass, so runs may have ended.
+ */
 extern void kwj_fire_note(const KwjToDo *todo, bool news);
 
-/* Transactions of others have ended: those that have locked schedules may be among them. */
+/* The coordinator calls this when other transactions have ended, as these may have locked schedules. */
 extern void kwj_fire_unlocked(void);
 
 /*
- * Notes how runs have ended, if a round through them is under way, in transactions of its own. Raises no
- * error.
+ * Notes how runs have ended, in transactions of its own: one step of a round through the runs whose end was
+ * not noted, if one is under way or due. Raises no error.
  */
 extern void kwj_fire_note_ends(void);
 
-/* Returns when a pass is to follow, because a schedule is due or a round through the runs goes on. */
+/* Returns when the next pass has to come, because then a schedule is due or a round through the runs goes on. */
 extern TimestampTz kwj_fire_next(void);
 
 #endif

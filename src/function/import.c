@@ -92,15 +92,21 @@ submit_database(FunctionCallInfo fcinfo)
 }
 
 Datum
-kwjobs_import_database(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT64(submit_database(fcinfo));
-}
-
-Datum
 kwjobs_import(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64(submit_into(fcinfo));
+}
+
+Datum
+kwjobs_import_table(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(submit_table(fcinfo));
+}
+
+Datum
+kwjobs_import_database(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(submit_database(fcinfo));
 }
 
 /* Returns how many records the job has left out. */
@@ -121,12 +127,6 @@ note_of(const KwjReturned *returned)
 	table = kwj_json_text_or_null(returned->result, "reject_table");
 	return table ? psprintf("rejected records are in table %s", table) :
 		"records were rejected: kwjobs.messages tells the first ones";
-}
-
-Datum
-kwjobs_import_table(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT64(submit_table(fcinfo));
 }
 
 /* Procedures do this, so that it can commit the new job before it waits. */
@@ -162,13 +162,13 @@ kwjobs_import_and_wait(PG_FUNCTION_ARGS)
 }
 
 Datum
-kwjobs_import_database_and_wait(PG_FUNCTION_ARGS)
-{
-	return submit_and_wait(fcinfo, submit_database);
-}
-
-Datum
 kwjobs_import_table_and_wait(PG_FUNCTION_ARGS)
 {
 	return submit_and_wait(fcinfo, submit_table);
+}
+
+Datum
+kwjobs_import_database_and_wait(PG_FUNCTION_ARGS)
+{
+	return submit_and_wait(fcinfo, submit_database);
 }

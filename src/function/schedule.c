@@ -17,8 +17,9 @@
 #include "fmgr.h"
 #include "function/args.h"
 #include "function/rows.h"
-#include "job/schedule_clock.h"
+#include "job/ids.h"
 #include "job/json.h"
+#include "job/schedule_clock.h"
 #include "lifecycle/bounds.h"
 #include "lifecycle/due_times.h"
 #include "lifecycle/schedule.h"
@@ -119,7 +120,7 @@ template_of_sql(const char *statement, Jsonb *options)
 
 /*
  * Makes a template of the SQL job that runs the option failure_statement as this owner; NULL if the option
- * is not given, or empty. The coordinator puts the values in place of these.
+ * is not given, or empty. Its arguments have no values yet. When a run has failed, the coordinator sets them.
  */
 static KwjTemplate *
 template_of_failure(Jsonb *options, Oid owner)
@@ -153,6 +154,7 @@ kwjobs_create_schedule_of_job(PG_FUNCTION_ARGS)
 		.has_recurrence = true,
 		.cron = kwj_arg_text(fcinfo, 2),
 		.options = jsonb_arg(fcinfo, 3),
+		.check_job = kwj_create_check_window,
 		.if_exists = flag_arg(fcinfo, 4),
 		.template = kwj_template_take(),
 	};
@@ -210,6 +212,7 @@ kwjobs_create_schedule(PG_FUNCTION_ARGS)
 		.has_recurrence = true,
 		.cron = cron_of(kwj_arg_text(fcinfo, ARG_RECURRING)),
 		.options = jsonb_arg(fcinfo, ARG_OPTIONS),
+		.check_job = kwj_create_check_window,
 		.if_exists = flag_arg(fcinfo, ARG_IF),
 	};
 	int64		schedule_id;
@@ -228,7 +231,10 @@ kwjobs_create_schedule(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(schedule_id);
 }
 
-/* The argument "recurring": NULL: as before; 'never' in any case: NEVER. */
+/*
+ * The argument "recurring" may be NULL: then the recurrence stays as it is. The word 'never', in capital or
+ * small letters, stands for NEVER.
+ */
 Datum
 kwjobs_alter_schedule(PG_FUNCTION_ARGS)
 {
@@ -238,9 +244,9 @@ kwjobs_alter_schedule(PG_FUNCTION_ARGS)
 		.has_recurrence = recurring != NULL,
 		.cron = cron_of(recurring),
 		.options = jsonb_arg(fcinfo, ARG_OPTIONS),
+		.check_job = kwj_create_check_window,
 		.if_exists = flag_arg(fcinfo, ARG_IF),
 	};
-
 	Oid			owner = kwj_schedule_owner(called_by(fcinfo), change.name);
 
 	change.template = template_arg(fcinfo, NULL);
@@ -315,11 +321,8 @@ Datum
 kwjobs_schedule_jobs(PG_FUNCTION_ARGS)
 {
 	KwjJobs		jobs = kwj_store_jobs_of_schedule(kwj_schedule_id(called_by(fcinfo), kwj_arg_text(fcinfo, 0)));
-	Datum	   *ids = palloc(sizeof(Datum) * Max(jobs.n, 1));
 
-	for (int i = 0; i < jobs.n; i++)
-		ids[i] = Int64GetDatum(jobs.ids[i]);
-	PG_RETURN_ARRAYTYPE_P(construct_array(ids, jobs.n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	PG_RETURN_ARRAYTYPE_P(kwj_array_of_ids(jobs.ids, jobs.n));
 }
 
 /* The clock by which schedules are due, for the views. */

@@ -23,6 +23,7 @@
 #include "lifecycle/bounds.h"
 #include "lifecycle/control.h"
 #include "lifecycle/elsewhere.h"
+#include "lifecycle/schedule.h"
 #include "lifecycle/wait.h"
 #include "mb/pg_wchar.h"
 #include "shared/aside.h"
@@ -35,6 +36,7 @@
 
 PG_FUNCTION_INFO_V1(kwjobs_installed);
 PG_FUNCTION_INFO_V1(kwjobs_may_show);
+PG_FUNCTION_INFO_V1(kwjobs_may_show_schedules);
 PG_FUNCTION_INFO_V1(kwjobs_may_show_all);
 PG_FUNCTION_INFO_V1(kwjobs_is_visible);
 PG_FUNCTION_INFO_V1(kwjobs_show_window);
@@ -60,6 +62,13 @@ Datum
 kwjobs_may_show(PG_FUNCTION_ARGS)
 {
 	kwj_check_may("SHOW");
+	PG_RETURN_BOOL(true);
+}
+
+Datum
+kwjobs_may_show_schedules(PG_FUNCTION_ARGS)
+{
+	kwj_schedule_check_may_show();
 	PG_RETURN_BOOL(true);
 }
 

@@ -2,7 +2,7 @@
  * src/job/schedule_clock.h
  *	  The clock by which schedules are due.
  *
- * It is the clock of all processes (job/clock.h). In a build for tests, kwjobs.test_schedule_clock may
+ * It is the clock of all processes (clock.h). In a build for tests, kwjobs.test_schedule_clock may
  * stop it at an instant: then exactly what is due by that instant has been due, and a test need not
  * wait for it.
  */

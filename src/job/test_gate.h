@@ -22,6 +22,7 @@
  *     4931  worker        of an EXPORT, when they have appeared, before the commit            (there)
  *     4934  worker        of an EXPORT, before it takes its snapshot            (type/export/export.c)
  *     4933  a parallel worker of an EXPORT, after each range of blocks      (type/export/parallel.c)
+ *     4938  worker        of an EXPORT by several processes, before its first range          (there)
  *     4935  worker        has analyzed a table for the collector                (type/stats/stats.c)
  *     4936  coordinator   has looked when the last job ended, before it leaves (coordinator/leave.c)
  *     4937  session       knows how a job of another database stands, before it sleeps

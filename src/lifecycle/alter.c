@@ -163,7 +163,10 @@ kwj_run_now(int64 job_id)
 	kwj_control_note(&job, "run_now", "told to run now", job.status, NULL, NULL);
 }
 
-/* How the log tells what has changed. NULL: what was asked for is what the job had already. */
+/*
+ * Returns what the log says of a job that was altered. changes: the options with their new values; NULL:
+ * the job had these values already.
+ */
 static const char *
 said_of_changes(Jsonb *changes)
 {
@@ -204,7 +207,7 @@ kwj_close(int64 job_id, const char *reason)
 	lock_row(job_id, &job);
 	check_close(&job);
 	kwj_store_event_of_end(job_id);
-	/* it comes before the end of the job, of which the row will tell */
+	/* This event must come before kwj_store_close() makes the job failed. */
 	kwj_control_note(&job, "close", "closed", KWJ_FAILED, reason, NULL);
 	kwj_store_close(job_id, reason);
 }
@@ -240,7 +243,7 @@ append_text(StringInfo into, const KwjChange *change, KwjOption option, const ch
 	escape_json(into, value);
 }
 
-/* Tags are set to an empty array if they are taken away. */
+/* Appends the job's new tags, if the change sets them: "[]" if the user takes all tags away. */
 static void
 append_tags(StringInfo into, const KwjChange *change)
 {

@@ -1,8 +1,9 @@
 /*
  * src/lifecycle/due_times.c
- *	  What becomes of the due times of a schedule, and what follows from how a run has ended.
+ *	  Decides for each due time of a schedule whether it runs, and what the schedule does once a run has ended.
  *
- * Callers: coordinator/fire.c, in the coordinator; lifecycle/schedule.c, for kwjobs.run_schedule.
+ * Callers: coordinator/fire.c, in the coordinator; lifecycle/schedule.c, in sessions that pause, alter or run
+ * a schedule.
  * Locks: the schedule's row, which the caller has locked. If the process dies before the commit, the
  * schedule is due as before, and neither a job nor a row is there.
  *
@@ -37,26 +38,30 @@
 #define CREATED_BY			"schedule"
 #define CREATED_BY_FAILURE	"failure of schedule"
 
-/* What stands for the due time in the texts of a job, such as the directory of a BACKUP. */
+/* In the texts of a job, such as the directory of a BACKUP, users write this for the due time. */
 #define DUE					"{due}"
 
-/* So many due times of a schedule are counted in one transaction, */
+/*
+ * Of due times of one schedule that have passed together, one transaction takes at most so many, and at most
+ * so many of these may be runs, which it creates or skips. The next transaction goes on with the others.
+ */
 #define MOST_COUNTED		5000
-/* so many runs created or skipped, */
 #define MOST_RUNS			25
-/* and so many missed ones get a row each; those behind them have a row together. */
+/* Of the due times that were missed together, the first so many have a row each, and the others one row together. */
 #define MOST_ROWS			1000
 
-/* So many old rows are deleted at once, when the schedule has been due so often since the last time, about. */
-#define FORGET_STEP			200
+/* At one of so many due times of a schedule, the coordinator deletes old rows of it, */
 #define FORGET_EACH			16
+/* at most so many. */
+#define FORGET_STEP			200
 
-/* With catch_up = none, a run may be so late. */
+/* With catch_up = none, a run may begin so long after its due time, but not later. */
 #define LATE_US				(60 * USECS_PER_SEC)
 
+/* With on_execution_failure = retry, a run that has failed is tried again so much later. */
 #define RETRY_US			(60 * USECS_PER_SEC)
 
-/* A schedule for which so many due times in a row no job could be created is paused. */
+/* If the coordinator could create no job for so many due times in a row, it pauses the schedule. */
 #define MOST_REFUSALS		10
 
 /* What one transaction does for a schedule. */
@@ -65,13 +70,13 @@ typedef struct Acting
 	KwjSchedule *schedule;
 	KwjRecurrence recurrence;
 	TimestampTz now;
-	TimestampTz last_due;		/* of the schedule, before this */
-	const char *why_missed;		/* NULL: see why_missed() */
-	const char *refusal;		/* why no job can be created; NULL: it is to be tried */
-	int			runs;			/* jobs that were created, and runs that were skipped */
-	int			missed;			/* due times that were missed */
-	KwjDueTime	rest;			/* the row for those without rows of their own; times: their number */
-	TimestampTz more_of;		/* the row of this due time has those of the last look; 0: there is none */
+	TimestampTz last_due;		/* the last due time that the schedule had before this transaction */
+	const char *why_missed;		/* why due times are missed; NULL: why_missed() finds out */
+	const char *refusal;		/* why no job could be created; NULL: this transaction tries to */
+	int			runs;			/* how many jobs it has created, and runs it has skipped */
+	int			missed;			/* how many due times were missed */
+	KwjDueTime	rest;			/* one row for all missed due times that have no row of their own */
+	TimestampTz more_of;		/* if the transaction before had such a row: its due time; else 0 */
 } Acting;
 
 /* ---- rows ---- */
@@ -99,17 +104,11 @@ insert_row(const KwjSchedule *schedule, TimestampTz due, const char *kind, const
 
 /* ---- pausing ---- */
 
-static void
-stop(KwjSchedule *schedule)
-{
-	schedule->next_due = schedule->next_run = schedule->retry_of = 0;
-}
-
-/* Pauses the schedule by itself. The caller writes the row. */
+/* Pauses the schedule, for a reason that no user has given. The caller writes the row. */
 static void
 pause_by_itself(KwjSchedule *schedule, TimestampTz now, const char *why)
 {
-	stop(schedule);
+	schedule->next_due = schedule->next_run = schedule->retry_of = 0;
 	schedule->paused = now;
 	schedule->paused_by = InvalidOid;
 	schedule->pause_reason = pstrdup(why);
@@ -119,9 +118,9 @@ pause_by_itself(KwjSchedule *schedule, TimestampTz now, const char *why)
 /* ---- runs ---- */
 
 /*
- * Returns the template with the due time in the place of each "{due}", as the clocks of the zone show
- * it: 20261201T033000+0100. So each BACKUP and EXPORT has a directory of its own. It can only stand
- * within a string, as no JSON has it elsewhere.
+ * Returns the template with the due time in the place of each "{due}", as the clocks of the schedule's zone
+ * show it: 20261201T033000+0100. By that users give each BACKUP and EXPORT a directory of its own. JSON can
+ * have "{due}" only within a string, so what comes out is JSON, too.
  */
 static Jsonb *
 put_due(const KwjSchedule *schedule, Jsonb *template, TimestampTz due)
@@ -162,7 +161,7 @@ make_job(const KwjSchedule *schedule, const char *job_type, Jsonb *template)
 	return job;
 }
 
-/* Makes the job of a run. A SQL statement is run as it is; it can tell the time itself. */
+/* Makes the job of a run. "{due}" in a SQL statement stays as it is, because it may mean something else there. */
 static KwjNewJob
 job_of(const KwjSchedule *schedule, TimestampTz due)
 {
@@ -190,10 +189,10 @@ run(KwjSchedule *schedule, TimestampTz due, const char *kind, TimestampTz now)
 	row.job_id = kwj_submit_run(&job);
 	if (!job.is_new)
 	{
-		schedule->state = psprintf("rescheduled: job " INT64_FORMAT " with key \"%s\" is not over",
-								   row.job_id, job.key);
-		insert_row(schedule, due, kind, KWJ_OUTCOME_SKIPPED,
-				   psprintf("job " INT64_FORMAT " with key \"%s\" is not over", row.job_id, job.key), now);
+		char	   *why = psprintf("job " INT64_FORMAT " with key \"%s\" is not over", row.job_id, job.key);
+
+		schedule->state = psprintf("rescheduled: %s", why);
+		insert_row(schedule, due, kind, KWJ_OUTCOME_SKIPPED, why, now);
 		return 0;
 	}
 	kwj_store_due_time_insert(&row);
@@ -204,8 +203,9 @@ run(KwjSchedule *schedule, TimestampTz due, const char *kind, TimestampTz now)
 }
 
 /*
- * Returns why a run must not begin because of those before it; NULL if it may. *waiting is set if it
- * has to wait for one.
+ * Returns why no run may be created because of those before it; NULL if one may. *unfinished: how many of
+ * those before it are not over, as far as on_previous_running asks for that. With KWJ_PREVIOUS_WAIT, the
+ * run that may be created waits for one of them.
  */
 static char *
 why_skip(const KwjSchedule *schedule, int *unfinished)
@@ -224,7 +224,7 @@ why_skip(const KwjSchedule *schedule, int *unfinished)
 					job_id, kwj_status_name(status));
 }
 
-/* The due time is to run, unless a run before it is in the way. */
+/* Creates a run for the due time, unless a run before it is in the way, or no job can be created. */
 static void
 run_or_skip(Acting *acting, TimestampTz due)
 {
@@ -303,7 +303,7 @@ insert_rest(const Acting *acting)
 
 /* ---- a schedule that is due ---- */
 
-/* The last due time that has passed. */
+/* Does what catch_up says for the last due time that has passed. */
 static void
 take_last(Acting *acting, TimestampTz due)
 {
@@ -350,7 +350,7 @@ take_due_times(Acting *acting)
 	schedule->next_run = acting->now;
 }
 
-/* After a retry, or instead of it, the next due time comes. */
+/* The retry was created or refused: the schedule's next run is that of its next due time again. */
 static void
 end_retry(KwjSchedule *schedule)
 {
@@ -365,7 +365,10 @@ forget_old(const KwjSchedule *schedule, TimestampTz now)
 							   FORGET_STEP);
 }
 
-/* Which due times it is follows from the due time itself, so that schedules do it at different times. */
+/*
+ * Deletes old rows at about one of FORGET_EACH due times. A hash of the due time and the schedule decides at
+ * which, so that schedules with the same due times do not all delete rows at the same one.
+ */
 static void
 forget_old_sometimes(const KwjSchedule *schedule, TimestampTz now)
 {
@@ -442,7 +445,10 @@ kwj_due_times_refuse(KwjSchedule *schedule, TimestampTz now, const char *why)
 	}
 	schedule->state = psprintf("failed to create job for schedule " INT64_FORMAT ": err=%s",
 							   schedule->schedule_id, short_why);
-	/* Many due times that have passed together count once, or a passing reason would pause the schedule. */
+	/*
+	 * However many due times have passed together, this counts as one refusal. Otherwise a reason that
+	 * passes soon could pause the schedule.
+	 */
 	if (++schedule->refusals >= MOST_REFUSALS)
 		pause_by_itself(schedule, now, psprintf("no job could be created %d times in a row: %s",
 												schedule->refusals, short_why));
@@ -468,7 +474,7 @@ kwj_due_times_go_back(KwjSchedule *schedule, TimestampTz now)
 
 /* ---- the end of a run ---- */
 
-/* Has the run of this due time tried again, unless the next due time comes first. */
+/* Sets that the run of this due time is tried again after RETRY_US, unless the next due time comes before. */
 static void
 plan_retry(KwjSchedule *schedule, TimestampTz due, TimestampTz now)
 {
@@ -505,7 +511,7 @@ create_failure_job(void *arg)
 	(void) kwj_submit_run(&job);
 }
 
-/* Has the schedule's statement for failures run. If that cannot be, the state tells it. */
+/* Creates a job that runs the schedule's failure_statement. If it cannot be created, the state says why. */
 static void
 run_failure_statement(KwjSchedule *schedule, const KwjEndedRun *run)
 {

@@ -1,6 +1,6 @@
 /*
  * src/lifecycle/due_times.h
- *	  What becomes of the due times of a schedule, and what follows from how a run has ended.
+ *	  Decides for each due time of a schedule whether it runs, and what the schedule does once a run has ended.
  */
 #ifndef KWJ_LIFECYCLE_DUE_TIMES_H
 #define KWJ_LIFECYCLE_DUE_TIMES_H
@@ -9,7 +9,7 @@
 #include "store/due_times.h"
 #include "store/schedules.h"
 
-/* The arguments of the statement that is run when a run has failed, which it may use as :name. */
+/* When a run has failed, the option failure_statement is run with these arguments, which it names :schedule and so on. */
 #define KWJ_FAILURE_ARGUMENTS	"{\"schedule\": \"\", \"job_id\": 0, \"error\": \"\"}"
 
 /*
@@ -23,16 +23,17 @@
 extern void kwj_due_times_act(KwjSchedule *schedule, TimestampTz now);
 
 /*
- * Does as kwj_due_times_act, but notes that no job could be created for a due time, or for the retry,
- * and why. After so many in a row it pauses the schedule. Errors: 22023 if the schedule's expression
- * or zone cannot be read; then the caller calls kwj_due_times_give_up.
+ * The caller could not create a job for a due time, or for the retry, for this reason. Does as
+ * kwj_due_times_act, but notes the reason in place of the job. If this has happened ten times in a row, it
+ * pauses the schedule. Errors: 22023 if the schedule's expression or zone cannot be read; then the caller
+ * calls kwj_due_times_give_up.
  */
 extern void kwj_due_times_refuse(KwjSchedule *schedule, TimestampTz now, const char *why);
 
 /*
- * The next due time is about to be forgotten, because a session pauses the schedule or changes when it
- * is due. Notes those that have passed, and on which the coordinator has not acted yet, as missed, for
- * this reason, and sets last_due. The caller has locked the row, and writes it. Errors: 22023.
+ * For a session that pauses the schedule or changes when it is due. Notes the due times that have passed,
+ * and on which the coordinator has not acted yet, as missed for this reason, and sets last_due. The caller
+ * has locked the row, and writes it. Errors: 22023.
  */
 extern void kwj_due_times_leave(KwjSchedule *schedule, TimestampTz now, const char *why);
 

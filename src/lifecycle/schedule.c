@@ -32,7 +32,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-/* CREATE and ALTER show the next runs. */
+/* CREATE and ALTER SCHEDULE tell the user so many of the next runs. */
 #define SHOWN_RUNS	3
 
 /* ---- which schedule, and may the user ---- */
@@ -104,6 +104,16 @@ lock_schedule(KwjBy by, const char *what, const char *name, bool if_exists, KwjS
 	return false;
 }
 
+void
+kwj_schedule_check_may_show(void)
+{
+	if (!kwj_is_statement_user())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("only users with the admin role are allowed to SHOW SCHEDULES"),
+				 errhint("Your own schedules are in kwjobs.my_schedules, and their due times in kwjobs.my_due_times; for the statement, have a superuser set kwjobs.job_visibility = owner.")));
+}
+
 int64
 kwj_schedule_id(KwjBy by, const char *name)
 {
@@ -120,6 +130,13 @@ kwj_schedule_owner(KwjBy by, const char *name)
 
 	check_name(name);
 	return kwj_store_schedule_find(name, &schedule_id, &owner) && kwj_is_visible_by(by, owner) ? owner : InvalidOid;
+}
+
+/* Returns whether the schedule is paused, or counts as paused since it has come with a dump or a copy. */
+static bool
+is_paused(const KwjSchedule *schedule)
+{
+	return schedule->paused != 0 || !schedule->at_home;
 }
 
 static void
@@ -182,16 +199,17 @@ set_template(KwjSchedule *schedule, const KwjTemplate *template)
 
 /*
  * Sets the options, also those of the job unless they have been applied already. Errors: as
- * kwj_schedule_set_options.
+ * kwj_schedule_set_options, and check_job.
  */
 static void
-set_options(KwjSchedule *schedule, Jsonb *options, bool has_job_options, KwjGivenSchedule *given)
+set_options(KwjSchedule *schedule, const KwjScheduleChange *change, bool has_job_options, KwjGivenSchedule *given)
 {
 	KwjNewJob	job;
 
 	kwj_new_job(&job, schedule->job_type);
 	kwj_template_read(schedule->job, &job);
-	kwj_schedule_set_options(schedule, has_job_options ? NULL : &job, options, given);
+	kwj_schedule_set_options(schedule, has_job_options ? NULL : &job, change->options, given);
+	change->check_job(schedule->job_type, &job);
 	if (!has_job_options)
 		schedule->job = kwj_template_write(&job);
 }
@@ -255,7 +273,7 @@ set_next(KwjSchedule *schedule, TimestampTz first_run, TimestampTz now)
 					 errhint("Give another expression or end.")));
 		return;
 	}
-	/* It is the first due time, even if it is over: then the schedule is due now. */
+	/* A first_run that has passed makes the schedule due now. */
 	schedule->next_due = Max(first_run, now);
 	if (schedule->next_due < schedule->starts || (schedule->ends != 0 && schedule->next_due > schedule->ends))
 		ereport(ERROR,
@@ -317,12 +335,12 @@ kwj_schedule_create(KwjBy by, const KwjScheduleChange *change, bool has_job_opti
 	};
 
 	/*
-	 * What was caught need not be the user's job: a SECURITY DEFINER function that the user has called
-	 * meanwhile may have created it, with the rights of its owner.
+	 * The job that became the template need not be the user's: a SECURITY DEFINER function that the user
+	 * has called meanwhile may have created it, with the rights of the function's owner.
 	 */
 	kwj_check_may_own(change->template->owner);
 	set_template(&schedule, change->template);
-	set_options(&schedule, change->options, has_job_options, &given);
+	set_options(&schedule, change, has_job_options, &given);
 	set_failure(&schedule, &given, change->failure);
 	check_bounds(&schedule);
 	set_next(&schedule, given.first_run, now);
@@ -341,7 +359,7 @@ kwj_schedule_create(KwjBy by, const KwjScheduleChange *change, bool has_job_opti
 
 /* ---- change ---- */
 
-/* Puts what a job of the new template does in the place of what each run did; keeps all other options. */
+/* Returns a template that does what the new one does, with the options that the schedule's jobs have had. */
 static Jsonb *
 keep_options(const KwjSchedule *schedule, const KwjTemplate *template)
 {
@@ -363,8 +381,8 @@ keep_options(const KwjSchedule *schedule, const KwjTemplate *template)
 }
 
 /*
- * What each run does may be changed by a role that may create jobs of the schedule's owner, as
- * whom they run.
+ * Changes what each run does. Only a role that may create jobs of the schedule's owner may do so, because the
+ * runs have the rights of that owner.
  */
 static void
 change_template(KwjSchedule *schedule, const KwjTemplate *template)
@@ -388,19 +406,25 @@ kwj_schedule_alter(KwjBy by, const KwjScheduleChange *change)
 	KwjGivenSchedule given;
 	KwjSchedule schedule;
 	KwjSchedule before;
+	bool		paused;
 
 	if (!lock_schedule(by, "ALTER SCHEDULE", change->name, change->if_exists, &schedule))
 		return false;
 	before = schedule;
+	paused = is_paused(&schedule);
 	if (change->template != NULL)
 		change_template(&schedule, change->template);
 	if (change->has_recurrence)
 		schedule.cron = unconstify(char *, change->cron);
-	set_options(&schedule, change->options, false, &given);
+	set_options(&schedule, change, false, &given);
 	set_failure(&schedule, &given, change->failure);
 	check_bounds(&schedule);
-	if (schedule.paused != 0 || !schedule.at_home)
-		kwj_recurrence_go_on(&schedule, now);	/* checks what was given */
+	if (paused)
+	{
+		/* Checks what was given. */
+		kwj_recurrence_go_on(&schedule, now);
+		schedule.next_due = schedule.next_run = 0;
+	}
 	else if (change->has_recurrence || given.changes_times || given.first_run != 0)
 	{
 		kwj_due_times_leave(&before, now, "the schedule was altered");
@@ -409,11 +433,9 @@ kwj_schedule_alter(KwjBy by, const KwjScheduleChange *change)
 	}
 	else if (schedule.retry_of == 0 && schedule.next_due != 0)
 		schedule.next_run = kwj_recurrence_run_time(&schedule, schedule.next_due);
-	if (schedule.paused != 0 || !schedule.at_home)
-		schedule.next_due = schedule.next_run = 0;
 	kwj_store_schedule_update(&schedule, false);
 	log_control(&schedule, "altered", NULL);
-	if (schedule.paused != 0 || !schedule.at_home)
+	if (paused)
 		ereport(NOTICE,
 				(errmsg("schedule \"%s\" is paused", schedule.name),
 				 errhint("Type RESUME SCHEDULE to let it run.")));
@@ -465,7 +487,7 @@ kwj_schedule_resume(KwjBy by, const char *name, bool if_exists)
 	if (!lock_schedule(by, "RESUME SCHEDULE", name, if_exists, &schedule))
 		return false;
 	check_may_come_home(&schedule);
-	if (schedule.paused != 0 || !schedule.at_home)
+	if (is_paused(&schedule))
 	{
 		schedule.paused = 0;
 		schedule.paused_by = InvalidOid;

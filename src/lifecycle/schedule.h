@@ -27,6 +27,8 @@ typedef struct KwjScheduleChange
 	const KwjTemplate *template;	/* what each run does; NULL: as before */
 	Jsonb	   *options;		/* NULL: none */
 	const KwjTemplate *failure; /* the job of the option failure_statement; NULL: not given, or none */
+	/* Raises an error if a job of this type cannot have its options together (type/create.h). */
+	void		(*check_job) (const char *job_type, const KwjNewJob *job);
 } KwjScheduleChange;
 
 /* Returns a name for a schedule for which the user has given none. */
@@ -72,6 +74,9 @@ extern char *kwj_schedule_failure_statement(Jsonb *options);
 
 /* Returns the owner of the schedule, if there is one that the user may see; else InvalidOid. */
 extern Oid	kwj_schedule_owner(KwjBy by, const char *name);
+
+/* Errors: 42501 if the current user may not see schedules by statements at all. */
+extern void kwj_schedule_check_may_show(void);
 
 /* Returns the schedule's id. Errors: 42704; 42501 if the user may not run such statements. */
 extern int64 kwj_schedule_id(KwjBy by, const char *name);

@@ -214,6 +214,13 @@ set_job_option(KwjNewJob *job, KwjOption option, const char *name, const char *v
 				 errhint("Give it in the job's own WITH when you create the schedule, or with FOR SQL.")));
 	if (option == KWJ_OPTION_RUN_AT || option == KWJ_OPTION_DEPENDS_ON || option == KWJ_OPTION_ON_CONFLICT)
 		refuse_unknown(name);
+	if (option == KWJ_OPTION_WINDOW && value[0] == '\0' && job->window != NULL)
+	{
+		/* As in kwjobs.alter, an empty window takes away the one that there is. */
+		job->window = NULL;
+		job->window_end = "pause";
+		return;
+	}
 	kwj_set_option_text(job, option, value);
 }
 

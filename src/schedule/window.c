@@ -23,20 +23,20 @@
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
-/* A stored window that cannot be used is looked at again after this. */
+/* If the stored window of a job cannot be used, the coordinator looks at it again after this time. */
 #define AGAIN_USECS	(10 * USECS_PER_MINUTE)
 
 #define BLANKS	" \t\n\v\f\r"
 
 #define MINUTES_PER_DAY	(HOURS_PER_DAY * MINS_PER_HOUR)
 
-/* A word that is not understood is quoted with at most this many bytes. */
+/* A message about a wrong word of a window quotes the word's first so many bytes. */
 #define QUOTED	40
 
 #define EXAMPLE	"Write days, times and a time zone, as in 'mon-fri 22:00-06:00; sat,sun Europe/Berlin'."
 #define TIMES	"Write times as in 22:00-06:00; 24:00 is the end of a day."
 
-/* How far a text was read. */
+/* Where the functions below are in the text that they read. */
 typedef struct Reader
 {
 	const char *text;			/* the whole text, for messages */
@@ -45,7 +45,7 @@ typedef struct Reader
 	KwjCronProblem *problem;
 } Reader;
 
-/* Says why the text is no window. Returns false. */
+/* Sets the reader's problem: the text is no window, for this reason. Returns false. */
 static bool
 refuse(Reader *reader, const char *detail, const char *hint)
 {
@@ -98,7 +98,7 @@ next_is_digit(Reader *reader)
 	return reader->at < reader->end && is_digit(*reader->at);
 }
 
-/* The next word, for a message: all up to a blank, a comma or a semicolon. */
+/* Returns the next word, up to a blank, a comma or a semicolon, for a message. */
 static char *
 next_word(Reader *reader)
 {
@@ -106,7 +106,7 @@ next_word(Reader *reader)
 
 	skip_blanks(reader);
 	length = Min(strcspn(reader->at, BLANKS ",;"), (size_t) (reader->end - reader->at));
-	/* A separator that stands where none can stand is the word itself. */
+	/* If a separator stands where a word has to begin, the message quotes the separator. */
 	return kwj_quoted(pnstrdup(reader->at, Max(length, reader->at < reader->end ? 1 : 0)), QUOTED);
 }
 
@@ -141,7 +141,7 @@ read_day(Reader *reader, int *day)
 				  "Days are mon, tue, wed, thu, fri, sat and sun, as in 'mon-fri' or 'sat,sun'.");
 }
 
-/* day, day-day, ...: adds them to the set, in which bit 0 is Monday. */
+/* Reads "day, day-day, ..." and adds these days to the set, in which bit 0 is Monday. */
 static bool
 read_days(Reader *reader, uint64 *set)
 {
@@ -178,7 +178,7 @@ read_number(Reader *reader, int *number)
 	return reader->at - first == 1 || reader->at - first == 2;
 }
 
-/* HH:MM, as minutes */
+/* Reads HH:MM. *minutes: since 00:00. */
 static bool
 read_time(Reader *reader, int *minutes)
 {
@@ -220,7 +220,7 @@ add_range(KwjHours *hours, uint64 set, int first, int end)
 			set_minute(hours, day * MINUTES_PER_DAY + minute);
 }
 
-/* time-time */
+/* Reads "time-time", and adds it to the hours of these days. */
 static bool
 read_range(Reader *reader, KwjHours *hours, uint64 set)
 {
@@ -258,7 +258,7 @@ read_times(Reader *reader, KwjHours *hours, uint64 set)
 	return true;
 }
 
-/* [days] [times] */
+/* Reads "[days] [times]". */
 static bool
 read_part(Reader *reader, KwjHours *hours)
 {
@@ -298,7 +298,7 @@ read_parts(Reader *reader, KwjHours *hours)
 	return true;
 }
 
-/* Returns where the last word begins that has no blank and no separator before it. */
+/* Returns where the last word of a text begins: behind its last blank or semicolon. */
 static const char *
 last_word(const char *text, const char *end)
 {
@@ -308,8 +308,8 @@ last_word(const char *text, const char *end)
 }
 
 /*
- * Returns whether a word is to be the name of a zone: it does not begin as times or days do. A zone
- * has no blanks in its name.
+ * Returns whether the user must have meant the last word of a window as a time zone, because it begins
+ * neither as times do nor with the name of a day.
  */
 static bool
 is_zone(const char *word, const char *end)
@@ -324,9 +324,9 @@ is_zone(const char *word, const char *end)
 }
 
 /*
- * Returns whether this is the name of a zone in the database of time zones, of which there are some
- * hundred, and no POSIX specification, which has an offset. A process keeps all zones that it has ever
- * used in its memory, so nobody may make up any number of zones for the coordinator.
+ * Returns whether this may be a name in the database of time zones, which has some hundred, and not a POSIX
+ * specification such as ABC3, of which users can make up any number. A process keeps each zone that it has
+ * ever used in its memory. So with specifications users could fill the memory of the coordinator.
  */
 static bool
 is_name_of_zone(const char *name)
@@ -427,8 +427,8 @@ has_minute(const KwjHours *hours, int minute)
 }
 
 /*
- * Finds the first local second after this one at which a clock that runs evenly shows a minute that is
- * in the window or not, other than now. Returns false if there is none.
+ * Finds the first local second after this one at which the window opens, if it is closed now, or closes,
+ * if it is open now, provided that nobody changes the clock. Returns false if that never comes.
  */
 static bool
 next_change(const KwjHours *hours, int64 local, int64 *change)
@@ -459,7 +459,7 @@ kwj_window_is_open(const KwjHours *hours, TimestampTz instant, TimestampTz *unti
 		int64		local = second + span.offset;
 		int64		change;
 
-		/* The clock has changed, and shows now what it did not show before. */
+		/* A new span begins here: the change of the clock has opened or closed the window. */
 		if (has_minute(hours, minute_of(local)) != is_open)
 			break;
 		if (!next_change(hours, local, &change))

@@ -35,7 +35,8 @@
 	"Type IMPORT TABLE table (column type, ...) CSV DATA ('file', ...) [WITH option = 'value', ...] or IMPORT TABLE CREATE USING 'file' [CSV DATA ('file', ...)] [WITH ...]."
 #define USAGE_EXPORT \
 	"Type EXPORT INTO CSV 'directory' FROM {TABLE table, ... | query | DATABASE database} [WITH option = 'value', ...]."
-#define USAGE_RECURRING "RECURRING 'cron expression' [WITH SCHEDULE OPTIONS option = 'value', ...]."
+#define USAGE_OPTIONS "[WITH SCHEDULE OPTIONS option = 'value', ...]."
+#define USAGE_RECURRING "RECURRING 'cron expression' " USAGE_OPTIONS
 #define USAGE_SCHEDULE(verb)	"Type " verb " SCHEDULE [IF EXISTS] name."
 #define USAGE_STATISTICS \
 	"Type CREATE STATISTICS name [ON column, ...] FROM table [WITH OPTIONS [THROTTLING fraction] [DETACHED]]."
@@ -85,7 +86,7 @@ static const KwjForm forms[] = {
 		"Type CREATE SCHEDULE [IF NOT EXISTS] name FOR {SQL 'statement' | job statement} " USAGE_RECURRING,
 	kwj_build_create_schedule},
 	{{"alter", "schedule"}, false, "ALTER SCHEDULE",
-		"Type ALTER SCHEDULE [IF EXISTS] name [FOR SQL 'statement'] " USAGE_RECURRING,
+		"Type ALTER SCHEDULE [IF EXISTS] name [FOR SQL 'statement'] [RECURRING 'cron expression'] " USAGE_OPTIONS,
 	kwj_build_alter_schedule},
 	{{"pause", "schedule"}, false, "PAUSE SCHEDULE",
 	"Type PAUSE SCHEDULE [IF EXISTS] name [WITH REASON = 'text'].", kwj_build_control_schedule},

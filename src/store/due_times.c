@@ -45,8 +45,9 @@ static KwjQuery forget_query = {
 };
 
 /*
- * The subquery has LIMIT 1 for the reason given at promote_query in due.c. Few runs of a schedule are
- * not noted as over; that some of them are over in truth does not last.
+ * The subquery has LIMIT 1 for the reason given at promote_query in due.c. The rows without `finished`, which
+ * this query reads, are those of runs that are not over, and of runs whose end the coordinator has not noted
+ * yet. They are few, because it notes each end soon.
  */
 static KwjQuery unfinished_query = {
 	"SELECT j.job_id, j.status FROM kwjobs.due_time AS d CROSS JOIN LATERAL ("

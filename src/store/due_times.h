@@ -45,13 +45,14 @@ typedef struct KwjEndedRun
 	char	   *error;			/* its message, clipped; "": none */
 } KwjEndedRun;
 
-/* Where to go on reading runs. */
+/* The last run that was read. The next call of kwj_store_ended_runs goes on behind it. */
 typedef struct KwjRunPlace
 {
 	int64		schedule_id;
 	int64		job_id;
 } KwjRunPlace;
 
+/* Inserts the row. */
 extern void kwj_store_due_time_insert(const KwjDueTime *due_time);
 
 /*

@@ -51,8 +51,9 @@ const char *const kwj_catch_up_names[3] = {
 	" $23, $24, $25, $26, $27, $28, $29"
 
 /*
- * The same for a row that is there. A long text that stays as it is must keep its place: it would be
- * written anew at each due time otherwise.
+ * The same for an UPDATE. PostgreSQL does not copy a long value, which is in the table's TOAST table, if the
+ * UPDATE assigns the column to itself. So the columns with long values are assigned to themselves where they
+ * stay the same. Otherwise each due time would write them anew.
  */
 #define SAME_OR(column, arg)	"CASE WHEN s." column " = " arg " THEN s." column " ELSE " arg " END"
 #define CHANGED_ARGS \
@@ -70,7 +71,7 @@ static KwjQuery insert_query = {
 	N_ROW_ARGS + 3, {ROW_ARG_TYPES, TEXTOID, OIDOID, TEXTOID}
 };
 
-/* A query of its own, as one has too few arguments. */
+/* This sets the columns for which insert_query has no arguments left (KWJ_QUERY_MAX_ARGS). */
 static KwjQuery creator_query = {
 	"UPDATE kwjobs.schedule SET created_by = $2, created_by_session = $3,"
 	" authority = (SELECT array_agg(a.role::kwjobs.role ORDER BY a.i) FROM unnest($4) WITH ORDINALITY AS a (role, i))"

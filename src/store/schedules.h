@@ -34,8 +34,8 @@ typedef enum KwjCatchUp
 } KwjCatchUp;
 
 /*
- * A schedule. The columns are explained in kwjobs--1.0.sql. A time of 0 is NULL. What other
- * processes must not see changes in is written by kwj_store_schedule_update only.
+ * A row of kwjobs.schedule; kwjobs--1.0.sql explains the columns. A time of 0 stands for NULL. A change of
+ * this struct reaches the row only by kwj_store_schedule_update.
  */
 typedef struct KwjSchedule
 {
@@ -103,7 +103,8 @@ extern bool kwj_store_schedule_lock(int64 schedule_id, KwjLockWait wait, KwjSche
 
 /*
  * Writes what may change of a schedule whose row the caller has locked: all but its id, its name and
- * who has created it. now_at_home: it belongs to this database from now on, whence it may have come.
+ * who has created it. now_at_home: it belongs to this database from now on, also if it has come with a
+ * dump or a copy of another one.
  */
 extern void kwj_store_schedule_update(const KwjSchedule *schedule, bool now_at_home);
 

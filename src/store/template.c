@@ -34,7 +34,7 @@ typedef struct Field
 
 #define FIELD(name, kind, member)	{name, kind, offsetof(KwjNewJob, member)}
 
-/* What each run has of the job that was caught: its columns other than those of template.h. */
+/* What a template has of a job. The comments in template.h say what it does not have. */
 static const Field fields[] = {
 	FIELD("description", TEXT, description),
 	FIELD("statement", TEXT, statement),
@@ -55,8 +55,9 @@ static const Field fields[] = {
 };
 
 /*
- * A new option of all jobs needs a line above, or it would be lost for schedules: run_at, depends_on and
- * on_conflict are those that a run cannot have, and run_as is its owner.
+ * Whoever adds an option that all jobs have adds a line above, too, and counts it here. Without the line the
+ * runs of schedules would not get the option. Four options have no line: run_as is the owner of the schedule,
+ * and a run cannot have run_at, depends_on and on_conflict.
  */
 StaticAssertDecl(KWJ_OPTION_COUNT == 17, "schedules have all options of jobs");
 

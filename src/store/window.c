@@ -1,6 +1,7 @@
 /*
  * src/store/window.c
- *	  Jobs with a window: which of those that are due may start now, and when the others are due.
+ *	  What the coordinator does with jobs that have a window, once they are due: it lets those start
+ *	  whose window is open, and gives the others the time when theirs opens as their new due time.
  *
  * Callers: the coordinator in its passes, by way of kwj_store_promote (due.c) for jobs that become
  * due, and in coordinator/window.c for jobs that it would claim.
@@ -31,7 +32,10 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-/* The last so many jobs that have ended are looked through, for so many runs of the same. */
+/*
+ * To find out how long a job usually takes, expected_query goes by the last so many RUNS of the same work.
+ * It looks for them among the last so many jobs that have ended.
+ */
 #define LOOKED_THROUGH	"1000"
 #define RUNS			"5"
 
@@ -118,7 +122,7 @@ kwj_store_put_off(const KwjPutOff *jobs, int n)
 	kwj_store_enter(&scope);
 	put_off_args(jobs, n, values);
 	n_left = (int) kwj_query_run(&leave_lines_query, values, NULL, false);
-	/* The coordinator is to look at these lines again, and so has to wake itself. */
+	/* The coordinator, which is this process, has to look at these lines in its next pass: it wakes itself. */
 	for (int i = 0; i < n_left; i++)
 		kwj_wakeup_at_end(kwj_row_int64(i, "job_id"));
 	kwj_query_run(&put_off_query, values, NULL, false);
@@ -127,14 +131,14 @@ kwj_store_put_off(const KwjPutOff *jobs, int n)
 	kwj_store_leave(&scope);
 }
 
-/* The jobs of kwj_store_open_windows, in three parts. */
+/* The jobs of kwj_store_open_windows, by what becomes of them. */
 typedef struct Sorted
 {
-	KwjPutOff  *closed;
+	KwjPutOff  *closed;			/* their window is closed: they are put off */
 	int			n_closed;
-	int64	   *open;
+	int64	   *open;			/* their window is open: they get a rank */
 	int			n_open;
-	int64	   *serial;
+	int64	   *serial;			/* their window is open, and they have a serial key or a queue */
 	int			n_serial;
 } Sorted;
 

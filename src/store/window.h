@@ -1,6 +1,7 @@
 /*
  * src/store/window.h
- *	  Jobs with a window: which of those that are due may start now, and when the others are due.
+ *	  What the coordinator does with jobs that have a window, once they are due: it lets those start
+ *	  whose window is open, and gives the others the time when theirs opens as their new due time.
  */
 #ifndef KWJ_STORE_WINDOW_H
 #define KWJ_STORE_WINDOW_H
@@ -18,17 +19,18 @@ typedef struct KwjPutOff
 } KwjPutOff;
 
 /*
- * Put off these jobs, whose rows the caller has locked: they are due at that time, and lose their place
- * in the order. A job that has never begun also leaves the line of its serial key. Wakes sessions that
- * wait for them. Process: coordinator.
+ * Puts off these jobs, whose rows the caller has locked: each gets its new due time, and loses its place
+ * in the order of jobs that may start. A job that has never begun also leaves the line of its serial key.
+ * Wakes the sessions that wait for these jobs. Process: coordinator.
  */
 extern void kwj_store_put_off(const KwjPutOff *jobs, int n);
 
 /*
- * Give a place in the order to those of these jobs, which have a window and are due by `now`, whose
- * window is open, and put off the others. Jobs with a serial key or a queue get no place here: *serial
- * has those that may enter their lines. Jobs whose rows other transactions have locked are left as they
- * are. Returns how many may start or enter. Process: coordinator.
+ * Looks at the windows of these jobs, which are due by `now`. A job whose window is closed is put off. A
+ * job whose window is open gets a place in the order of jobs that may start, unless it has a serial key
+ * or a queue: then its id comes into *serial, and the caller lets it enter its line. A job whose row
+ * another transaction has locked stays as it is. Returns how many of the jobs may start or enter now.
+ * Process: coordinator.
  */
 extern int	kwj_store_open_windows(KwjJobs jobs, TimestampTz now, KwjJobs *serial);
 
@@ -44,7 +46,7 @@ typedef struct KwjExpected
 	int64		usual_ms;
 } KwjExpected;
 
-/* Find out what is known. Process: coordinator. */
+/* Returns what is known of how long the job will take. Process: coordinator. */
 extern KwjExpected kwj_store_expected(int64 job_id);
 
 #endif

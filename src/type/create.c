@@ -17,9 +17,10 @@
  * first one of its kind nothing is known but its timeout, so the user has to give one, or to say what
  * is to become of the job when the window closes.
  */
-static void
-check_window(const KwjType *type, const KwjNewJob *job)
+void
+kwj_create_check_window(const char *job_type, const KwjNewJob *job)
 {
+	const KwjType *type = kwj_type_by_name(job_type);
 	bool		is_default = strcmp(job->window_end, "pause") == 0;
 
 	if (job->window == NULL && !is_default)
@@ -39,7 +40,7 @@ check_window(const KwjType *type, const KwjNewJob *job)
 int64
 kwj_create_checked(const KwjType *type, KwjNewJob *job)
 {
-	check_window(type, job);
+	kwj_create_check_window(type->name, job);
 	return kwj_submit(job);
 }
 

@@ -20,9 +20,15 @@
 extern int64 kwj_create_job(const KwjType *type, Jsonb *arguments, KwjNewJob *job);
 
 /*
- * The same for a job whose payload the caller has set. Errors: 22023 if the job's window does not go
- * with its type or its other options; whatever kwj_submit raises.
+ * The same for a job whose payload the caller has set. Errors: those of kwj_create_check_window;
+ * whatever kwj_submit raises.
  */
 extern int64 kwj_create_checked(const KwjType *type, KwjNewJob *job);
+
+/*
+ * Checks whether the window of a job of this type goes with its other options. Errors: 22023 if the
+ * job would perhaps never start, or has a window_end without a window.
+ */
+extern void kwj_create_check_window(const char *job_type, const KwjNewJob *job);
 
 #endif

@@ -43,7 +43,7 @@ extern List *kwj_given_options(const char *statement, Jsonb *jb, bool has_flags,
 pg_noreturn extern void kwj_given_refuse_option(const char *statement, const char *name,
 												const KwjForeignOption *foreign, int n, const char *hint);
 
-/* Raises the error for a value that the option cannot have, or for none if value is NULL: 22023. */
+/* Raises the error that the option cannot have this value or, if value is NULL, that it has none: 22023. */
 pg_noreturn extern void kwj_given_refuse_value(const char *statement, const char *name, const char *value,
 											   const char *hint);
 

@@ -92,7 +92,7 @@ sub configure
 	return;
 }
 
-# Sets the clock by which the processes of kwjobs go in a build for tests (src/job/clock.h): to this
+# Sets the clock by which the processes of kwjobs go in a build for tests (src/clock.h): to this
 # time, which must not be before that of the server. It goes on from there.
 sub set_clock
 {
@@ -294,11 +294,12 @@ sub wait_until_gone
 	return comes_true(sub { !kill(0, $pid) }, $seconds);
 }
 
-# Looks $looks times, every 20 ms, whether the coordinator is at work. Returns how often it was.
+# Looks $looks times, every 20 ms, whether the coordinator is at work. Returns how often it was. $session: the
+# session that looks, if not a new one.
 sub busy_looks
 {
-	my ($node, $looks) = @_;
-	return $node->safe_psql('postgres', <<"EOF");
+	my ($node, $looks, $session) = @_;
+	my $look = <<"EOF";
 DO \$\$
 DECLARE
     busy integer := 0;
@@ -312,6 +313,7 @@ BEGIN
 END \$\$;
 SELECT current_setting('test.busy')
 EOF
+	return $session ? $session->query_safe("$look;") : $node->safe_psql('postgres', $look);
 }
 
 # Returns how many rows the indexes of a table of kwjobs have given until now. Waits until workers

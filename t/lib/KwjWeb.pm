@@ -11,7 +11,7 @@ use POSIX qw(:sys_wait_h _exit);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(find_nginx make_certificate start_nginx stop_nginx kill_nginx requests_in start_odd_server);
+our @EXPORT = qw(find_nginx make_certificate start_nginx stop_nginx kill_nginx requests_in start_odd_server wait_for_close);
 
 my @pids;
 END { my $status = $?; kill('KILL', @pids) if @pids; waitpid($_, 0) for @pids; $? = $status; }
@@ -94,6 +94,15 @@ sub requests_in
 {
 	my ($server, $pattern) = @_;
 	return grep { /$pattern/ } split(/\n/, -e "$server->{dir}/logs/access.log" ? slurp_file("$server->{dir}/logs/access.log") : '');
+}
+
+# For a server that hangs: sends what was printed, and then nothing until the client closes the connection.
+sub wait_for_close
+{
+	my ($socket) = @_;
+	$socket->flush;
+	1 while sysread($socket, my $rest, 8192);
+	return;
 }
 
 # Starts a server that answers as a function says: it gets the number of the request for this path,

@@ -149,6 +149,8 @@ export_ranges(const Task *task, const KwjDirectory *in, Reporting *reporting)
 
 	initStringInfo(&options);
 	kwj_export_copy_options(&task->options, &options);
+	if (!IsParallelWorker())
+		kwj_test_gate(4938);
 	for (;;)
 	{
 		uint64		begin = pg_atomic_fetch_add_u64(&team->next_block, team->range);

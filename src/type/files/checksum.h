@@ -8,7 +8,10 @@
 #include "postgres.h"
 #include "common/checksum_helper.h"
 
-/* Begins a checksum. A transaction has to end it by kwj_checksum_end. */
+/*
+ * Begins a checksum. The caller ends it by kwj_checksum_end in the same transaction, because until then
+ * its state belongs to CurrentResourceOwner.
+ */
 extern void kwj_checksum_begin(pg_checksum_type type, pg_checksum_context *checksum);
 extern void kwj_checksum_add(pg_checksum_context *checksum, const char *data, size_t size);
 

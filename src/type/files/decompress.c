@@ -69,8 +69,9 @@ gzip_begin(KwjDecompressor *decompressor)
 }
 
 /*
- * Goes behind a member: the next one may begin. Zeros may fill the file up to its end, as tapes have
- * them and gzip accepts them. Returns whether there is nothing else to do in this step.
+ * Looks at what follows a member, and makes the library ready for the next one. Zeros may fill the file
+ * up to its end, as on tapes; gzip accepts them, too. Returns true if this step is over: it has no more
+ * bytes, or *problem says what is wrong.
  */
 static bool
 gzip_pass_border(KwjDecompressor *decompressor, KwjDecompressStep *step, const char **problem)
@@ -129,8 +130,9 @@ gzip_free(KwjDecompressor *decompressor)
 
 #if defined(KWJ_HAVE_LZ4) || defined(KWJ_HAVE_ZSTD)
 /*
- * Notes what a call has done that returned how many bytes it would like to have next, 0 at the end of
- * a frame. Returns whether the step is to go on.
+ * Notes what a call of the library has done. in_used and out_used: what of the step is used now. wanted:
+ * what the library has returned, which is how many bytes it would like to get next, and 0 at the end of a
+ * frame. Returns whether the library is to be called again in this step.
  */
 static bool
 note_call(KwjDecompressor *decompressor, KwjDecompressStep *step, size_t wanted, size_t in_used,
@@ -240,7 +242,10 @@ static const Library libraries[] = {
 KwjCompression
 kwj_compression_of(const char *head, size_t n)
 {
-	/* A frame that is skipped, as pzstd writes them first; lz4 has the same, but never as the first one. */
+	/*
+	 * A frame that readers skip, with which files of pzstd begin. Files of lz4 may have such frames, too, but
+	 * do not begin with one.
+	 */
 	if (n >= 4 && (head[0] & 0xf0) == 0x50 && memcmp(head + 1, "\x2a\x4d\x18", 3) == 0)
 		return KWJ_COMPRESSION_ZSTD;
 	for (int i = KWJ_COMPRESSION_NONE + 1; i < lengthof(libraries); i++)

@@ -308,7 +308,7 @@ open_failed(const char *path, bool create, bool is_limited_path)
 			errmsg("could not open directory \"%s\": %m", path),
 			create ?
 			errhint("The directory in which it lies must exist, and the operating system user of the server must be able to write to it.") :
-			errhint("It must exist on the server's host, and the operating system user of the server must be able to write to it."));
+			errhint("It must exist on the server's host, and the operating system user of the server must be able to read it, and for EXPORT and BACKUP to write to it."));
 }
 
 /* Returns the parts of a relative path. */

@@ -71,7 +71,7 @@ kwj_json_file_text(const KwjJsonFile *file, JsonbContainer *object, const char *
 	return kwj_json_file_text_in(file, kwj_json_file_value(file, object, key, jbvString));
 }
 
-/* It has to fit into 15 digits. */
+/* A number of more than 15 digits is refused, so that the result cannot overflow. */
 int64
 kwj_json_file_number(const KwjJsonFile *file, JsonbContainer *object, const char *key)
 {

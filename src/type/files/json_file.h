@@ -21,20 +21,29 @@ typedef struct KwjJsonFile
 	void		(*damaged) (const char *path);	/* raises an error */
 } KwjJsonFile;
 
-/* Returns the object that the text is, which is in UTF-8 and ends with a NUL. size: without the NUL. */
+/*
+ * Parses the text of the file, which has to be in UTF-8 and to hold one JSON object, and returns that
+ * object. A NUL follows the text; size does not count it.
+ */
 extern JsonbContainer *kwj_json_file_parse(const KwjJsonFile *file, const char *text, int size);
 
-/* Return the value of a key of an object: of this type, a text (palloc'd), or a whole number from 0 on. */
+/* Returns the value that the object has for this key, which has to be of this type. */
 extern JsonbValue *kwj_json_file_value(const KwjJsonFile *file, JsonbContainer *object, const char *key,
 									   enum jbvType type);
+
+/* Returns the string that the object has for this key, palloc'd. */
 extern char *kwj_json_file_text(const KwjJsonFile *file, JsonbContainer *object, const char *key);
+
+/* Returns the whole number, not below 0, that the object has for this key. */
 extern int64 kwj_json_file_number(const KwjJsonFile *file, JsonbContainer *object, const char *key);
 
-/* Returns an array as a list of JsonbValue *. */
+/* Returns the elements of the array that the object has for this key, as a list of JsonbValue *, palloc'd. */
 extern List *kwj_json_file_elements(const KwjJsonFile *file, JsonbContainer *object, const char *key);
 
-/* The same for the elements of an array: a text, palloc'd, or an object. */
+/* Returns the string that this value, such as an element of an array, has to be, palloc'd. */
 extern char *kwj_json_file_text_in(const KwjJsonFile *file, const JsonbValue *value);
+
+/* Returns the object that this value, such as an element of an array, has to be. */
 extern JsonbContainer *kwj_json_file_object_in(const KwjJsonFile *file, const JsonbValue *value);
 
 #endif

@@ -35,6 +35,7 @@
 #include "type/import/bad_records.h"
 #include "type/import/records.h"
 #include "type/import/reject_table.h"
+#include "type/import/statement.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -172,7 +173,7 @@ current_file(const KwjImport *import)
 
 /* ---- a record that is left out ---- */
 
-/* Raises the error, with the place of the record. */
+/* Raises the error of the record at the position, with its place. hint: if the error has none of its own. */
 static void
 raise_failure(KwjImport *import, const Failure *failure, char *hint)
 {
@@ -185,7 +186,7 @@ raise_failure(KwjImport *import, const Failure *failure, char *hint)
 	ReThrowError(failure->error);
 }
 
-/* The same for the first record beyond reject_limit. */
+/* Raises the error of the record at the position because reject_limit does not allow to leave it out. */
 static void
 raise_beyond_limit(KwjImport *import, const Failure *failure)
 {

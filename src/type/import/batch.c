@@ -60,17 +60,6 @@ kwj_import_read_created(KwjImport *import, Jsonb *state)
 		import->spec.target = linitial_oid(import->created.targets);
 }
 
-/* Returns which of the files are those of a table: n files from `first` on. */
-static List *
-files_of(const KwjImport *import, int first, int n)
-{
-	List	   *files = NIL;
-
-	for (int i = first; i < first + n; i++)
-		files = lappend(files, list_nth(import->spec.files, i));
-	return files;
-}
-
 void
 kwj_import_select_table(KwjImport *import)
 {
@@ -93,13 +82,13 @@ kwj_import_select_table(KwjImport *import)
 	spec->columns = spec->options.names = table->columns;
 	spec->options.fields = list_length(table->columns);
 	one = *spec;
-	one.files = files_of(import, first, table->n_files);
+	one.files = list_truncate(list_copy_tail(spec->files, first), table->n_files);
 	import->text = kwj_import_statement_text(&one);
 	import->table = number;
 	MemoryContextSwitchTo(caller);
 }
 
-/* Finds the tables to import into among those that the definition has created. */
+/* Finds the tables to import into among those that the definition has created, and notes them as targets. */
 static void
 find_targets(KwjImport *import)
 {
@@ -117,7 +106,10 @@ find_targets(KwjImport *import)
 	created->is_done = true;
 }
 
-/* The definition finds types and functions by the settings of the session that created the job. */
+/*
+ * Runs a stage of the definition. It has to find types and functions as in the session that created the job,
+ * so it runs with the settings of that session.
+ */
 static void
 define(KwjImport *import, KwjDefinitionStage stage)
 {
@@ -213,7 +205,7 @@ kwj_import_result(const KwjImport *import, int64 rows, int64 rejected)
 	return kwj_json_parse(json.data);
 }
 
-/* Returns how many bytes it was. */
+/* Imports about `bytes` bytes of the file at the position. Returns how many it has gone ahead. */
 static int64
 import_some(KwjImport *import, int64 bytes)
 {
@@ -308,9 +300,9 @@ kwj_import_close_target(KwjImport *import)
 }
 
 /*
- * Imports a batch by statements, which check rights. Another server commits its part before this one does.
- * So the commit here has to be on disk soon, lest a crash has the batch imported once more: as late as
- * other checkpoints may be lost, it would nearly always.
+ * Imports a batch by statements, which check rights. Another server commits its part right before this one
+ * does. If this server crashes before its own commit is on disk, the batch is imported once more. So the
+ * commit of such a batch waits for the disk. Commits of other batches do not, and a crash mostly loses one.
  */
 static void
 import_by_statements(KwjImport *import)

@@ -113,8 +113,8 @@ kwj_import_bytes_done(const KwjImport *import)
 extern bool kwj_import_is_done(const KwjImport *import);
 
 /*
- * Returns the size of the files from the position's on, as they are stored. So an attempt notices early that a file is
- * missing.
+ * Returns the size of the files from the position's on, as they are stored. It looks at each file, so an
+ * attempt that calls this at its begin notices early that a file is missing.
  */
 extern int64 kwj_import_bytes_of_files(const KwjImport *import);
 

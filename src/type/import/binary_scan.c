@@ -38,7 +38,7 @@ kwj_binary_at_record_start(const KwjBinaryScan *scan)
 	return scan->phase == KWJ_BINARY_COUNT && scan->left == COUNT_SIZE;
 }
 
-/* A field is over, and with the last one the record. */
+/* After a field: goes on with the length of the next one or, after the last one, with the next record. */
 static void
 end_field(KwjBinaryScan *scan)
 {
@@ -49,7 +49,7 @@ end_field(KwjBinaryScan *scan)
 		expect(scan, KWJ_BINARY_COUNT, COUNT_SIZE);
 }
 
-/* A number is read. */
+/* After a number, a count or a length: decides by its value what comes next. */
 static void
 end_number(KwjBinaryScan *scan)
 {

@@ -33,13 +33,14 @@
 #include "tcop/utility.h"
 #include "type/columns.h"
 #include "type/import/by_statement.h"
+#include "type/sql/parse.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 /* So many bytes are read ahead of COPY. */
 #define BUFFER_SIZE	65536
 
-/* How much of a line of just \. has come. */
+/* Of a line that may be just \. : how far the stream has read it. */
 typedef enum Marker
 {
 	LINE_START,
@@ -89,10 +90,7 @@ check_marker(Stream *stream, const char *data, size_t n)
 		bool		line_end = data[i] == '\n' || data[i] == '\r';
 
 		if (stream->marker == AFTER_MARKER && !line_end)
-			ereport(ERROR,
-					errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
-					errmsg("text follows the end-of-data marker \"\\.\" in file \"%s\"", stream->reader->path),
-					errhint("Remove the line, or enclose the value."));
+			kwj_csv_refuse_after_marker(stream->reader->options->format, stream->reader->path, 0);
 		if (line_end)
 			stream->marker = stream->marker == AFTER_DOT || stream->marker == AFTER_MARKER ?
 				AFTER_MARKER : LINE_START;
@@ -117,8 +115,7 @@ read_and_count(Stream *stream, char *buffer, size_t size)
 		stream->began = true;
 		return n;
 	}
-	if (reader->options->format != KWJ_IMPORT_BINARY)
-		check_marker(stream, buffer, n);
+	check_marker(stream, buffer, n);
 	stream->lines += kwj_csv_count_lines(&stream->scan, buffer, n);
 	kwj_csv_scan_over(&stream->scan, buffer, n);
 	return n;
@@ -228,7 +225,6 @@ parse(const char *text, Relation rel)
 	List	   *statements = pg_parse_query(text);
 	RawStmt    *raw = linitial_node(RawStmt, statements);
 	CopyStmt   *copy = (CopyStmt *) raw->stmt;
-	PlannedStmt *planned = makeNode(PlannedStmt);
 
 	if (list_length(statements) != 1 || !IsA(copy, CopyStmt) || !copy->is_from || copy->is_program ||
 		copy->filename != NULL)
@@ -240,12 +236,7 @@ parse(const char *text, Relation rel)
 				errmsg("the schema of table \"%s\" was renamed while the job looked it up",
 					   RelationGetRelationName(rel)),
 				errhint("Type RETRY JOB."));
-	planned->commandType = CMD_UTILITY;
-	planned->canSetTag = true;
-	planned->utilityStmt = (Node *) copy;
-	planned->stmt_location = raw->stmt_location;
-	planned->stmt_len = raw->stmt_len;
-	return planned;
+	return kwj_sql_plan_utility((Node *) copy, raw->stmt_location, raw->stmt_len);
 }
 
 /* Runs the statement while stdin is the stream. */

@@ -16,7 +16,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
@@ -32,11 +31,12 @@
 #include "tcop/dest.h"
 #include "tcop/utility.h"
 #include "type/import/created.h"
+#include "type/import/statement.h"
+#include "type/sql/parse.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 void
@@ -302,21 +302,14 @@ name_of(const KwjCreatedObject *object)
 static void
 run_drop(ObjectType kind, List *names)
 {
-	PlannedStmt *statement = makeNode(PlannedStmt);
 	DropStmt   *drop = makeNode(DropStmt);
 
 	drop->removeType = kind;
 	drop->objects = names;
 	drop->behavior = DROP_RESTRICT;
-	statement->commandType = CMD_UTILITY;
-	statement->canSetTag = true;
-	statement->utilityStmt = (Node *) drop;
-	statement->stmt_location = -1;
-	ProcessUtility(statement, "revert of IMPORT", false, PROCESS_UTILITY_QUERY, NULL, NULL,
-				   None_Receiver, NULL);
-	CommandCounterIncrement();
-	PopActiveSnapshot();
-	PushActiveSnapshot(GetTransactionSnapshot());
+	ProcessUtility(kwj_sql_plan_utility((Node *) drop, -1, 0), "revert of IMPORT", false,
+				   PROCESS_UTILITY_QUERY, NULL, NULL, None_Receiver, NULL);
+	kwj_import_next_command();
 }
 
 /* Drops the objects of this kind that still exist. Returns how many they were. */
@@ -333,7 +326,10 @@ drop_kind(const KwjCreated *created, ObjectType kind)
 	return list_length(names);
 }
 
-/* What hinders the drop is not the job's, so the hint of PostgreSQL, CASCADE, would not do. */
+/*
+ * The server calls this, as an error context callback, when a DROP fails. It says in a hint what the user
+ * can do. PostgreSQL's own hint is to use CASCADE, but that would drop what others have created.
+ */
 static void
 hint_at_resume(void *arg)
 {

@@ -25,7 +25,10 @@
 
 #include "type/import/csv_scan.h"
 
-/* Returns whether COPY has to convert a file in this encoding, of which bytes may look like others. */
+/*
+ * Returns whether the scan has to follow the characters of this encoding: in those that no database can
+ * have, a byte of a longer character may be that of an ASCII character.
+ */
 static bool
 needs_characters(int encoding)
 {
@@ -192,7 +195,7 @@ begins_character(KwjCsvScan *scan, char c)
 	return true;
 }
 
-/* Scans a byte. Returns whether a record may end with it, if it is the right one. */
+/* Scans a byte. Returns whether a record ends there if the byte is that of a line end. */
 static inline bool
 step_character(KwjCsvScan *scan, char c)
 {
@@ -398,4 +401,16 @@ kwj_csv_scan_record(KwjCsvScan *scan, const char *p, size_t n)
 	if (n > 0)
 		scan->at_record_start = false;
 	return n;
+}
+
+void
+kwj_csv_refuse_after_marker(KwjImportFormat format, const char *path, int64 line)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
+			errmsg("text follows the end-of-data marker \"\\.\" in file \"%s\"", path),
+			line > 0 ? errdetail("The marker is alone in line " INT64_FORMAT ".", line) : 0,
+			format == KWJ_IMPORT_TEXT ?
+			errhint("Remove the line, or write a backslash as two of them.") :
+			errhint("Remove the line, or enclose the value."));
 }

@@ -64,6 +64,12 @@ extern int64 kwj_csv_count_lines(const KwjCsvScan *scan, const char *p, size_t n
  */
 extern size_t kwj_csv_scan_record(KwjCsvScan *scan, const char *p, size_t n);
 
+/*
+ * Raises the error for text behind a line of just \. , which COPY takes for the end of the data: 22P04. line:
+ * the number of that line; 0: not known.
+ */
+pg_noreturn extern void kwj_csv_refuse_after_marker(KwjImportFormat format, const char *path, int64 line);
+
 /* Scans one byte, not of the binary format. Returns whether it is a character, or begins one. */
 extern bool kwj_csv_scan_byte(KwjCsvScan *scan, char c);
 

@@ -18,7 +18,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
@@ -31,6 +30,7 @@
 #include "tcop/dest.h"
 #include "tcop/utility.h"
 #include "type/import/definition.h"
+#include "type/import/statement.h"
 #include "type/source/source.h"
 #include "type/sql/parse.h"
 #include "utils/builtins.h"
@@ -335,7 +335,7 @@ after_word(const char *text, const char *word)
 	return text + length + strspn(text + length, " \t");
 }
 
-/* Returns where a line SET client_encoding = 'name' of the text has the name; NULL: there is no such line. */
+/* Finds a line SET client_encoding = 'name' in the text. Returns where the name begins; NULL: there is none. */
 static const char *
 find_encoding(const char *text)
 {
@@ -544,7 +544,10 @@ require_created(const Running *running, RangeVar *relation)
 	return relid;
 }
 
-/* The same for the name in a COMMENT, which is that of a relation, or of a column of it. Returns the whole name. */
+/*
+ * Raises an error unless the definition has created the relation that a COMMENT names, or whose column it
+ * names. Returns the name with its schema.
+ */
 static List *
 require_created_of_comment(const Running *running, List *name, bool is_column)
 {
@@ -661,13 +664,8 @@ exists_already(const Node *statement)
 static void
 run_utility(const Running *running, const RawStmt *raw)
 {
-	PlannedStmt *statement = makeNode(PlannedStmt);
+	PlannedStmt *statement = kwj_sql_plan_utility(raw->stmt, raw->stmt_location, raw->stmt_len);
 
-	statement->commandType = CMD_UTILITY;
-	statement->canSetTag = true;
-	statement->utilityStmt = raw->stmt;
-	statement->stmt_location = raw->stmt_location;
-	statement->stmt_len = raw->stmt_len;
 	begins = !running->only_try;
 	if (running->only_try)
 		standard_ProcessUtility(statement, running->definition->text, false, PROCESS_UTILITY_SUBCOMMAND,
@@ -677,7 +675,10 @@ run_utility(const Running *running, const RawStmt *raw)
 					   None_Receiver, NULL);
 }
 
-/* Applies a setting until the definition has run. value: NULL: the default. */
+/*
+ * Sets one of applied_settings until the definition has run; leaves out those that have no effect. value:
+ * NULL: the default.
+ */
 static void
 apply_setting(const char *name, const char *value)
 {
@@ -762,9 +763,7 @@ run_statement(Running *running, RawStmt *raw)
 		run_select(running, raw);
 	else if (!exists_already(raw->stmt))
 		run_utility(running, raw);
-	CommandCounterIncrement();
-	PopActiveSnapshot();
-	PushActiveSnapshot(GetTransactionSnapshot());
+	kwj_import_next_command();
 	if (raw == running->definition->table)
 		created->target = find_table(created, first);
 }
@@ -785,7 +784,7 @@ run_all(Running *running)
 	error_context_stack = callback.previous;
 }
 
-/* They would go with the worker, and columns of the table with them. */
+/* Refuses temporary objects: they would go with the worker, and with a type the columns that are of it. */
 static void
 refuse_temporary(const KwjCreated *created)
 {

@@ -1,10 +1,11 @@
 /*
  * src/type/import/lines.c
- *	  In which lines the last records stand that COPY has got.
+ *	  Finds the first line of a record, for an error in which COPY names another line of it.
  *
- * COPY tells of an error in which line the record ends, or where in it COPY is. Users look for the
- * line in which the record begins. Of a record of one line that is the same, so only those of several
- * lines are kept, and of these only so many as COPY may have got and not stored yet:
+ * In an error, COPY names the last line of the record, or the line that it has come to. Users look for the
+ * first one. If a record has one line only, both are the same. So this file keeps only records of several
+ * lines. COPY may have got more records than it has stored, and an error may be about any of these. So as
+ * many are kept as that can be at most:
  *
  *     64 kB in each of its two buffers, of records of 4 bytes ("\n" and a line end) at least,
  *     and 1000 records that wait to be stored (copyfrom.c)
@@ -84,7 +85,7 @@ kwj_record_lines_first(const KwjRecordLines *lines, int64 line)
 {
 	uint64		kept = Min(lines->n, KEPT);
 
-	/* the record that has not ended yet */
+	/* The line is in the record that has not ended yet. */
 	if (line >= lines->first)
 		return lines->first;
 	for (uint64 i = lines->n; i > lines->n - kept; i--)

@@ -1,7 +1,6 @@
 /*
  * src/type/import/lines.h
- *	  In which lines the last records stand that COPY has got, for errors that tell another line than
- *	  the first one of the record.
+ *	  Finds the first line of a record, for an error in which COPY names another line of it.
  */
 #ifndef KWJ_TYPE_IMPORT_LINES_H
 #define KWJ_TYPE_IMPORT_LINES_H

@@ -31,17 +31,24 @@ typedef struct KwjImportManifest
 } KwjImportManifest;
 
 /*
- * Reads the manifest that an IMPORT has instead of files: the only one of the list, whose name ends in
- * .json, and which begins as a manifest does. Returns NULL if there is none. The caller has checked that
- * the current user may read files of the server. Errors: 22023 if the list has more than a manifest;
- * 22P04 if a file manifest.json is no manifest, or it is damaged; 0A000 if a newer version wrote it.
+ * Looks for a manifest among the files that the user has typed: a file whose name ends in .json, and whose
+ * text begins as that of a manifest. Reads it, or returns NULL if there is none. The caller has checked
+ * that the current user may read files of the server. Errors: 22023 if the list has other files beside the
+ * manifest; 22P04 if a file with the name manifest.json is no manifest, or if the manifest is damaged;
+ * 0A000 if a newer version of kwjobs has written it.
  */
 extern KwjImportManifest *kwj_import_find_manifest(const List *files);
 
-/* The same for a file that has to be a manifest. Errors: also those of kwj_source_open. */
+/*
+ * Reads the manifest in this file. Errors: 22P04 and 0A000 as for kwj_import_find_manifest; those of
+ * kwj_source_open.
+ */
 extern KwjImportManifest *kwj_import_read_manifest(const char *path);
 
-/* Returns the table of this name or, if the manifest has only one table or query, that. Errors: 22023. */
+/*
+ * Returns what the manifest has of this table. If it has only one table, or a query, that is returned,
+ * whatever its name is. Errors: 22023 if it has several, and none has this name.
+ */
 extern KwjExported *kwj_import_exported(const KwjImportManifest *manifest, const char *schema, const char *table);
 
 /*

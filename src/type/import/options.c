@@ -122,6 +122,19 @@ set_escaped(KwjImportOptions *options, const char *value)
 	options->escaped = kwj_given_character("IMPORT", "escaped", value);
 }
 
+/*
+ * Returns the index of an option's value among the n names of its values, of which one may be NULL. Raises an
+ * error, with the hint, if it is none of them.
+ */
+static int
+index_of_value(const char *option, const char *value, const char *const *names, int n, const char *hint)
+{
+	for (int i = 0; i < n; i++)
+		if (names[i] != NULL && strcmp(value, names[i]) == 0)
+			return i;
+	kwj_given_refuse_value("IMPORT", option, value, hint);
+}
+
 static const char *const format_names[] = {
 	[KWJ_IMPORT_CSV] = "csv",
 	[KWJ_IMPORT_TEXT] = "text",
@@ -131,15 +144,8 @@ static const char *const format_names[] = {
 static void
 set_format(KwjImportOptions *options, const char *value)
 {
-	for (int i = 0; i < lengthof(format_names); i++)
-	{
-		if (strcmp(value, format_names[i]) != 0)
-			continue;
-		options->format = i;
-		return;
-	}
-	kwj_given_refuse_value("IMPORT", "format", value,
-						   "The formats are those of COPY: csv, text and binary.");
+	options->format = index_of_value("format", value, format_names, lengthof(format_names),
+									 "The formats are those of COPY: csv, text and binary.");
 }
 
 /* The name of each value of the option header; NULL: the default, which has none. */
@@ -152,15 +158,8 @@ static const char *const header_names[] = {
 static void
 set_header(KwjImportOptions *options, const char *value)
 {
-	for (int i = KWJ_IMPORT_HEADER_SKIP; i < lengthof(header_names); i++)
-	{
-		if (strcmp(value, header_names[i]) != 0)
-			continue;
-		options->header = i;
-		return;
-	}
-	kwj_given_refuse_value("IMPORT", "header", value,
-						   "Type header = 'skip' to leave out the first record of each file, or header = 'match' to find the columns by the names in it.");
+	options->header = index_of_value("header", value, header_names, lengthof(header_names),
+									 "Type header = 'skip' to leave out the first record of each file, or header = 'match' to find the columns by the names in it.");
 }
 
 static void
@@ -184,15 +183,8 @@ static const char *const on_error_names[] = {
 static void
 set_on_error(KwjImportOptions *options, const char *value)
 {
-	for (int i = 0; i < lengthof(on_error_names); i++)
-	{
-		if (strcmp(value, on_error_names[i]) != 0)
-			continue;
-		options->on_error = i;
-		return;
-	}
-	kwj_given_refuse_value("IMPORT", "on_error", value,
-						   "Type on_error = 'skip' to leave out records that cannot be imported, or on_error = 'stop' to import none then.");
+	options->on_error = index_of_value("on_error", value, on_error_names, lengthof(on_error_names),
+									   "Type on_error = 'skip' to leave out records that cannot be imported, or on_error = 'stop' to import none then.");
 }
 
 static void
@@ -261,7 +253,10 @@ check_option(const char *name)
 	(void) option_index(name);
 }
 
-/* COPY would find this out in the worker. */
+/*
+ * Refuses an encoding of the files that PostgreSQL cannot convert to that of the database. COPY would refuse
+ * it, too, but only in the worker.
+ */
 static void
 check_conversion(int charset)
 {
@@ -363,7 +358,7 @@ check_conflicts(const KwjImportOptions *options)
 					   options->reject_limit >= 0 ? "reject_limit" : "reject_table"),
 				errhint("Type WITH on_error = 'skip', or leave it out."));
 	check_conversion(options->charset);
-	/* COPY may find something else to refuse. */
+	/* If COPY has another reason to refuse the options, the user shall learn it now, not from the job. */
 	ProcessCopyOptions(NULL, NULL, true, kwj_import_copy_options(options, NIL));
 }
 
@@ -471,7 +466,7 @@ character_text(char c)
 	return pnstrdup(&c, 1);
 }
 
-/* Adds an option of COPY that names these columns, unless there are none. */
+/* Adds to the list the option of COPY with this name, for the columns with these indexes; if there are none, nothing. */
 static List *
 add_columns(List *list, const char *name, List *indexes, List *columns)
 {
@@ -511,6 +506,13 @@ append_json_text(StringInfo buf, const char *key, const char *text)
 	escape_json(buf, text);
 }
 
+static void
+append_json_texts(StringInfo buf, const char *key, const List *texts)
+{
+	appendStringInfo(buf, ", \"%s\": ", key);
+	kwj_json_append_texts(buf, texts);
+}
+
 /* Appends a list of integers, unless it is empty. */
 static void
 append_json_numbers(StringInfo buf, const char *key, List *numbers)
@@ -541,12 +543,9 @@ append_files(StringInfo json, const List *files)
 		secrets = lappend(secrets, unconstify(char *, secret));
 		has_secret |= *secret != '\0';
 	}
-	appendStringInfoString(json, ", \"files\": ");
-	kwj_json_append_texts(json, plain);
-	if (!has_secret)
-		return;
-	appendStringInfoString(json, ", \"secrets\": ");
-	kwj_json_append_texts(json, secrets);
+	append_json_texts(json, "files", plain);
+	if (has_secret)
+		append_json_texts(json, "secrets", secrets);
 }
 
 static List *
@@ -576,26 +575,17 @@ kwj_import_payload(const KwjImportSpec *spec)
 	append_json_text(&buf, "table", spec->table);
 	if (spec->tables != NIL)
 		kwj_import_tables_write(spec->tables, &buf);
-	appendStringInfoString(&buf, ", \"columns\": ");
-	kwj_json_append_texts(&buf, spec->columns);
-	if (spec->numbers != NIL)
-	{
-		appendStringInfoString(&buf, ", \"numbers\": ");
-		kwj_json_append_numbers(&buf, spec->numbers);
-	}
+	append_json_texts(&buf, "columns", spec->columns);
+	append_json_numbers(&buf, "numbers", spec->numbers);
 	append_files(&buf, spec->files);
 	if (spec->sizes != NIL)
-	{
-		appendStringInfoString(&buf, ", \"sizes\": ");
-		kwj_json_append_texts(&buf, spec->sizes);
-	}
+		append_json_texts(&buf, "sizes", spec->sizes);
 	if (options->format != KWJ_IMPORT_CSV)
 		append_json_text(&buf, "format", format_names[options->format]);
 	if (spec->checksum != NULL)
 	{
 		append_json_text(&buf, "checksum", spec->checksum);
-		appendStringInfoString(&buf, ", \"checksums\": ");
-		kwj_json_append_texts(&buf, spec->checksums);
+		append_json_texts(&buf, "checksums", spec->checksums);
 	}
 	append_json_text(&buf, "delimiter", character_text(options->delimiter));
 	append_json_text(&buf, "enclosed", character_text(options->enclosed));

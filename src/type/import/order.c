@@ -39,6 +39,7 @@
 #include "nodes/nodeFuncs.h"
 #include "rewrite/rewriteHandler.h"
 #include "type/import/order.h"
+#include "type/import/target.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -289,16 +290,13 @@ family_of(Relation target)
 char *
 kwj_import_needs_order(Relation target, List *numbers, bool skips)
 {
-	Oid			relid = RelationGetRelid(target);
 	List	   *family = family_of(target);
 	char	   *found = find_default(target, numbers);
 	ListCell   *lc;
 
 	if (found == NULL)
 		found = find_domain(target);
-	if (target->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
-		return found ? found : look_at(relid, family, skips);
-	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+	foreach(lc, kwj_import_tables_of(target))
 	{
 		if (found == NULL)
 			found = look_at(lfirst_oid(lc), family, skips);

@@ -139,8 +139,8 @@ created_state(const KwjImport *import)
 }
 
 /*
- * Checks a table, of those of the import, as a batch does, and whether it lets several workers import.
- * *reason: why one has to import everything; NULL: nothing was found yet.
+ * Checks one of the tables of the import as a batch does, and looks whether several workers may fill it.
+ * *reason: why one worker has to import everything; set only if no earlier table has given a reason.
  */
 static void
 check_table(KwjImport *import, int number, char **reason)
@@ -189,7 +189,7 @@ wanted(KwjAttempt *attempt)
 
 /* ---- planning ---- */
 
-/* What a step of planning has, and leaves to the next one. */
+/* A step of planning. The checkpoint carries position and remarks to the next step. */
 typedef struct Planning
 {
 	KwjImport  *import;
@@ -286,7 +286,7 @@ is_about_file(int sqlerrcode)
 }
 
 /*
- * Does find_end in a subtransaction. Returns false if the file cannot be read.
+ * Does find_end in a subtransaction, which an error of the file rolls back. Returns false after such an error.
  */
 static bool
 try_to_find_end(Planning *planning, int64 bytes, int64 *found)

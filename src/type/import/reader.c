@@ -29,10 +29,10 @@
 
 #define READ_SIZE 65536
 
-/* The same where nothing is done but looking for the end of a record. */
+/* How much is read at a time where the reader only looks for the end of a record. */
 #define SCAN_SIZE (256 * 1024)
 
-/* A batch takes so many bytes at most if it has to keep them. */
+/* A batch takes so many bytes at most if the reader has to keep them in memory. */
 #define MOST_KEPT (4 * 1024 * 1024)
 
 /* A header that goes on within quotes for more bytes than this is no header. */
@@ -532,7 +532,7 @@ pass_over(KwjImportReader *reader, const char *p, size_t n)
 	advance(reader, n);
 }
 
-/* The same to the end of the record, but at most n bytes. */
+/* As pass_over, but stops at the end of the record, if that is among these n bytes. */
 static void
 pass_to_record_end(KwjImportReader *reader, const char *p, size_t n)
 {

@@ -22,7 +22,7 @@ typedef struct KwjImportReader
 	StringInfo	kept;			/* what was read of a source that is read once only; NULL: nothing is kept */
 	bool		at_end;			/* after kwj_reader_close: all of the file was read */
 	KwjRecordLines lines;		/* of a source that is read once only */
-	const KwjSourceIdentity *expected;	/* of a file that is opened first; NULL: any */
+	const KwjSourceIdentity *expected;	/* which the next file that is begun has to have; NULL: any */
 	const char *path;			/* for messages */
 	KwjImportPosition *position;
 	KwjCsvScan	scan;
@@ -85,9 +85,9 @@ extern bool kwj_reader_find_line(KwjImportReader *reader, int64 line, int64 end)
 extern void kwj_reader_read(const KwjImportReader *reader, char *buffer, int n);
 
 /*
- * From now on the reader, which keeps its source and has it open, may be asked to read again what it reads from this
- * offset on. If the source is one that is read once only, the reader keeps it in memory. Returns how
- * many bytes a batch may take then, at most `bytes`.
+ * From now on, the caller may read again what it reads from this offset on. The reader's source is open,
+ * and `keeps` is set. If only one worker can read the source, from its start to its end, the reader keeps
+ * these bytes in memory. So a batch may take fewer bytes then: returns how many, at most `bytes`.
  */
 extern int64 kwj_reader_keep_from(KwjImportReader *reader, int64 offset, int64 bytes);
 

@@ -7,7 +7,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "commands/copyfrom_internal.h"
 #include "commands/progress.h"
 #include "commands/trigger.h"
@@ -24,7 +23,6 @@
 #include "utils/backend_progress.h"
 #include "utils/backend_status.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 
 /* Returns how many rows the running CopyFrom has stored; 0 if it does not report its progress. */
 static int64
@@ -234,15 +232,7 @@ check_all_was_read(KwjImport *import)
 	if (unread == 0 && kwj_reader_at_end(&import->reader))
 		return;
 	import->marker_line = copy->cur_lineno;
-	ereport(ERROR,
-			errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
-			errmsg("text follows the end-of-data marker \"\\.\" in file \"%s\"",
-				   import->reader.path),
-			errdetail("The marker is alone in line " INT64_FORMAT ".",
-					  import->marker_line),
-			import->spec.options.format == KWJ_IMPORT_TEXT ?
-			errhint("Remove the line, or write a backslash as two of them.") :
-			errhint("Remove the line, or enclose the value."));
+	kwj_csv_refuse_after_marker(import->spec.options.format, import->reader.path, import->marker_line);
 }
 
 static EolType
@@ -277,7 +267,7 @@ columns_of_file(const KwjImport *import)
 	return columns;
 }
 
-/* The same by a COPY statement. */
+/* Runs a COPY statement on what the reader gives: for a target whose rows are elsewhere. */
 static void
 copy_piece_by_statement(KwjImport *import)
 {
@@ -286,7 +276,7 @@ copy_piece_by_statement(KwjImport *import)
 												 &import->reader);
 }
 
-/* Runs COPY on what the reader gives. */
+/* Calls COPY, without a statement of its own, on what the reader gives. */
 static void
 copy_piece(KwjImport *import)
 {
@@ -357,7 +347,10 @@ close_reader(KwjImport *import)
 	kwj_import_position_next_file(position);
 }
 
-/* A file in the binary format has to end with its trailer. COPY would take any end. */
+/*
+ * At the end of a file in the binary format, raises an error if its trailer has not been there. COPY takes
+ * any end of its input for the end of the data, so it would not notice that a file was cut off.
+ */
 static void
 check_complete(const KwjImport *import)
 {
@@ -511,14 +504,6 @@ kwj_import_pass_records(KwjImport *import, int64 to)
 	Assert(import->position.offset == to);
 	check_complete(import);
 	close_reader(import);
-}
-
-void
-kwj_import_next_command(void)
-{
-	PopActiveSnapshot();
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
 void

@@ -59,9 +59,6 @@ extern bool kwj_import_is_to_stop(void);
 /* Returns whether the batch has to end now: for a request, or because it is full. */
 extern bool kwj_import_has_to_end(const KwjImport *import);
 
-/* Makes the changes of the last records visible to the next ones. */
-extern void kwj_import_next_command(void);
-
 /*
  * Checks deferred constraints now instead of at the commit, so that their code runs with the user's
  * settings. The checkpoint is written after this, with the worker's settings.

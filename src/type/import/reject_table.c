@@ -15,7 +15,6 @@
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "job/relation.h"
@@ -75,22 +74,6 @@ kwj_reject_table_find(KwjImportOptions *options, const char *name)
 	options->reject_name = kwj_name_of_relation(options->reject_table);
 }
 
-/* Returns whether the table is the target of the import or one of its partitions. */
-static bool
-is_target(Oid table, Relation target)
-{
-	ListCell   *lc;
-
-	if (table == RelationGetRelid(target))
-		return true;
-	if (target->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
-		return false;
-	foreach(lc, find_all_inheritors(RelationGetRelid(target), NoLock, NULL))
-		if (lfirst_oid(lc) == table)
-			return true;
-	return false;
-}
-
 static void
 refuse(Relation rel, int code, const char *detail)
 {
@@ -118,7 +101,7 @@ check_kind(Relation rel, Relation target)
 			   "The job runs in another process, which cannot see the temporary tables of this session.");
 	if (rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
 		refuse(rel, ERRCODE_FEATURE_NOT_SUPPORTED, "It is unlogged; a crash of the server would empty it.");
-	if (is_target(RelationGetRelid(rel), target))
+	if (list_member_oid(kwj_import_tables_of(target), RelationGetRelid(rel)))
 		refuse(rel, ERRCODE_INVALID_PARAMETER_VALUE, "The records are imported into this table.");
 	if (kwj_find_kept(list_make1_oid(RelationGetRelid(rel)), &kept))
 		refuse(rel, ERRCODE_FEATURE_NOT_SUPPORTED, psprintf("Its rows are kept by %s.", kept.extension));
@@ -159,8 +142,8 @@ check_rights(const KwjImportOptions *options, Relation rel)
 }
 
 /*
- * Checks that the current user may write into the reject table, and that it is one. target: that of the
- * import.
+ * Checks that the reject table still exists, that it is of a kind and has columns as it must, and that the
+ * current user may write into it. target: the table to import into.
  */
 static void
 check_table(const KwjImportOptions *options, Relation target)
@@ -274,7 +257,7 @@ append_valid(StringInfo text, const char *bytes, int n, int encoding, Oid conver
 		appendBinaryStringInfo(text, bytes, valid);
 		return valid;
 	}
-	/* As much as fits for certain. */
+	/* So many bytes that the result fits into the buffer, whatever they are. */
 	n = Min(n, 8 * 1024);
 	enlargeStringInfo(text, n * MAX_CONVERSION_GROWTH + 1);
 	valid = pg_do_encoding_conversion_buf(conversion, encoding, GetDatabaseEncoding(),

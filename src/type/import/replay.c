@@ -224,7 +224,10 @@ kwj_import_check_limit(KwjAttempt *attempt)
 			errhint("Correct the files, or type a larger reject_limit."));
 }
 
-/* The piece has failed. Raises the error of a record before, if that is beyond the limit. */
+/*
+ * Imports once more the piece in which reject_limit is reached, if that is before the piece that has failed;
+ * otherwise the one that has failed. An error of this is the one that comes first in the files.
+ */
 static void
 replay_limit(KwjAttempt *attempt, const KwjPiece *piece, int64 limit)
 {

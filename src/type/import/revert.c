@@ -41,12 +41,10 @@
 #include "type/import/triggers.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
-
 
 /* What the job's transactions have left in one table. */
 typedef struct TableRows

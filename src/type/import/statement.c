@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "common/hashfn.h"
 #include "executor/executor.h"
 #include "nodes/extensible.h"
@@ -116,4 +117,12 @@ kwj_import_run_statement(QueryDesc *statement, KwjImportWork work, void *arg)
 	ExecutorEnd(statement);
 	FreeQueryDesc(statement);
 	return rows;
+}
+
+void
+kwj_import_next_command(void)
+{
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
 }

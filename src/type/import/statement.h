@@ -32,4 +32,10 @@ extern QueryDesc *kwj_import_begin_statement(ParseState *pstate, CmdType command
 extern uint64 kwj_import_run_statement(QueryDesc *statement, KwjImportWork work,
 									   void *arg);
 
+/*
+ * Makes what was done so far visible to what comes next, in place of the active snapshot. For work that
+ * consists of several statements, or of records that triggers may look at.
+ */
+extern void kwj_import_next_command(void);
+
 #endif

@@ -64,7 +64,10 @@ kwj_import_check_may_read(const List *locations)
 	}
 }
 
-/* Returns whether COPY can fill a relation of this kind. */
+/*
+ * Returns whether COPY puts rows into the relation: into a table, a partitioned or a foreign one, too, and
+ * into a view if a trigger takes each row that is inserted there.
+ */
 static bool
 is_fillable(Relation rel)
 {
@@ -81,7 +84,7 @@ is_fillable(Relation rel)
 	}
 }
 
-/* Refuses a relation that COPY cannot fill, and a temporary table, which the worker could not see. */
+/* Refuses a relation into which COPY puts no rows, and a temporary table, which the worker could not see. */
 static void
 check_is_table(Relation rel)
 {
@@ -229,7 +232,10 @@ kwj_import_lock_target(Oid target, const char *table)
 			errhint("Give the name of a table."));
 }
 
-/* Adds a hint to PostgreSQL's own error. */
+/*
+ * The executor calls this, as an error context callback, when it raises an error while a statement begins.
+ * If a right is missing, the error gets a hint with the GRANT, arg, that gives it.
+ */
 static void
 hint_at_grant(void *arg)
 {
@@ -413,9 +419,8 @@ refuse_kept(const KwjKept *kept, Relation target)
 			errhint(HINT_NONE));
 }
 
-/* Returns the OIDs of the target and, if it is partitioned, its partitions. */
-static List *
-tables_of(Relation target)
+List *
+kwj_import_tables_of(Relation target)
 {
 	return target->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ?
 		find_all_inheritors(RelationGetRelid(target), NoLock, NULL) :
@@ -425,7 +430,7 @@ tables_of(Relation target)
 bool
 kwj_import_is_elsewhere(Relation target)
 {
-	List	   *tables = tables_of(target);
+	List	   *tables = kwj_import_tables_of(target);
 	KwjKept		kept;
 	ListCell   *lc;
 
@@ -474,7 +479,7 @@ kwj_import_check_elsewhere(Relation target)
 {
 	ListCell   *lc;
 
-	foreach(lc, tables_of(target))
+	foreach(lc, kwj_import_tables_of(target))
 		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_FOREIGN_TABLE)
 			check_foreign_table(lfirst_oid(lc));
 }
@@ -482,7 +487,7 @@ kwj_import_check_elsewhere(Relation target)
 void
 kwj_storage_note(KwjStorageMap *map, Relation target)
 {
-	List	   *tables = tables_of(target);
+	List	   *tables = kwj_import_tables_of(target);
 	KwjKept		kept;
 	ListCell   *lc;
 

@@ -34,7 +34,8 @@ typedef struct KwjStorageMap
 } KwjStorageMap;
 
 /*
- * Opens the target, locks it in RowExclusiveLock, and checks that COPY could fill such a relation.
+ * Opens the target, locks it in RowExclusiveLock, and checks that COPY can put rows into it, and that a
+ * worker sees it.
  *
  * table: what the error calls a table that does not exist; NULL: its OID. Errors: 42P01, 42809,
  * 42501 for a system catalog, 0A000 for a temporary table.
@@ -63,6 +64,9 @@ extern QueryDesc *kwj_import_begin(ParseState *pstate, Relation rel, List *numbe
  */
 extern void kwj_import_check_may_read_files(void);
 extern void kwj_import_check_may_read(const List *locations);
+
+/* Returns the OIDs of the target and, if it is partitioned, of its partitions: where its rows may be. */
+extern List *kwj_import_tables_of(Relation target);
 
 /*
  * Returns whether COPY brings rows of the target to where a revert could not remove them: another server,

@@ -79,8 +79,9 @@ check_files(KwjImportSpec *spec, const char **one_reader)
 
 /*
  * If the user has not said how many workers import at most, decides by the size of the files. If one
- * worker has to read them, there is only one, which tells the reason if there might have been more. So it
- * is if the rows are to be kept, because after a failure the job has to know where to go on.
+ * worker has to read them, there is only one; if there would have been more without that, it shows the
+ * reason in running_status. If the rows are to be kept, one worker imports, too, because after a failure
+ * RETRY has to know where to go on.
  */
 static void
 choose_workers(KwjImportOptions *options, int64 bytes, const char *one_reader)
@@ -97,7 +98,7 @@ choose_workers(KwjImportOptions *options, int64 bytes, const char *one_reader)
 	}
 }
 
-/* What validate_as_owner checks, and what it makes of that. */
+/* What a user has given, and the specification and description that validate_as_owner makes of it. */
 typedef struct Checking
 {
 	const KwjNewImport *new;
@@ -106,7 +107,7 @@ typedef struct Checking
 	char	   *description;
 } Checking;
 
-/* Sets how the description of a job begins that creates its target. */
+/* Sets the begin of the description of a job that creates its target. */
 static void
 set_head(KwjImportSpec *spec, const KwjDefinition *definition, const KwjNewImport *new)
 {
@@ -131,7 +132,7 @@ columns_of_manifest(const KwjImportManifest *manifest, const KwjExported *export
 	return names;
 }
 
-/* Returns the options that the user has given himself. */
+/* Returns the given options without those that a manifest has added. added: the names of these (char *). */
 static List *
 without_options(List *given, List *added)
 {
@@ -224,7 +225,7 @@ read_spec(Checking *checking, const KwjDefinition *definition)
 	return rel;
 }
 
-/* Checks a target of which a revert could not remove the rows, and says what that means. */
+/* Checks a target of which a revert could not remove the rows, and tells the user that they would stay. */
 static void
 accept_elsewhere(Relation rel)
 {
@@ -283,7 +284,7 @@ add_exported(KwjImportSpec *spec, const KwjImportManifest *manifest, const KwjEx
 	spec->checksums = list_concat(spec->checksums, exported->checksums);
 }
 
-/* Refuses options that name columns, which would have to be the same in all tables, or are about a table. */
+/* Refuses options that are about one table: those that name columns, and those of the last step. */
 static void
 refuse_options_of_table(const List *given)
 {
@@ -367,9 +368,8 @@ check_tables(Checking *checking, const KwjCreated *created)
 
 		one.columns = one.options.names = table->columns;
 		one.options.fields = list_length(kwj_import_column_numbers(rel, table->columns));
-		one.files = NIL;
-		for (int i = 0; i < table->n_files; i++)
-			one.files = lappend(one.files, list_nth(checking->spec.files, file++));
+		one.files = list_truncate(list_copy_tail(checking->spec.files, file), table->n_files);
+		file += table->n_files;
 		bytes += check_files(&one, &found);
 		if (one_reader == NULL)
 			one_reader = found;

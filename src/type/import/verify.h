@@ -10,8 +10,8 @@
 #include "type/import/batch.h"
 
 /*
- * Returns whether the import has files with checksums, from the position's on, that this process has
- * not compared yet.
+ * Returns whether this process has to compare files with their checksums before it imports them: the
+ * import has a manifest, this file (a number from 0) or later ones, and they were not compared yet.
  */
 extern bool kwj_import_needs_check(const KwjImport *import, int first_file);
 
@@ -23,17 +23,20 @@ extern bool kwj_import_needs_check(const KwjImport *import, int first_file);
 extern bool kwj_import_check_sums(KwjImport *import, int first_file);
 
 /*
- * Compares one file with its size, as a text, and its checksum by this algorithm. Any process may call this,
- * in a transaction. Errors: XX001 if they differ.
+ * Reads one file, and compares it with what a manifest says of it: size (digits) and checksum, by this
+ * algorithm. The session and the worker may call this, in a transaction. Errors: XX001 if one of them
+ * differs.
  */
 extern void kwj_import_check_sum(const char *path, const char *algorithm, const char *size, const char *checksum);
 
 /*
- * Appends, as a member of a JSON object, how the files from one to another are recognized, if this
- * process has compared them. Another process reads that from the object of a piece, whose member `file`
- * is the first one.
+ * Part 0, which has compared all files, writes with each piece by which identities its files, from the
+ * first to the last, are recognized: appends the member `checked` to the text of a JSON object. Appends
+ * nothing if this process has compared no files.
  */
 extern void kwj_import_write_checked(const KwjImport *import, int first_file, int last_file, StringInfo json);
+
+/* The worker that imports the piece reads them from this object, whose member `file` is the first file. */
 extern void kwj_import_read_checked(KwjImport *import, Jsonb *json);
 
 #endif

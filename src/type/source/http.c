@@ -42,7 +42,10 @@ is_location(const char *location)
 
 #ifdef KWJ_HAVE_CURL
 
-/* So many requests in a row may bring nothing; between two, a time that doubles. */
+/*
+ * After so many requests in a row that have brought nothing new, the attempt fails. Before the second
+ * request it pauses for the first time; each pause is twice as long as the one before.
+ */
 #define MOST_TRIES			7
 #define FIRST_PAUSE_MS		200
 #define LONGEST_PAUSE_MS	10000
@@ -58,8 +61,8 @@ typedef struct Http
 	bool		is_complete;	/* the window ends where the file ends */
 	bool		is_known;		/* an answer has come: the identity is set */
 	bool		is_recognizable;	/* the server sends what tells whether it is the same file */
-	int64		furthest;		/* bytes up to here have come */
-	int			tries;			/* requests in a row that have brought nothing behind that */
+	int64		furthest;		/* all bytes before this offset have come, by some request */
+	int			tries;			/* requests in a row that have not come further than that */
 } Http;
 
 /* ---- errors ---- */
@@ -124,7 +127,7 @@ pause_or_give_up(KwjSource *source, const char *problem, int least_seconds)
 
 	if (++http->tries >= MOST_TRIES)
 		give_up(source, problem);
-	/* Others may have lost the same server. */
+	/* Other jobs may have lost the same server, and are not to come back to it all at once. */
 	ms += ms * kwj_random_fraction() / 2;
 	ms = Max(ms, Min(least_seconds * 1000, LONGEST_PAUSE_MS));
 	text = psprintf("waiting for a server: %s", problem);
@@ -215,8 +218,9 @@ validators_of(const KwjTransferHead *head)
 }
 
 /*
- * Sets the identity by the first answer, or compares it with the next one. What cannot be recognized gets
- * a number that no other has, so that no other attempt goes on with it.
+ * Sets the identity by the first answer, and compares it with each later answer. If the server sends
+ * nothing that tells whether it is the same file, the identity gets a number that no other has, so that no
+ * other attempt goes on with it.
  */
 static void
 note_identity(KwjSource *source, const KwjTransferHead *head, int64 size)
@@ -283,8 +287,8 @@ ask(KwjSource *source, int64 offset)
 }
 
 /*
- * A server that breaks off each time at the same place must not be asked for ever, so only what comes
- * behind that place counts.
+ * Begins to count tries anew if bytes have come that no request has brought before. Others do not count,
+ * because a server that breaks off at the same place each time must not be asked for ever.
  */
 static void
 note_progress(Http *http)

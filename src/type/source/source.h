@@ -46,30 +46,36 @@ typedef struct KwjSource
 extern KwjSource *kwj_source_open(const char *location, MemoryContext context);
 
 /*
- * Returns whether a role may read from the location that is no member of pg_read_server_files, if it has
- * the rights that kwj_source_open checks.
+ * Returns whether a role may read the location without being a member of pg_read_server_files. It needs
+ * other rights then, such as SELECT on a large object, which kwj_source_open checks.
  */
 extern bool kwj_source_needs_no_role(const char *location);
 
-/* Returns what of the identity is not as it was before, for a message; NULL: it is the same. */
+/*
+ * Compares the identity with one that the source had before. Returns what has changed, as a static string
+ * for a message, such as "size"; NULL if nothing has.
+ */
 extern const char *kwj_source_difference(const KwjSource *source, const KwjSourceIdentity *before);
 
 /* Returns the location as others may see it, without what may be a secret. */
 extern const char *kwj_source_shown(const char *location);
 
-/* Returns where in the location what may be a secret begins: to its end; its end if there is nothing. */
+/*
+ * Returns the end of the location that may be a secret, as a pointer into it: the query of a URL. If it
+ * has none, that is an empty string.
+ */
 extern const char *kwj_source_secret(const char *location);
 
 /*
- * To be called for a source that is open since another transaction, or for longer. Looks anew what
- * the location means, and whether the current user may read it, and sets the identity. What was read
- * ahead is kept, so the caller compares the identity with the one before.
+ * Is called when a batch goes on with a source that an earlier batch has opened. Looks anew what the
+ * location means, and whether the current user may read it, and sets the identity. What was read ahead is
+ * kept, so the caller has to compare the identity with the one before.
  */
 extern void kwj_source_open_again(KwjSource *source);
 
 /*
- * Sets the identity to what it is now, while the source is open. thoroughly: also looks for changes that
- * take long to find; to be called so when all was read.
+ * Sets the identity of an open source to what it is now. thoroughly: also looks for changes that take long
+ * to find. The caller says so when it has read all of the source.
  */
 extern void kwj_source_look(KwjSource *source, bool thoroughly);
 
@@ -77,8 +83,9 @@ extern void kwj_source_close(KwjSource *source);
 
 /*
  * Reads at most this many bytes of the text from the offset on; returns how many, and 0 only at the
- * end. To read on is cheap. To read what lies before may mean to begin anew. Errors: 22P04 if the
- * compressed data are damaged or end too early; those of its kind.
+ * end. To go on where the last call has ended is cheap. For an earlier offset, the source may have to be
+ * read from its start again. Errors: 22P04 if the compressed data are damaged or end too early; those of
+ * its kind.
  */
 extern size_t kwj_source_read(KwjSource *source, char *buffer, size_t size, int64 offset);
 
@@ -86,8 +93,8 @@ extern size_t kwj_source_read(KwjSource *source, char *buffer, size_t size, int6
 extern size_t kwj_source_read_stored(KwjSource *source, char *buffer, size_t size, int64 offset);
 
 /*
- * As kwj_source_read, for a source that several may read, and without an error: returns 0 if it cannot read. It may
- * be called while another error is handled.
+ * As kwj_source_read, but raises no error: returns 0 if it cannot read. So it may be called while another
+ * error is handled. Only for a source that needs no single reader (kwj_source_needs_one_reader).
  */
 extern size_t kwj_source_try_to_read(KwjSource *source, char *buffer, size_t size, int64 offset);
 
@@ -95,8 +102,8 @@ extern size_t kwj_source_try_to_read(KwjSource *source, char *buffer, size_t siz
 extern bool kwj_source_ends_at(KwjSource *source, int64 offset);
 
 /*
- * Returns how many bytes, as they are stored, belong to the text before the offset, from which was
- * read last. Of a compressed source it is an estimate, except for its end.
+ * Returns how many stored bytes make up the text before this offset, which is the one that the caller has
+ * read last. For a compressed source that is an estimate, and exact only at its end.
  */
 extern int64 kwj_source_stored_before(const KwjSource *source, int64 offset);
 
@@ -109,7 +116,7 @@ extern const char *kwj_source_needs_one_reader(const KwjSource *source);
 /* Returns the size of a source that the current user may read, as it is stored; -1: nobody knows. */
 extern int64 kwj_source_size(const char *location);
 
-/* Returns whether another machine has the source, so that to ask for its size takes long. */
+/* Returns whether the source is on another machine, so that it takes long to ask for its size. */
 extern bool kwj_source_is_remote(const char *location);
 
 #endif

@@ -128,7 +128,10 @@ on_timer(CURLM *multi, long ms, void *arg)
 	return 0;
 }
 
-/* If the line is this field, copies its value, without spaces around it, as far as there is room for `most`. */
+/*
+ * Returns whether the line is this field of the head. If it is, copies its value, without the spaces around
+ * it, into `value`, which has room for `most` bytes: what is longer is cut off.
+ */
 static bool
 read_field_of(const char *line, size_t size, const char *field, char *value, size_t most)
 {
@@ -237,7 +240,10 @@ on_data(char *data, size_t one, size_t size, void *arg)
 
 /* ---- calling libcurl ---- */
 
-/* Between these, no signal reaches this process, nor any thread that libcurl begins. */
+/*
+ * Blocks all signals until restore_signals. A thread that libcurl begins meanwhile has them blocked for all
+ * its life, so it never gets a signal that is for PostgreSQL.
+ */
 static sigset_t
 block_signals(void)
 {

@@ -9,7 +9,7 @@
 
 #include "postgres.h"
 
-/* A field of the answer is kept up to so many bytes; the one that says where to look instead, up to more. */
+/* So many bytes of a field of the answer are kept, with the NUL; of Location, which has a URL, so many. */
 #define KWJ_TRANSFER_FIELD		256
 #define KWJ_TRANSFER_LOCATION	4097
 

@@ -70,7 +70,10 @@ read_host(const char **text)
 	return asc_tolower(begin, end - begin);
 }
 
-/* The same for a port, if there is a colon. Returns 0 if it is wrong. */
+/*
+ * Reads a colon and a port from *text, and moves *text behind it. Returns 0 if the port is wrong, and
+ * `otherwise` if there is no colon.
+ */
 static int
 read_port(const char **text, int otherwise)
 {
@@ -89,8 +92,8 @@ read_port(const char **text, int otherwise)
 }
 
 /*
- * Returns whether a part of a path, of so many bytes, is, or for some server is, the directory itself or
- * the one above.
+ * Returns whether a part of a path, of this length, is "." or "..", or is taken for one of them by some
+ * servers.
  */
 static bool
 is_dots(const char *part, size_t length)
@@ -111,7 +114,7 @@ is_plain_escape(const char *percent)
 	if (!isxdigit((unsigned char) percent[1]) || !isxdigit((unsigned char) percent[2]))
 		return false;
 	code = (int) strtol(pnstrdup(percent + 1, 2), NULL, 16);
-	return code > ' ' - 1 && code != 127 && strchr("./\\%", code) == NULL;
+	return code >= ' ' && code != 127 && strchr("./\\%", code) == NULL;
 }
 
 /* Returns whether all characters may stand in a URL. */

@@ -34,8 +34,8 @@ extern char *kwj_url_text(const KwjUrl *url);
 extern char *kwj_url_shown(const KwjUrl *url);
 
 /*
- * Returns the text as it may be shown, palloc'd, if it looks like a URL of any scheme, even a wrong one;
- * otherwise the text itself.
+ * Returns what may be shown of a text that a user has typed, right or wrong. If it looks like a URL, of
+ * whatever scheme, user, password and query are left out (palloc'd); otherwise it is the text itself.
  */
 extern const char *kwj_url_hide(const char *text);
 

@@ -76,6 +76,19 @@ kwj_sql_statement_text(const char *text, const RawStmt *statement)
 	return pnstrdup(text + start, end - start);
 }
 
+PlannedStmt *
+kwj_sql_plan_utility(Node *statement, int location, int length)
+{
+	PlannedStmt *planned = makeNode(PlannedStmt);
+
+	planned->commandType = CMD_UTILITY;
+	planned->canSetTag = true;
+	planned->utilityStmt = statement;
+	planned->stmt_location = location;
+	planned->stmt_len = length;
+	return planned;
+}
+
 static int
 position_of(const char *text, const RawStmt *statement)
 {

@@ -7,6 +7,7 @@
 
 #include "nodes/parsenodes.h"
 #include "nodes/pg_list.h"
+#include "nodes/plannodes.h"
 
 /*
  * Parses and checks the text. Returns a list of RawStmt. what: the name of the argument,
@@ -31,6 +32,12 @@ extern void kwj_sql_push_text(ErrorContextCallback *callback, const char *text);
 
 /* Returns the part of the text that is this statement, without the blanks around it. */
 extern char *kwj_sql_statement_text(const char *text, const RawStmt *statement);
+
+/*
+ * Returns a utility statement as ProcessUtility takes it. location and length: where it stands in the
+ * text that ProcessUtility gets, as RawStmt has them; -1 and 0 if it does not.
+ */
+extern PlannedStmt *kwj_sql_plan_utility(Node *statement, int location, int length);
 
 /*
  * Adds the line of the text where the error is, with a mark below, to the context of the error. To

@@ -1,5 +1,5 @@
 /*
- * src/job/clock.h
+ * src/clock.h
  *	  The clock by which the processes of kwjobs go.
  *
  * A build for tests has a clock that tests can set: in all files of kwjobs, GetCurrentTimestamp() is
@@ -13,8 +13,8 @@
  *
  * Every other build goes by the server's clock.
  */
-#ifndef KWJ_JOB_CLOCK_H
-#define KWJ_JOB_CLOCK_H
+#ifndef KWJ_CLOCK_H
+#define KWJ_CLOCK_H
 
 #include "postgres.h"
 
