@@ -29,13 +29,7 @@ CREATE ROLE owner LOGIN;
 EOF
 
 # Runs statements, as a role if one is given. Returns what they print, with their messages.
-sub run
-{
-	my ($sql, $role) = @_;
-	my ($out, $err) = ('', '');
-	$node->psql('postgres', ($role ? "SET ROLE $role;\n" : '') . $sql, stdout => \$out, stderr => \$err, on_error_stop => 0);
-	return "$out$err" =~ s/^psql:<stdin>:\d+: //gmr;
-}
+sub run { return join('', run_in($node, 'postgres', @_)) }
 
 # Returns a job that stands at the gate, and ends when the gate is opened.
 sub job_at_gate

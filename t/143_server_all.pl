@@ -23,15 +23,7 @@ kwjobs.test_silence = 1min
 dynamic_shared_memory_type = mmap
 EOF
 
-# Runs statements, as a role if one is given. Returns what they print; in a list, also the messages.
-sub run
-{
-	my ($db, $sql, $role) = @_;
-	my ($out, $err) = ('', '');
-	$node->psql($db, ($role ? "SET ROLE $role;\n" : '') . $sql, stdout => \$out, stderr => \$err, on_error_stop => 0);
-	$err =~ s/^psql:<stdin>:\d+: //gm;
-	return wantarray ? ($out, $err) : $out;
-}
+sub run { return run_in($node, @_) }
 
 # The statement must print nothing and raise the error.
 sub refuses

@@ -160,7 +160,7 @@ check(const KwjErrand *errand, List **jobs, KwjErrandResult *result)
 	Checking	checking = {errand, checked_job(jobs, errand->job_id), result};
 	ErrorData  *edata;
 
-	/* If it was done already, which its source does not know yet, the job shows its effect. */
+	/* If the errand was done already, the job shows its effect; only its source does not know that yet. */
 	result->outcome = KWJ_ERRAND_DONE;
 	if (errand->number != 0 && kwj_store_errand_was_done(errand->number))
 		return;
@@ -195,7 +195,7 @@ check_all(Answer *answer, const KwjQuestion *question)
 
 /* ---- answers ---- */
 
-/* Reads the jobs that the question asks for, how they stand, or what else it asks for. */
+/* Reads what the question asks for: jobs, how jobs stand, ids of jobs, or the messages or reasons of a job. */
 static void
 read_jobs(Answer *answer, const KwjQuestion *question)
 {

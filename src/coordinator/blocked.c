@@ -2,19 +2,21 @@
  * src/coordinator/blocked.c
  *	  The coordinator waits until it may write to kwjobs.job.
  *
- * Process: coordinator, outside a transaction: after a pass that could not have the lock (coordinator.c),
- * before it goes job by job (singly.c), and before it acts on schedules that are due (fire.c). CREATE INDEX and REINDEX of kwjobs.job, and LOCK TABLE, keep all who
- * write to it waiting, for as long as they take. No job can begin or end meanwhile, but jobs can be
- * read, so this process goes on to answer sessions of other databases:
+ * Process: coordinator, outside a transaction. Callers: coordinator.c, after a pass that could not have
+ * the lock; singly.c, before it goes job by job; fire.c, before it acts on schedules that are due.
+ *
+ * CREATE INDEX and REINDEX of kwjobs.job, and LOCK TABLE, keep all who write to it waiting, for as long
+ * as they take. No job can begin or end meanwhile, but jobs can be read, so this process goes on to
+ * answer sessions of other databases:
  *
  *     wait for the lock, WAIT_MS at most --has it--> unlock, and back to the pass
  *          ^   |
  *          |   +--has it not--> answer questions; errands come back as LOCKED
  *          +------------------------+
  *
- * It sleeps on the lock itself, so it has it as soon as it is free; nothing is looked at again and
- * again meanwhile. running_status of the jobs that wait names the process that has the lock
- * (function/reason.c), and after a second so does the server's log.
+ * It sleeps in the queue of the lock, so PostgreSQL wakes it as soon as the lock is free. running_status
+ * of the jobs that wait names the process that has the lock (function/reason.c), and after a second so
+ * does the server's log.
  *
  * Locks: those on the tables of kwjobs, until the end of each transaction. If this process dies, its
  * successor meets the same lock.
@@ -30,9 +32,9 @@
 #include "store/query.h"
 #include "utils/guc.h"
 
-/* A session that asks waits so long at most, and not for the lock. It gives up after a second. */
+/* How long this process waits for the lock before it answers sessions, which give up after a second. */
 #define WAIT_MS			"200ms"
-/* The wait of this number has PostgreSQL write to the log who has the lock (log_lock_waits). */
+/* During the wait with this number, PostgreSQL writes to the log who has the lock (log_lock_waits). */
 #define LOGGED_WAIT		5
 #define LOGGED_AFTER_MS	"100ms"
 
@@ -73,5 +75,5 @@ kwj_blocked_wait(void)
 		(void) kwj_errands_do();
 		wait = Min(wait + 1, LOGGED_WAIT + 1);
 	}
-	/* Another error is one for the pass, which has it logged. */
+	/* If it was another error, the caller will meet it, too, and have it logged. */
 }

@@ -8,8 +8,8 @@
 #include "kwjobs.h"
 
 /*
- * Returns when this process could have the lock on kwjobs.job that a pass needs, so that the pass may
- * be made. Meanwhile it answers sessions of other databases. To be called outside a transaction.
+ * Waits until this process could have the lock on kwjobs.job that a pass needs. Meanwhile it answers
+ * sessions of other databases. Call it outside a transaction, and make the pass afterwards.
  * Errors: those of the interrupts.
  */
 extern void kwj_blocked_wait(void);

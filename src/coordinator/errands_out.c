@@ -178,7 +178,7 @@ look_at_mail(const KwjMailInfo *info, TimestampTz *again)
 
 /* ---- errands that are withdrawn ---- */
 
-/* What of this database's errands is to be withdrawn, and what was. */
+/* The errands of this database that are to be withdrawn, and those that were. */
 typedef struct Withdrawing
 {
 	Oid			target;			/* of the mail that is on its way; InvalidOid: there is none */
@@ -188,7 +188,7 @@ typedef struct Withdrawing
 	int			n;
 } Withdrawing;
 
-/* A step of kwj_isolate(). */
+/* A step of kwj_isolate(): looks whether there are errands to withdraw. */
 static void
 look_for_withdrawn(void *arg)
 {
@@ -197,7 +197,7 @@ look_for_withdrawn(void *arg)
 	withdrawing->found = kwj_store_look_for_withdrawn(withdrawing->target);
 }
 
-/* A step of kwj_isolate(): withdraws them, but for those that may be in the mail. */
+/* A step of kwj_isolate(): withdraws these errands, except for those that may be in the mail. */
 static void
 refuse_withdrawn(void *arg)
 {
@@ -231,7 +231,10 @@ look_at_withdrawn(KwjMailInfo *info)
 	return true;
 }
 
-/* Withdraws what is to be, but for what may be in the mail, and wakes the sessions that wait for it. */
+/*
+ * Withdraws the errands that are to be withdrawn, except for those that may be in the mail, and wakes the
+ * sessions that wait for them.
+ */
 static void
 withdraw(const KwjMailInfo *info)
 {

@@ -63,8 +63,8 @@ put_found(const KwjFoundJob *job, void *arg)
 }
 
 /*
- * The jobs of other databases that PAUSE ALL JOBS and its like control, besides those of this one. The
- * arguments are the verb and the type of the jobs, which is NULL for all types.
+ * Returns the jobs of other databases that PAUSE ALL JOBS and its like control, besides those of this one.
+ * The arguments are the verb and the type of the jobs, which is NULL for all types.
  */
 Datum
 kwjobs_all_elsewhere(PG_FUNCTION_ARGS)

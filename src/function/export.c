@@ -27,8 +27,8 @@ PG_FUNCTION_INFO_V1(kwjobs_export);
 PG_FUNCTION_INFO_V1(kwjobs_export_and_wait);
 
 /*
- * The argument tables is the last one, because the procedure of users has its results before it. Returns NULL
- * if it is not given.
+ * Returns the argument tables; NULL: it is not given. It is the last one, because kwjobs.export_and_wait has
+ * its results before it.
  */
 static ArrayType *
 arg_tables(FunctionCallInfo fcinfo)
@@ -38,7 +38,10 @@ arg_tables(FunctionCallInfo fcinfo)
 	return PG_ARGISNULL(last) ? NULL : PG_GETARG_ARRAYTYPE_P(last);
 }
 
-/* Creates the job. Both functions begin with the same arguments: directory, target, query, database, options. */
+/*
+ * Creates the job. Both functions begin with the same arguments: directory, target, query, database,
+ * options.
+ */
 static int64
 submit(FunctionCallInfo fcinfo)
 {

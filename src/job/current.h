@@ -38,8 +38,9 @@ typedef struct KwjAttempt
 	/* kwj_attempt_succeed_and_claim found a CANCEL, perhaps one that this transaction has made */
 	bool		canceled;
 	/*
-	 * What the attempt needs to begin, and others have now: the work ends with an error, and the claim is
-	 * taken back. NULL: nothing. Allocate it in the context of payload.
+	 * Set by work that cannot begin, because other jobs have now what it needs: a text for running_status that
+	 * says so, in the memory context of payload. The work then raises an error, and the worker takes the claim
+	 * back, so that the job waits, and no attempt is counted. NULL: the work lacks nothing.
 	 */
 	char	   *lacks;
 	/* the work ended with an error because it found a request */

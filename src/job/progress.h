@@ -24,8 +24,8 @@ typedef enum KwjRequest
 	KWJ_REQUEST_PAUSE,
 	KWJ_REQUEST_CANCEL,
 	/*
-	 * The job's window has closed: as PAUSE, but no request of a user, and not in the job's row. Only
-	 * attempts get it of which coordinator/window.c says so.
+	 * The job's window has closed. An attempt obeys it like a PAUSE, but no user has asked for it, and the
+	 * job's row does not have it. coordinator/window.c decides which attempts get it.
 	 */
 	KWJ_REQUEST_CLOSE,
 } KwjRequest;
@@ -49,7 +49,7 @@ typedef struct KwjProgress
 	pg_atomic_uint32 reverting; /* bool: the attempt reverts the job */
 	/* bool: the attempt obeys PAUSE where it stands, so it need not be interrupted */
 	pg_atomic_uint32 stands;
-	pg_atomic_uint32 will_stand;	/* bool: it will, as soon as it can */
+	pg_atomic_uint32 will_stand;	/* bool: the attempt will do so for each PAUSE, as soon as it can */
 	KwjPosition scan;			/* of the scan from which the statement gets its rows */
 
 	/* protected by mutex */
@@ -113,8 +113,8 @@ kwj_progress_forget_statement(KwjProgress *progress)
 extern KwjRequest kwj_progress_request(void);
 
 /*
- * Notes whether the attempt obeys a PAUSE by standing still (kwj_attempt_stand, lifecycle/stand.h). Returns
- * whether that is new.
+ * Notes whether the attempt stands still now for a PAUSE (kwj_attempt_stand, lifecycle/stand.h). Returns
+ * whether that was otherwise before.
  */
 extern bool kwj_progress_stand(bool stands);
 

@@ -54,8 +54,8 @@ extern void kwj_attempt_end_reading(KwjAttempt *attempt);
  *				kwj_attempt_transactions
  *
  * Returns the request that has been committed for this job by then, or KWJ_REQUEST_CLOSE. Unless it is
- * KWJ_REQUEST_NONE, the job type must return from execute() at once. If a stop of the server waits for this checkpoint,
- * the process exits after the commit, and the function does not return.
+ * KWJ_REQUEST_NONE, the job type must return from execute() at once. If a stop of the server waits for
+ * this checkpoint, the process exits after the commit, and the function does not return.
  *
  * Errors: 55000 if this is not the job's active attempt any more.
  */
@@ -64,10 +64,10 @@ extern KwjRequest kwj_attempt_checkpoint(KwjAttempt *attempt, Jsonb *state,
 										 bool revertible);
 
 /*
- * Rows that the current subtransaction has inserted are to be removed by a revert of the job, too: they
- * have its number as xmin, not that of the transaction. Call it just before the subtransaction is
- * committed. The next revertible checkpoint records the number. Returns how many numbers that are: 1, or
- * 0 if it has none, because it has written nothing.
+ * Notes the number of the current subtransaction for the next revertible checkpoint, so that a revert of
+ * the job removes the rows that the subtransaction has inserted, too: they have its number as xmin, not
+ * that of the transaction. Call it just before the subtransaction is committed. Returns how many numbers
+ * it has noted: 1, or 0 if the subtransaction has none, because it has written nothing.
  */
 extern int	kwj_attempt_note_subtransaction(void);
 
@@ -78,10 +78,11 @@ extern int	kwj_attempt_note_subtransaction(void);
 extern void kwj_attempt_write_subtransactions(const KwjAttempt *attempt, int64 piece);
 
 /*
- * Writes and commits a checkpoint for a type that begins anew with each attempt, and is about to do
- * something that neither a rollback nor a crash undoes, such as creating a file: what the next attempt, or
- * the revert, has to know of it. It counts as no progress, so the job's max_attempts applies. Returns when
- * the commit is on disk. revertible, and what is returned: as for kwj_attempt_checkpoint.
+ * Writes and commits a checkpoint for a type that begins anew with each attempt, and that is about to do
+ * something which neither a rollback nor a crash undoes, such as creating a file. state: what the next
+ * attempt, or the revert, has to know of it. The checkpoint counts as no progress, so the job's
+ * max_attempts applies. Returns when the commit is on disk. revertible, and what is returned: as for
+ * kwj_attempt_checkpoint.
  */
 extern KwjRequest kwj_attempt_note_on_disk(KwjAttempt *attempt, Jsonb *state, bool revertible);
 

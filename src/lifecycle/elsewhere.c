@@ -95,7 +95,7 @@ take_text(const char **data, Size *left, int encoding)
 	return kwj_text_from_encoding(text, encoding);
 }
 
-/* The database has more rows than it has sent, n. */
+/* Reports that the database has more rows than the n that it has sent; raises an error for KWJ_ASK_ALL. */
 static void
 report_more(KwjQuestionKind kind, const char *database, int n)
 {

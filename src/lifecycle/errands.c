@@ -202,7 +202,7 @@ typedef struct All
 	int			room;
 } All;
 
-/* Called for each job. text: its id. */
+/* kwj_ask_databases() calls this for each job that another database has. text: the job's id. */
 static void
 note_job_of_all(Oid database, const char *name, const char *text, void *arg)
 {
@@ -221,7 +221,10 @@ note_job_of_all(Oid database, const char *name, const char *text, void *arg)
 	all->jobs[all->n++] = (KwjFoundJob) {job_id, database};
 }
 
-/* Raises an error if this database has one of the jobs, too: it would be taken for the only one. */
+/*
+ * Raises an error if this database has one of the jobs, too. One of the two is a copy of the other, and the
+ * statement would control only this one.
+ */
 static void
 refuse_copies_of_mine(const KwjFoundJob *jobs, int n)
 {

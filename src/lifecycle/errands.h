@@ -37,8 +37,8 @@ typedef struct KwjChecked
 } KwjChecked;
 
 /*
- * Has the other databases check whether these jobs of theirs may be controlled, and what other
- * errands on their way to these jobs make of them. Then notes an errand for each job that is not
+ * Has the other databases check whether these jobs of theirs may be controlled, as they will stand when
+ * the errands have taken effect that are on their way to them. Then notes an errand for each job that is not
  * left out, in the current transaction: what says the deed, its reason or change, and whether the
  * statement is on many jobs. results[i].outcome becomes KWJ_ERRAND_DONE for these;
  * KWJ_ERRAND_LEFT_OUT, if what->many is true; or KWJ_ERRAND_NO_JOB. Takes no lock of a row.

@@ -16,8 +16,8 @@
  *                    goes on
  *
  * The coordinator writes the status, because the worker may be in the middle of a transaction whose
- * snapshot it keeps. PAUSE after a RESUME that the worker has not seen yet finds the attempt standing.
- * CANCEL comes as to any attempt.
+ * snapshot it keeps. If another PAUSE follows before the worker has seen the RESUME, the attempt still
+ * stands. The coordinator delivers a CANCEL as to any other attempt.
  *
  * If the worker or the server dies, the coordinator ends the attempt, and the job stays paused: RESUME
  * begins another attempt. If the coordinator dies, its successor finds "stands" in the slot.

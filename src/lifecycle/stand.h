@@ -12,15 +12,15 @@
 #include "job/progress.h"
 
 /*
- * The attempt stands still for the PAUSE that it has just seen; kept: the running_status, which says what
- * it keeps. To be called at once: an attempt that goes on is interrupted after a moment. NULL: it goes on,
- * because there is no PAUSE any more.
+ * Notes that the attempt stands still for the PAUSE that it has just seen. kept: its running_status
+ * meanwhile, which says what it keeps; NULL: the attempt goes on, because there is no PAUSE any more. Call
+ * this at once: a moment after a PAUSE, the coordinator interrupts an attempt that does not stand still.
  */
 extern void kwj_attempt_stand(const char *kept);
 
 /*
- * The attempt obeys each PAUSE by standing still, however long it takes until it can: it is not interrupted
- * for a PAUSE.
+ * Notes that the attempt will obey each PAUSE by standing still, however long it takes until it can. So
+ * the coordinator does not interrupt it for a PAUSE.
  */
 extern void kwj_attempt_will_stand(void);
 

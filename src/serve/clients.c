@@ -90,9 +90,11 @@ why_not(const KwjServer *server, const KwjHandoff *handoff)
 }
 
 /*
- * Has the postmaster start a session. The job has a place for it (shared/served.h), but the slot may still
- * be that of a process that has exited and that the postmaster has yet to reap, so this waits for a moment.
- * Nobody tells this process when the postmaster frees a slot. Returns false if none became free.
+ * Has the postmaster start a session. The job has a place for it (shared/served.h), but the postmaster's slot
+ * may still be that of a process that has exited and that the postmaster has yet to reap, or that of a
+ * parallel worker of somebody's query. So this waits for a moment, and asks again and again: when the
+ * postmaster frees a slot, it tells only the process that has registered the worker of that slot. Returns
+ * false if none became free.
  */
 static bool
 register_session(BackgroundWorker *worker, BackgroundWorkerHandle **handle)

@@ -76,7 +76,7 @@
 #define TERMINATE_MS	5000
 /* Connections that the kernel keeps until the worker accepts them. */
 #define BACKLOG			64
-/* What an attempt lacks is told in one line. */
+/* The size of KwjAttempt.lacks, which users read in running_status. */
 #define LACKS_LEN		120
 /* Events that are handled at a time. */
 #define N_EVENTS		16
@@ -94,7 +94,7 @@ clients_path(const KwjServer *server, char *path)
 	snprintf(path, KWJ_SERVE_PATH, "%s/.s.PGSQL.%d", server->directory, PostPortNumber);
 }
 
-/* what: "watch sockets in" etc. */
+/* Raises an error about the server's directory. what: what could not be done, such as "watch sockets in". */
 pg_noreturn static void
 directory_error(const KwjServer *server, const char *what)
 {
@@ -418,7 +418,10 @@ kwj_server_check_places(const char *job_type, int most)
 					 most > 1 && places.per_role > 0 ? ", or type WITH thread_concurrency = 1" : "")));
 }
 
-/* Takes the places for the sessions. If others have them, notes what the attempt lacks. */
+/*
+ * Takes places for this many sessions. If other jobs have them now, notes in the attempt what it lacks, and
+ * raises an error.
+ */
 static void
 take_places(int most)
 {

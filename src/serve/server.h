@@ -38,10 +38,10 @@ typedef struct KwjServerError
  * Makes the sockets of a server, whose sessions belong to this role, the owner of the job. most: how
  * many sessions it has at the same time, at most; places for all of them are taken.
  *
- * Process: worker, in a transaction; one server at a time. Errors: 42704 if there is no such role; 0A000 if the system has no means to tell who
- * connects; those of errcode_for_file_access() for the sockets; 55000 if there can never be so many places.
- * If others have them now, the error is 53300, and the attempt is taken back as if it had never begun
- * (KwjAttempt.lacks), so nothing that counts may have been done before.
+ * Process: worker, in a transaction; one server at a time. Errors: 42704 if there is no such role; 0A000 if
+ * the system has no means to tell who connects; those of errcode_for_file_access() for the sockets; 55000 if
+ * there can never be so many places. If others have them now, the error is 53300, and the worker takes the
+ * attempt back as if it had never begun (KwjAttempt.lacks), so nothing that counts may have been done before.
  */
 extern KwjServer *kwj_server_open(Oid role, int most);
 

@@ -2,9 +2,9 @@
  * src/shared/served.c
  *	  Shared memory: the places for sessions of private servers.
  *
- * Process: worker (src/serve), under kwj_shared->lock; sessions look. A worker has its places in its slot, and
- * gives them back when its program has ended; if it exits without that, its slot is freed, and with it the
- * places.
+ * Process: worker (src/serve), under kwj_shared->lock; sessions only count. A worker notes its places in its
+ * slot, and gives them back when its program has ended. If it exits without that, its slot is freed, and the
+ * places with it.
  *
  *     max_worker_processes   [ those of the start | max_workers + 1 workers | 1 coordinator | sessions ]
  *
@@ -30,7 +30,7 @@ kwj_places_of_role(int most)
 	return most - Max(others, 0);
 }
 
-/* The caller holds the lock. */
+/* Counts the places and who has them. The caller holds the lock. */
 static void
 count_places(KwjSessionPlaces *places)
 {

@@ -19,12 +19,13 @@ typedef struct KwjSessionPlaces
 /* Returns how many of `most` places one role may have. */
 extern int	kwj_places_of_role(int most);
 
-/* Process: any. Takes kwj_shared->lock, shared. */
+/* Counts the places and who has them. Process: any. Takes kwj_shared->lock, shared. */
 extern void kwj_shared_session_places(KwjSessionPlaces *places);
 
 /*
- * Takes n places for this worker, all or none, and returns whether it has. *places: how it was before. The
- * worker has none yet. Process: worker. Takes kwj_shared->lock, exclusively.
+ * Takes n places for this worker, which has none yet; or none, if there are not so many. Returns whether it
+ * has taken them. Sets *places to how many there were before. Process: worker. Takes kwj_shared->lock,
+ * exclusively.
  */
 extern bool kwj_shared_take_sessions(int n, KwjSessionPlaces *places);
 

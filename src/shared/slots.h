@@ -118,8 +118,9 @@ typedef enum KwjForce
 
 /*
  * Tells the attempt about a request (KWJ_REQUEST_NONE: it was taken back). Sends no signal to an
- * attempt that is committing, and none for a PAUSE to one that stands still for it or will. Returns false
- * in the latter case, and if the worker does not run that attempt any more.
+ * attempt that is committing. Sends none either for a PAUSE to an attempt that stands still for it, or
+ * that will (lifecycle/stand.h), and returns false. Also returns false if the worker does not run that
+ * attempt any more.
  */
 extern bool kwj_shared_deliver(const KwjWorkerInfo *worker, KwjRequest request, KwjForce force);
 

@@ -28,7 +28,7 @@ typedef struct KwjServerStart
 	 */
 	int64		job_id;			/* of the RESTART job; 0: these facts are not written yet */
 	TimestampTz ready;
-	TimestampTz ready_for_schedules;	/* the same by kwj_clock */
+	TimestampTz ready_for_schedules;	/* the same time by kwj_clock */
 	XLogRecPtr	to_lsn;
 	TimeLineID	to_timeline;
 	FullTransactionId next_xid; /* an extension with a younger xid was created after the start */
@@ -65,8 +65,8 @@ extern bool kwj_shared_has_recorded_start(Oid dboid);
 extern void kwj_shared_start_announced(void);
 
 /*
- * Gets since when the server was down before it was started, and when it accepted writes again, by kwj_clock. *down
- * is 0 if that is not known, as it was not stopped in order; *ready is 0 until it accepts writes.
+ * Sets *down to when the server was stopped before its last start; 0: that is not known, because it was not
+ * stopped in order. Sets *ready to when it accepted writes again, by kwj_clock; 0: it does not yet.
  */
 extern void kwj_shared_start_times(TimestampTz *down, TimestampTz *ready);
 

@@ -53,8 +53,8 @@ static KwjQuery checkpoint_query = {
 };
 
 /*
- * As checkpoint_query, for an attempt that is about to begin. LOCK_QUERY (jobs.c) takes a checkpoint that
- * is older than the attempt for no progress of it.
+ * As checkpoint_query, for an attempt that is about to begin. LOCK_QUERY (jobs.c) counts a checkpoint as
+ * progress unless it is older than the attempt, so this one is made to be older.
  */
 static KwjQuery begin_anew_query = {
 	"INSERT INTO kwjobs.checkpoint AS c (job_id, attempt, state, fraction, rows, written)"

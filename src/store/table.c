@@ -90,9 +90,10 @@ find_primary_key(const ResultRelInfo *info)
 }
 
 /*
- * Returns what the executor has to know of the table. It copies the triggers, of which those of foreign
- * keys are many. A session that is about to commit needs none: with triggers of users it does not insert
- * (kwj_table_may_refuse), and those of foreign keys to this table do nothing for an INSERT.
+ * Returns what the executor has to know of the table. InitResultRelInfo copies the triggers, and there are
+ * many of foreign keys. A session that is about to commit saves this copy, because it needs none of them: if
+ * users have created triggers it does not insert (kwj_table_may_refuse), and those of foreign keys to this
+ * table do nothing for an INSERT.
  */
 static ResultRelInfo *
 make_info(Relation rel, KwjRows rows)

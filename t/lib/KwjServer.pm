@@ -8,7 +8,7 @@ use Exporter 'import';
 use KwjTest;
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(create_database waiting_job errands_end segments);
+our @EXPORT = qw(create_database run_in waiting_job errands_end segments);
 
 # Creates a database with kwjobs. $options: for CREATE DATABASE.
 sub create_database
@@ -17,6 +17,17 @@ sub create_database
 	$node->safe_psql('postgres', "CREATE DATABASE $db " . ($options // ''));
 	$node->safe_psql($db, 'CREATE EXTENSION kwjobs');
 	return;
+}
+
+# Runs statements in a database, as a role if one is given. Returns what they print; in a list, also the
+# messages.
+sub run_in
+{
+	my ($node, $db, $sql, $role) = @_;
+	my ($out, $err) = ('', '');
+	$node->psql($db, ($role ? "SET ROLE $role;\n" : '') . $sql, stdout => \$out, stderr => \$err, on_error_stop => 0);
+	$err =~ s/^psql:<stdin>:\d+: //gm;
+	return wantarray ? ($out, $err) : $out;
 }
 
 # Returns a job of this database that waits for its time.

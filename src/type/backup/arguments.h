@@ -35,7 +35,7 @@ extern void kwj_backup_read_payload(Jsonb *payload, KwjBackupSpec *spec);
 /* Returns how many sessions pg_dump, or pg_restore, has at the same time with so many processes. */
 extern int	kwj_backup_sessions(int workers);
 
-/* The same of a whole BACKUP. */
+/* Returns how many sessions the programs of a BACKUP have at the same time. */
 extern int	kwj_backup_sessions_of(const KwjBackupSpec *spec);
 
 /* Returns what pg_dump is to be told for all of the database, a list of char *. */
@@ -57,7 +57,7 @@ extern void kwj_backup_check_may_connect(const char *database, const char *detai
 extern void kwj_backup_check_may_write(void);
 
 /*
- * Checks that the directory either does not exist, but the one in which it lies, or is empty, so that
+ * Checks that the directory is empty, or that it does not exist and the one in which it would lie does. So
  * no backup is ever overwritten. Errors: 58P02 if it is not empty; those of kwj_directory_open.
  */
 extern void kwj_backup_check_directory(const char *path);

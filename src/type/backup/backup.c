@@ -490,7 +490,7 @@ write_manifest(Backup *backup)
 	kwj_manifest_write(manifest, backup->directory);
 }
 
-/* The directory gets its name. An empty directory of this name is replaced, any other one is not. */
+/* Gives the directory its name. Replaces an empty directory of that name, but no other one. */
 static void
 publish(Backup *backup)
 {

@@ -479,7 +479,10 @@ may_come_along(const KwjEntry *entry)
 	}
 }
 
-/* If it is not known all that an entry needs, something could be left out unnoticed. */
+/*
+ * Raises an error if a line was too long to hold all that an entry needs: something could be left out
+ * unnoticed.
+ */
 static void
 check_none_cut(const KwjContents *contents)
 {

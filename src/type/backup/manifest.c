@@ -299,7 +299,7 @@ read_lists(KwjManifest *manifest, const KwjJsonFile *json, JsonbContainer *root)
 		manifest->files = lappend(manifest->files, read_file(json, lfirst(lc)));
 }
 
-/* The first manifests did not have this. */
+/* Returns how the backup was verified, which the first manifests do not say. */
 static char *
 verified_of(const KwjJsonFile *json, JsonbContainer *root)
 {

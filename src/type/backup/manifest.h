@@ -64,14 +64,14 @@ extern const KwjBackupFile *kwj_manifest_data_of(const KwjManifest *manifest, in
 extern void kwj_manifest_write(const KwjManifest *manifest, const KwjDirectory *directory);
 
 /*
- * Reads the manifest in the directory; in a transaction. Returns NULL if there is none. Errors: XX001 if it is damaged;
- * 0A000 if a newer version of kwjobs has written it; of the file system.
+ * Reads the manifest in the directory; in a transaction. Returns NULL if there is none. Errors: XX001 if it
+ * is damaged; 0A000 if a newer version of kwjobs has written it; of the file system.
  */
 extern KwjManifest *kwj_manifest_read(const KwjDirectory *directory);
 
 /*
- * In a transaction: reads all files of the backup, and compares them with its manifest. Sets *problem to NULL if they
- * are as they were written; otherwise to what is wrong, a text without a period. Returns
+ * In a transaction: reads all files of the backup, and compares them with its manifest. Sets *problem to
+ * NULL if they are as they were written; otherwise to what is wrong, a text without a period. Returns
  * KWJ_REQUEST_CANCEL if the job has to end. Process: session, worker. Errors: of the file system.
  */
 extern KwjRequest kwj_manifest_check(const KwjManifest *manifest, const KwjDirectory *directory,

@@ -271,7 +271,7 @@ kwj_program_run(const KwjProgram *program, const char *name, List *arguments)
 	}
 	if (server != NULL)
 		kwj_server_drain(server);
-	/* It may have ended before it could be stopped. */
+	/* If the program has ended before a PAUSE could stop it, this process stands still instead. */
 	return kwj_attempt_stand_still(KWJ_STOPPED_IN_PLACE);
 }
 

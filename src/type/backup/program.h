@@ -10,19 +10,18 @@
 #include "nodes/pg_list.h"
 #include "serve/server.h"
 
-/* A program that gets the directory of the backup finds it there, as its descriptor 3. */
+/* Where a program finds its descriptors: the directory of the backup, ... */
 #define KWJ_PROGRAM_DIRECTORY	"/proc/self/fd/3"
-/* It finds the second one of its files there. */
+/* ... a file that it reads, ... */
 #define KWJ_PROGRAM_FILE		"/proc/self/fd/4"
+/* ... and a directory in which it writes. */
+#define KWJ_PROGRAM_PLACE		"/proc/self/fd/5"
 
 /* A line of pg_dump that begins with this says that it begins with the data of a table. */
 #define KWJ_DUMPS_TABLE		"pg_dump: dumping contents of table "
 
-/* The running_status of a job that stands still, and has nothing that others may miss. */
+/* The running_status of a job that stands still without sessions, so without a snapshot and locks. */
 #define KWJ_STOPPED_IN_PLACE	"stopped in place until RESUME"
-
-/* And the third one, a directory in which it writes. */
-#define KWJ_PROGRAM_PLACE	"/proc/self/fd/5"
 
 typedef struct KwjProgram
 {

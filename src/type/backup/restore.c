@@ -97,7 +97,7 @@ begin(Restore *restore)
 	restore->server = kwj_server_open(restore->attempt->owner, kwj_restore_sessions(spec));
 }
 
-/* Nothing is touched before all files are known to be those that BACKUP has written. */
+/* Compares all files with the manifest, so that nothing is touched if one is not as BACKUP has written it. */
 static KwjRequest
 compare(Restore *restore)
 {
@@ -244,7 +244,10 @@ ask_target(Restore *restore, List *entries, List **there)
 	return request;
 }
 
-/* The target does not have a table to which foreign keys of the chosen ones refer. */
+/*
+ * The target does not have this table, to which chosen foreign keys refer. Leaves these out if the user wants
+ * that; otherwise raises an error.
+ */
 static void
 handle_missing(Restore *restore, const KwjEntry *table)
 {
@@ -263,8 +266,9 @@ handle_missing(Restore *restore, const KwjEntry *table)
 }
 
 /*
- * A sequence that belongs to none of the chosen tables is restored if the target does not have it. A
- * foreign key needs its other table.
+ * Asks the target what it has of that which the chosen tables need: sequences that belong to none of them, and
+ * tables to which their foreign keys refer. Leaves out the sequences that it has. handle_missing() decides
+ * about foreign keys whose other table it does not have.
  */
 static KwjRequest
 fit_to_target(Restore *restore)
@@ -325,7 +329,10 @@ show_progress(const Restore *restore)
 #define BEGINS_DATA	"pg_restore: processing data for table "
 #define CREATES		"pg_restore: creating "
 
-/* If pg_restore does all in one transaction: what it begins, is done soon. */
+/*
+ * For a pg_restore that does all in one transaction: counts an entry when pg_restore begins with it, because it
+ * does not say when an entry is done.
+ */
 static void
 take_beginning(Restore *restore, const char *line)
 {
@@ -390,7 +397,7 @@ alter_database(const Restore *restore, const char *change)
 	SPI_finish();
 }
 
-/* In the transaction that ends the job: the new database gets its name, and all may connect. */
+/* In the transaction that ends the job: gives the new database its name, and lets all roles connect. */
 static void
 publish(const Restore *restore)
 {

@@ -1,6 +1,6 @@
 /*
  * src/type/backup/rows.c
- *	  The rows in scripts of pg_restore, whatever their order.
+ *	  Sums of the rows in scripts of pg_restore, to compare rows whatever their order.
  *
  * Process: worker, in a transaction. Locks: none.
  *

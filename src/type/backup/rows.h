@@ -1,6 +1,6 @@
 /*
  * src/type/backup/rows.h
- *	  The rows in scripts of pg_restore, whatever their order.
+ *	  Sums of the rows in scripts of pg_restore, to compare rows whatever their order.
  */
 #ifndef KWJ_TYPE_BACKUP_ROWS_H
 #define KWJ_TYPE_BACKUP_ROWS_H

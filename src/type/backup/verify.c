@@ -280,8 +280,9 @@ make_table(Verification *v)
 }
 
 /*
- * Takes an entry like this one out of the table. Who owns it, and where that name begins, is not known: so the
- * longest beginning counts. Returns NULL if there is none.
+ * Takes the entry of the second dump that is like this one out of the table. Returns NULL if there is none.
+ * This one ends with the name of its owner, and nobody knows where that begins. So it is tried without its
+ * last word, without its last two words, and so on.
  */
 static KwjEntry *
 take(HTAB *table, const KwjEntry *entry)
@@ -307,7 +308,7 @@ take(HTAB *table, const KwjEntry *entry)
 	return NULL;
 }
 
-/* Compares what there is, and notes which entries are about the same rows. */
+/* Compares which objects both dumps hold, and notes which entries hold the rows of the same table. */
 static void
 compare_contents(Verification *v)
 {

@@ -26,8 +26,9 @@ typedef struct KwjVerify
 
 /*
  * Restores the backup into a scratch database, as the job's owner, dumps that, and compares the two dumps.
- * Returns when the scratch database is gone. Process: worker, outside of a transaction. Returns another request than KWJ_REQUEST_NONE if the attempt has to end. Errors: XX001 if they
- * differ; those of kwj_work_create and kwj_program_run.
+ * Returns when the scratch database is gone; or before, with another request than KWJ_REQUEST_NONE, if the
+ * attempt has to end. Process: worker, outside of a transaction. Errors: XX001 if the dumps differ; those of
+ * kwj_work_create and kwj_program_run.
  */
 extern KwjRequest kwj_verify(const KwjVerify *verify);
 

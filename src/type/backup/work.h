@@ -37,9 +37,10 @@ extern void kwj_work_check_may_create(const char *why);
 extern KwjWorkDatabase *kwj_work_open(KwjAttempt *attempt, MemoryContext context);
 
 /*
- * Creates it in sessions of the job's owner, with the encoding and locale of the manifest; nobody but
- * superusers can connect to it otherwise. Its name, which nobody can guess, is in the job's checkpoint
- * before it exists; what an earlier attempt has left is dropped first. what: how the name begins.
+ * Creates the database in sessions of the job's owner, with the encoding and locale of the manifest. Besides
+ * these sessions, only superusers can connect to it. Its name, which nobody can guess, is in the job's
+ * checkpoint before the database exists. Drops first what an earlier attempt has left. what: how the name
+ * begins.
  *
  * Process: worker, outside of a transaction. Returns another request than KWJ_REQUEST_NONE if the attempt
  * has to end. Errors: those of kwj_program_run and kwj_attempt_checkpoint.

@@ -13,11 +13,11 @@
  *
  * Locks: AccessShareLock on the tables during read_all.
  *
- * A PAUSE gives the snapshot up, so the next attempt begins with all files again; WITH on_pause = 'keep', the
- * processes stand still in the middle of their files (lifecycle/stand.h). If the worker dies,
- * or an error ends the attempt, what is in the stage is of no use: the next attempt, or the revert,
- * removes it. If the worker dies after publish has moved the manifest, the next attempt finds the
- * manifest, and ends the job.
+ * A PAUSE gives the snapshot up, so the next attempt begins with all files again. WITH on_pause = 'keep',
+ * the processes stand still in the middle of their files (lifecycle/stand.h). If the worker dies, or an
+ * error ends the attempt, what is in the stage is of no use: the next attempt, or the revert, removes it.
+ * If the worker dies after publish has moved the manifest, the next attempt finds the manifest, and ends
+ * the job.
  */
 #include "postgres.h"
 

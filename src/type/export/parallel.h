@@ -35,9 +35,9 @@ extern int	kwj_export_processes(const KwjExportItem *item, const KwjExportOption
 /*
  * Exports the item with this process and up to processes - 1 parallel workers of PostgreSQL, which
  * have the snapshot, the role and the settings of this transaction. directory: where the job writes;
- * in: the directory of the item in the stage. on_team: called now and then, with the sums in the team;
- * also while it waits for the others; it may raise an error. Returns the files, as a list of KwjExportFile in CurrentMemoryContext.
- * Errors: those of COPY, and of the file system.
+ * in: the directory of the item in the stage. on_team: this process calls it now and then with the sums in
+ * the team, also while it waits for the others; it may raise an error. Returns the files, as a list of
+ * KwjExportFile in CurrentMemoryContext. Errors: those of COPY, and of the file system.
  */
 typedef void (*KwjTeamReport) (void *arg, KwjExportTeam *team);
 extern List *kwj_export_parallel(const KwjExportItem *item, const KwjExportSpec *spec, int64 job_id,

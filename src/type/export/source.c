@@ -311,7 +311,7 @@ database_items(const KwjExportSpec *spec)
 	return items;
 }
 
-/* Tables that were named. Their names are compared once the job has been created. */
+/* Returns the items of tables that were named. spec->names is empty while the job is being created. */
 static List *
 named_items(const KwjExportSpec *spec)
 {

@@ -80,7 +80,7 @@ set_tables(KwjExportSpec *spec, ArrayType *tables)
 				errhint(USAGE));
 }
 
-/* Sets what is to be exported, of which the user has to give exactly one. */
+/* Sets what is to be exported: a table, several, a query or a database. The user has to give exactly one of these. */
 static void
 set_source(KwjExportSpec *spec, const KwjNewExport *new)
 {
