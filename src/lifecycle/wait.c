@@ -35,6 +35,9 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "executor/spi.h"
@@ -56,8 +59,10 @@
 #include "shared/wakeup.h"
 #include "shared/worker.h"
 #include "storage/latch.h"
+#include "storage/lmgr.h"
 #include "store/jobs.h"
 #include "utils/fmgrprotos.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -314,6 +319,20 @@ wait_elsewhere(int64 job_id, Oid database, KwjOutcome *outcome, TimestampTz unti
 
 /* ---- all jobs ---- */
 
+/*
+ * Waits until the transaction that has ended the job has released its locks. Its row can be seen a
+ * moment before it sends its invalidation messages, and until then this session may not find a table
+ * that the job has created, or find one that it has dropped.
+ */
+static void
+wait_for_effects(const KwjOutcome *outcome)
+{
+	if (TransactionIdIsNormal(outcome->written_by) && !RecoveryInProgress() &&
+		!TransactionIdIsCurrentTransactionId(outcome->written_by))
+		XactLockTableWait(outcome->written_by, NULL, NULL, XLTW_None);
+	AcceptInvalidationMessages();
+}
+
 static bool
 wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_ms,
 		 TimestampTz until)
@@ -370,6 +389,8 @@ wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_m
 	}
 	ConditionVariableCancelSleep();
 	MemoryContextSwitchTo(old);
+	if (found && outcome->over)
+		wait_for_effects(outcome);
 	return found;
 }
 

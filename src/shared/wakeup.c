@@ -3,12 +3,13 @@
  *	  Telling other processes, at the end of a transaction, that a job has changed.
  *
  * Process: any. Callbacks do the work when the transaction's changes are visible already, so they
- * must not fail. First they wake the processes that wait for a job (fire). They wake the
- * coordinator last (at_release), when this process has sent its invalidation messages, because what
- * the coordinator does depends on rights that the same transaction may have changed.
+ * must not fail. They wake others (at_release) when this process has sent its invalidation messages
+ * and released its locks: a session that has waited for the job may look at once for a table that
+ * the job has created or dropped, and what the coordinator does depends on rights that the same
+ * transaction may have changed.
  *
  * Locks: kwj_shared->lock for moments, by way of notify.c and held.c, when the transaction's own
- * locks are released or about to be.
+ * locks are released or, for holds, about to be.
  *
  * All state is in this process. If the process exits in a transaction, it aborts the transaction,
  * so that the callbacks run. If it is killed, the server goes through a crash restart, and then the
@@ -58,6 +59,7 @@ static struct
 }			offer;
 
 static bool overlooked = false; /* kwj_wakeup_overlooked_at_end() was called */
+static bool ended = false;		/* the transaction has ended, and has not yet released its locks */
 
 static bool
 is_remembered(int64 job_id)
@@ -151,8 +153,9 @@ fire_holds(void)
 	coordinator_due = true;
 }
 
+/* Wakes the processes that wait for a job. */
 static void
-fire(void)
+fire_waiters(void)
 {
 	int			n = n_changed;
 	bool		too_many = too_many_in != InvalidSubTransactionId;
@@ -179,8 +182,10 @@ fire(void)
 static void
 at_release(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *arg)
 {
-	if (!isTopLevel || phase != RESOURCE_RELEASE_AFTER_LOCKS)
+	if (!isTopLevel || phase != RESOURCE_RELEASE_AFTER_LOCKS || !ended)
 		return;
+	ended = false;
+	fire_waiters();
 	if (offer.job_id != 0 && offer.committed)
 		kwj_offer_job(offer.job_id, offer.owner, offer.job_type, offer.rank);
 	offer.job_id = 0;
@@ -203,7 +208,7 @@ at_transaction_end(XactEvent event, void *arg)
 				fire_holds();
 			holds_changed = server_hold_changed = false;
 			offer.committed = event == XACT_EVENT_COMMIT;
-			fire();
+			ended = true;
 			break;
 		case XACT_EVENT_PRE_PREPARE:
 			/* COMMIT PREPARED, in whatever session, would not run these callbacks. */

@@ -214,7 +214,7 @@ static KwjQuery request_query = {
 };
 
 static KwjQuery outcome_query = {
-	"SELECT j.status, j.finished IS NOT NULL AS over, coalesce(j.rows, c.rows, 0) AS rows,"
+	"SELECT j.status, j.xmin AS written_by, j.finished IS NOT NULL AS over, coalesce(j.rows, c.rows, 0) AS rows,"
 	" coalesce(c.fraction, 0) AS fraction, j.running_status,"
 	" j.active_attempt IS NULL OR j.status = 'paused' AS waits, j.status = 'paused' OR"
 	"  (j.due <> 'infinity' AND j.due > clock_timestamp() + interval '1 second') AS stays,"
@@ -641,6 +641,7 @@ read_outcome(KwjOutcome *outcome, MemoryContext context)
 
 	outcome->status =
 		kwj_status_from_name(kwj_row_text(0, "status", CurrentMemoryContext));
+	outcome->written_by = DatumGetTransactionId(kwj_row_datum(0, "written_by", &isnull));
 	outcome->rows = kwj_row_int64(0, "rows");
 	outcome->fraction = DatumGetFloat8(kwj_row_datum(0, "fraction", &isnull));
 	outcome->running_status = kwj_row_clipped(0, "running_status", context);

@@ -179,6 +179,7 @@ typedef struct KwjReturned
 typedef struct KwjOutcome
 {
 	KwjStatus	status;
+	TransactionId written_by;	/* which transaction has written the row; InvalidTransactionId: it is not read */
 	bool		over;			/* finished is set, or the status is terminal */
 	bool		waits;			/* no attempt goes on; running_status says why */
 	bool		stays;			/* ... for longer, because of a time to come, or a pause */

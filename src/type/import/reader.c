@@ -231,7 +231,6 @@ begin_text(KwjImportReader *reader, const KwjImportOptions *options)
 
 	Assert(reader->kept == NULL);
 	n = kwj_source_read_start(reader->source, head, sizeof(head));
-
 	reader->position->offset = kwj_import_check_contents(reader->path, head, n, options);
 	if (options->format == KWJ_IMPORT_BINARY)
 		begin_binary(reader, head, n);
