@@ -6,12 +6,13 @@
  * after one look at their node tag. For the others:
  *
  *     DROP / RENAME / SET TABLESPACE of a database, CREATE DATABASE ... TEMPLATE
- *         1 wait until other sessions have left it, as PostgreSQL does; if they stay, raise 55006
- *         2 lock it out: terminate its coordinator and workers, wait for their exit, let none start
- *         3 run the command
- *         4 release the lockout at the end of the transaction
+ *         1 take the command's lock on the database, so that who connects now waits for its end
+ *         2 wait until other sessions have left it, as PostgreSQL does; if they stay, raise 55006
+ *         3 lock it out: terminate its coordinator and workers, wait for their exit, let none start
+ *         4 run the command
+ *         5 release the lockout at the end of the transaction
  *     DROP / ALTER EXTENSION kwjobs
- *         steps 2 to 4 for this database; sessions that wait for a job there get an error
+ *         steps 3 to 5 for this database; sessions that wait for a job there get an error
  *     CREATE EXTENSION kwjobs, CREATE / ALTER DATABASE
  *         at commit: ask for a coordinator
  *     ALTER ROLE, GRANT and others
@@ -26,12 +27,17 @@
  *         make the statement a job of type SCHEMA CHANGE or CREATE_STATS; the job begins before the
  *         steps above
  *
- * Why the lockout comes before the command: the command takes its lock on the database or the
- * extension first, and would then wait for our processes, or fail because of them. So nothing is
- * locked when the session waits for them. The command is checked first as far as possible (rights,
- * names, transaction block), because a command that fails must not interrupt jobs.
+ * Why the lockout comes before the command: the command locks the extension or counts the sessions
+ * of the database first, and would then wait for our processes, or fail because of them. The command
+ * is checked first as far as possible (rights, names, transaction block), because a command that fails
+ * must not interrupt jobs.
  *
- * Locks: none but the LWLock of shared memory, inside kwj_shared_lock_out.
+ * Why the lock on the database comes before both waits: another extension may have told a worker of
+ * its own to start again when it saw the statement (TimescaleDB does). Without the lock, that worker
+ * would be back before the command counts. Our own processes hold no lock on a database once they are
+ * connected; those that wait for this one to connect are sent away by SIGTERM, as all are.
+ *
+ * Locks: that of the command on the database; the LWLock of shared memory, inside kwj_shared_lock_out.
  *
  * If the session dies, its transaction is aborted, which ends its lockouts, and the launcher starts
  * a coordinator again; interrupted jobs go on from their checkpoints.
@@ -62,6 +68,7 @@
 #include "shared/notify.h"
 #include "shared/quiet.h"
 #include "statement/statement.h"
+#include "storage/lmgr.h"
 #include "tcop/utility.h"
 #include "track/track.h"
 #include "utils/acl.h"
@@ -314,6 +321,8 @@ step_aside(Node *statement, bool alone)
 		refuse_to_rename_schema(((RenameStmt *) statement)->subname);
 	if (OidIsValid(needed.dboid))
 	{
+		LockSharedObject(DatabaseRelationId, needed.dboid, 0,
+						 needed.is_source ? ShareLock : AccessExclusiveLock);
 		if (!needed.forced)
 			kwj_wait_for_other_sessions(needed.dboid, needed.is_source);
 		kwj_shared_lock_out(needed.dboid, false);
