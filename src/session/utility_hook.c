@@ -24,8 +24,8 @@
  *     COMMIT / ROLLBACK PREPARED
  *         end the jobs that sessions did in the prepared transaction
  *     all statements that src/track knows, if kwjobs.track is not none
- *         make the statement a job of type SCHEMA CHANGE or CREATE_STATS; the job begins before the
- *         steps above
+ *         make the statement a job of type SCHEMA CHANGE or CREATE_STATS (track_hook.c); the job begins
+ *         before the steps above
  *
  * Why the lockout comes before the command: the command locks the extension or counts the sessions
  * of the database first, and would then wait for our processes, or fail because of them. The command
@@ -63,6 +63,7 @@
 #include "session/admin_role.h"
 #include "session/other_sessions.h"
 #include "session/subscription.h"
+#include "session/track_hook.h"
 #include "session/utility_hook.h"
 #include "shared/lockout.h"
 #include "shared/notify.h"
@@ -70,7 +71,6 @@
 #include "statement/statement.h"
 #include "storage/lmgr.h"
 #include "tcop/utility.h"
-#include "track/track.h"
 #include "utils/acl.h"
 #include "utils/resowner.h"
 #include "utils/syscache.h"
@@ -454,24 +454,7 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 				ProcessUtilityContext context, ParamListInfo params,
 				QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
 {
-	KwjTracked	tracked;
-
-	if (kwj_track == KWJ_TRACK_NONE || !kwj_track_begin(&tracked, pstmt, query, context))
-	{
-		run(pstmt, query, read_only_tree, context, params, env, dest, qc);
-		return;
-	}
-	PG_TRY();
-	{
-		run(pstmt, query, read_only_tree, context, params, env, dest, qc);
-		kwj_track_done(&tracked);
-	}
-	PG_CATCH();
-	{
-		kwj_track_error(&tracked);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
+	kwj_track_run(run, pstmt, query, read_only_tree, context, params, env, dest, qc);
 }
 
 void
