@@ -123,6 +123,13 @@ my $kept = job_field($node, $job, 'rows');
 is(remotely('SELECT count(*), max(n) FROM t'), "$kept|$kept", 'the rows of earlier batches stay');
 is(job_field($node, $job, 'running_status'), "$kept imported rows were kept (revert = 'none'); RETRY JOB imports the rest", 'the job says so');
 
+# A batch that begins with a record of several lines.
+my $long = write_file('long.csv', join('', map { qq{$_,"two\nlines"\n} } 1 .. 2000) . "x,bad\n");
+$job = query("IMPORT INTO v CSV DATA ('$long') WITH revert = 'none', detached");
+wait_for_end($node, $job);
+is(job_field($node, $job, 'error_file, error_line, error_column'), "$long|4001|n", 'the place of an error behind records of several lines');
+query('TRUNCATE behind');
+
 # What an error leaves on another server is not known.
 like(refusal("IMPORT INTO foreign_t CSV DATA ('$bad') WITH revert = 'none', on_error = 'skip'"), qr/^0A000\|on_error = 'skip' is not supported for "foreign_t"/, 'on_error = skip is refused');
 

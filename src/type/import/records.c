@@ -50,22 +50,6 @@ kwj_import_has_to_end(const KwjImport *import)
 }
 
 /*
- * The reader calls this when COPY is about to get the next piece. If the batch is to end, it ends
- * with the current record.
- */
-static void
-on_piece(KwjImportReader *reader)
-{
-	KwjImport  *import = reader->arg;
-	bool		over = kwj_pace_next_piece(&import->pace) && !import->searching;
-
-	if ((over || kwj_import_is_to_stop()) && !import->in_one_batch)
-		reader->limit = reader->start;
-	reader->piece = import->pace.piece;
-	import->show(import, import->rows + running_rows());
-}
-
-/*
  * Returns whether this is an error of the functions that read values in the binary format. In a session
  * they read what a client sends, and complain about its protocol. Here it is the file, and trying it
  * again does not help.
@@ -111,6 +95,57 @@ is_own_callback(const KwjImport *import, const ErrorContextCallback *callback)
 		if (callback->callback == CopyFromErrorCallback)
 			return false;
 	return true;
+}
+
+static EolType
+copy_line_end(KwjLineEnd line_end)
+{
+	switch (line_end)
+	{
+		case KWJ_LINE_END_LF:
+			return EOL_NL;
+		case KWJ_LINE_END_CRLF:
+			return EOL_CRNL;
+		case KWJ_LINE_END_CR:
+			return EOL_CR;
+		case KWJ_LINE_END_UNKNOWN:
+			break;
+	}
+	return EOL_UNKNOWN;
+}
+
+/*
+ * Tells a COPY statement how the lines of the file end. It would find that out at the first line end
+ * outside of a field, and would not count those within fields before.
+ */
+static void
+tell_line_end(const KwjImport *import)
+{
+	for (ErrorContextCallback *callback = error_context_stack; callback; callback = callback->previous)
+	{
+		if (!is_own_callback(import, callback))
+			continue;
+		((CopyFromState) callback->arg)->eol_type = copy_line_end(import->position.line_end);
+		break;
+	}
+}
+
+/*
+ * The reader calls this when COPY is about to get the next piece. If the batch is to end, it ends
+ * with the current record.
+ */
+static void
+on_piece(KwjImportReader *reader)
+{
+	KwjImport  *import = reader->arg;
+	bool		over = kwj_pace_next_piece(&import->pace) && !import->searching;
+
+	if ((over || kwj_import_is_to_stop()) && !import->in_one_batch)
+		reader->limit = reader->start;
+	reader->piece = import->pace.piece;
+	if (import->elsewhere)
+		tell_line_end(import);
+	import->show(import, import->rows + running_rows());
 }
 
 /* Returns whether COPY says that the file is not in the encoding that IMPORT reads. */
@@ -233,23 +268,6 @@ check_all_was_read(KwjImport *import)
 		return;
 	import->marker_line = copy->cur_lineno;
 	kwj_csv_refuse_after_marker(import->spec.options.format, import->reader.path, import->marker_line);
-}
-
-static EolType
-copy_line_end(KwjLineEnd line_end)
-{
-	switch (line_end)
-	{
-		case KWJ_LINE_END_LF:
-			return EOL_NL;
-		case KWJ_LINE_END_CRLF:
-			return EOL_CRNL;
-		case KWJ_LINE_END_CR:
-			return EOL_CR;
-		case KWJ_LINE_END_UNKNOWN:
-			break;
-	}
-	return EOL_UNKNOWN;
 }
 
 /* Returns the columns that the fields of this file fill, in their order, as COPY wants them. */
