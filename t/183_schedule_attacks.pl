@@ -59,6 +59,20 @@ CALL pg_catalog.kwjobs_create_schedule_of_job('stolen', 0, '@hourly', NULL, fals
 COMMIT;
 EOF
 	is(sql('SELECT count(*) FROM kwjobs.schedule'), 0, '... and there is none');
+	# Nor does it get into a schedule of its owner, which a member of the admin role can alter in other ways.
+	create_schedule($node, 'of superuser', '0 * * * *');
+	configure($node, 'kwjobs.admin_role', 'weak');
+	is(result_as($node, 'weak', <<'EOF'), '42501', '... nor can a schedule of its owner be made to run it');
+BEGIN;
+SELECT pg_catalog.kwjobs_for_altered_schedule('of superuser', false);
+SELECT definer();
+CALL pg_catalog.kwjobs_alter_schedule_of_job('of superuser', 0, '@hourly', NULL, false);
+COMMIT;
+EOF
+	is(schedule_field($node, 'of superuser', 'recurrence || command'), q(0 * * * *INSERT INTO runs VALUES ('of superuser')), '... which stays as it was');
+	is(result_as($node, 'weak', q{ALTER SCHEDULE "of superuser" RECURRING '30 * * * *'}), '', '... though it can be altered otherwise');
+	configure($node, 'kwjobs.admin_role');
+	sql('DROP SCHEDULE "of superuser"');
 }
 
 # Very many due times of one schedule, each with a row, are taken in small steps.
