@@ -447,6 +447,8 @@ kwj_schedule_alter(KwjBy by, const KwjScheduleChange *change)
 	else if (schedule.retry_of == 0 && schedule.next_due != 0)
 		schedule.next_run = kwj_recurrence_run_time(&schedule, schedule.next_due);
 	kwj_store_schedule_update(&schedule, false);
+	if (change->template != NULL || change->failure != NULL)
+		kwj_store_schedule_set_owner(&schedule);
 	log_control(&schedule, "altered", NULL);
 	if (paused)
 		ereport(NOTICE,
