@@ -11,7 +11,6 @@ use lib "$FindBin::RealBin/lib";
 use JSON::PP;
 use KwjPrograms;
 use KwjTest;
-use POSIX qw(mkfifo);
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -144,11 +143,10 @@ like(messages($job), qr/no background worker slot is free/, 'no more sessions th
 # A session is over for the program, but its process has yet to find that out. The next one waits for that.
 $gate->query_safe('SELECT pg_advisory_lock(1)');
 my $hangs = "$psql -c 'SELECT pg_advisory_lock_shared(1)' &";
-my $pipe = $node->basedir . '/pipe';
-mkfifo($pipe, 0600) or die "cannot make $pipe: $!";
-$job = create('owner', [ '/bin/sh', '-c', "$hangs $hangs $hangs read line <$pipe; kill -KILL \$!; $psql -c \"SELECT 'a fourth session'\"" ]);
+make_fifo();
+$job = create('owner', [ '/bin/sh', '-c', "$hangs $hangs $hangs read line < $data/fifo; kill -KILL \$!; $psql -c \"SELECT 'a fourth session'\"" ]);
 wait_for_sessions(3);
-append_to_file($pipe, "go on\n");
+open_fifo();
 wait_for_end($node, $job);
 like(messages($job), qr/a fourth session/, 'a session that comes when another one is just over gets its place');
 $gate->query_safe('SELECT pg_advisory_unlock(1)');
