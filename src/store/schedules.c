@@ -64,8 +64,8 @@ const char *const kwj_catch_up_names[3] = {
 /* $30: its name; $31, $32: its owner, and the owner's name. */
 static KwjQuery insert_query = {
 	"INSERT INTO kwjobs.schedule (schedule_id, " ROW_COLUMNS ", name, owner, owner_name,"
-	"  created, modified, home_cluster, home_database)"
-	" SELECT $1, " ROW_ARGS ", $30, $31, $32, t.now, t.now, c.system_identifier, d.oid"
+	"  created, modified, home_cluster, home_database, home_table)"
+	" SELECT $1, " ROW_ARGS ", $30, $31, $32, t.now, t.now, c.system_identifier, d.oid, 'kwjobs.schedule'::regclass"
 	" FROM pg_control_system() AS c, pg_database AS d, (SELECT clock_timestamp()) AS t (now)"
 	" WHERE d.datname = current_database() ON CONFLICT (name) DO NOTHING",
 	N_ROW_ARGS + 3, {ROW_ARG_TYPES, TEXTOID, OIDOID, TEXTOID}
@@ -84,7 +84,8 @@ static KwjQuery update_query = {
 	"UPDATE kwjobs.schedule AS s SET (" ROW_COLUMNS ") = ROW (" CHANGED_ARGS "),"
 	" modified = clock_timestamp(), paused_by_name = CASE WHEN $22 IS NOT NULL THEN $31 END,"
 	" home_cluster = CASE WHEN $30 THEN c.system_identifier ELSE s.home_cluster END,"
-	" home_database = CASE WHEN $30 THEN d.oid ELSE s.home_database END"
+	" home_database = CASE WHEN $30 THEN d.oid ELSE s.home_database END,"
+	" home_table = CASE WHEN $30 THEN s.tableoid ELSE s.home_table END"
 	" FROM pg_control_system() AS c, pg_database AS d"
 	" WHERE d.datname = current_database() AND s.schedule_id = $1",
 	N_ROW_ARGS + 2, {ROW_ARG_TYPES, BOOLOID, TEXTOID}
@@ -92,7 +93,7 @@ static KwjQuery update_query = {
 
 #define LOCK_QUERY \
 	"SELECT s.schedule_id, s.name, s.owner, s.created_by, s.created_by_session, s.authority::oid[] AS authority," \
-	" s.home_cluster = h.cluster AND s.home_database = h.database AS at_home, " ROW_COLUMNS \
+	" s.home_cluster = h.cluster AND s.home_database = h.database AND s.home_table = s.tableoid AS at_home, " ROW_COLUMNS \
 	" FROM kwjobs.schedule AS s, kwjobs.home AS h WHERE s.schedule_id = $1 FOR NO KEY UPDATE OF s"
 
 static KwjQuery lock_query = {LOCK_QUERY, 1, {INT8OID}};
