@@ -237,6 +237,31 @@ cmp_ok($ended{$_}, '>', $cases / 10, "many jobs have $_") for qw(failed succeede
 	}
 }
 
+# ---- the time of a batch ends it, too, while it looks for bad records ----
+# Each try of records takes longer than a batch may. The constraint is checked when all of them are read, so
+# the first bad record is found by halving. A batch has come to one record then.
+{
+	run_sql("ALTER DATABASE postgres SET kwjobs.import_batch_size = '64MB'");
+	run_sql('ALTER DATABASE postgres SET kwjobs.import_batch_time = 10');
+	run_sql(<<'END');
+CREATE TABLE slow (n integer, filler text);
+CREATE SEQUENCE tried;
+CREATE FUNCTION try() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('public.tried'); RETURN NEW; END $$;
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.02); RAISE 'slow'; END $$;
+CREATE TRIGGER try BEFORE INSERT ON slow FOR EACH ROW EXECUTE FUNCTION try();
+CREATE TRIGGER refuse AFTER INSERT ON slow FOR EACH ROW EXECUTE FUNCTION refuse();
+END
+	write_file("$dir/slow.csv", join('', map { "$_," . 'x' x 500 . "\n" } 1 .. 60));
+	my $job = run_sql("SELECT kwjobs.import('slow', ARRAY['$dir/slow.csv'], NULL, '{\"on_error\": \"skip\", \"reject_table\": \"imported.rejected\"}')");
+	wait_until_over($job);
+	is(run_sql("SELECT concat_ws(' ', status, result->>'rejected') FROM kwdb_internal.jobs WHERE job_id = $job"), 'succeeded 60', 'a slow search');
+	is(run_sql('SELECT count(DISTINCT xmin::text) FROM imported.rejected'), 60, '... is committed in as many batches as there are bad records');
+	# Without that, each batch would read all records that are left: 60 + 59 + 58 + ... of them, and halves.
+	cmp_ok(run_sql('SELECT last_value FROM tried'), '<', 1000, '... each of which reads no more than the one before has come to');
+	run_sql('ALTER DATABASE postgres RESET kwjobs.import_batch_time');
+	forget();
+}
+
 quit_session();
 $node->stop;
 done_testing();

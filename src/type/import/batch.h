@@ -56,7 +56,7 @@ typedef struct KwjImport
 
 	/* Of a batch that leaves bad records out. */
 	int			subtransactions;	/* how many have got a number */
-	bool		searching;		/* a record is looked for; no time ends the batch */
+	bool		searching;		/* bad records are looked for; no time ends a try */
 	int64		passed;			/* the offset at which the last file ended that was left behind */
 
 	/* Set while COPY runs. */
