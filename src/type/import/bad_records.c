@@ -38,6 +38,7 @@
 #include "miscadmin.h"
 #include "type/import/bad_records.h"
 #include "type/import/records.h"
+#include "type/import/reject_file.h"
 #include "type/import/reject_table.h"
 #include "type/import/statement.h"
 #include "utils/memutils.h"
@@ -196,6 +197,8 @@ raise_beyond_limit(KwjImport *import, const Failure *failure)
 {
 	char	   *hint = NULL;
 
+	if (import->decides)
+		kwj_reject_file_write(&import->spec.options, import->attempt, import->rejected, false);
 	if (import->rejected > 0)
 		hint = psprintf("Before it, " INT64_FORMAT " %s left out, as many as reject_limit allows.",
 						import->rejected, import->rejected == 1 ? "record was" : "records were");
@@ -228,6 +231,7 @@ leave_out(KwjImport *import, const Failure *failure, int64 to)
 	MemoryContext context = AllocSetContextCreate(caller, "kwjobs rejected record", ALLOCSET_DEFAULT_SIZES);
 	KwjRejected rejected = {
 		.job_id = import->attempt->job_id,
+		.file_number = import->position.file,
 		.file = current_file(import),
 		.line = import->position.line + 1,
 		.column = failure->column[0] != '\0' ? failure->column : NULL,
@@ -242,12 +246,15 @@ leave_out(KwjImport *import, const Failure *failure, int64 to)
 	MemoryContextSwitchTo(context);
 	import->rejected++;
 	tell(import, failure);
-	if (OidIsValid(options->reject_table))
+	if (OidIsValid(options->reject_table) || options->reject_file != NULL)
 	{
 		rejected.reason = reason_of(failure->error);
 		rejected.record = kwj_import_record_text(import, to, MOST_OF_RECORD);
-		kwj_reject_table_add(options, &rejected);
 	}
+	if (OidIsValid(options->reject_table))
+		kwj_reject_table_add(options, &rejected);
+	if (options->reject_file != NULL)
+		kwj_reject_file_keep(&rejected, import->in_one_batch);
 	kwj_import_pass_records(import, to);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
