@@ -2475,6 +2475,19 @@ AS 'MODULE_PATHNAME', 'kwjobs_create_schedule_of_job';
 COMMENT ON PROCEDURE pg_catalog.kwjobs_create_schedule_of_job(text, bigint, text, jsonb, boolean) IS
 'what CREATE SCHEDULE ... FOR a job statement calls; by hand, use kwjobs.create_schedule';
 
+CREATE FUNCTION pg_catalog.kwjobs_for_altered_schedule(name text, if_exists boolean)
+RETURNS text LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_for_altered_schedule';
+COMMENT ON FUNCTION pg_catalog.kwjobs_for_altered_schedule(text, boolean) IS
+'what ALTER SCHEDULE ... FOR a job statement calls before it';
+
+CREATE PROCEDURE pg_catalog.kwjobs_alter_schedule_of_job(
+    name text, job_id bigint, recurring text, options jsonb, if_exists boolean)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_alter_schedule_of_job';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_alter_schedule_of_job(text, bigint, text, jsonb, boolean) IS
+'what ALTER SCHEDULE ... FOR a job statement calls; by hand, use kwjobs.alter_schedule';
+
 CREATE PROCEDURE pg_catalog.kwjobs_create_schedule(
     name text, recurring text, statement text, job_type text, arguments jsonb, options jsonb, if_not_exists boolean)
 LANGUAGE c
@@ -2593,6 +2606,7 @@ GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_cont
     pg_catalog.kwjobs_show_backup, pg_catalog.kwjobs_create_statistics,
     pg_catalog.kwjobs_create_statistics_and_wait, pg_catalog.kwjobs_clock, pg_catalog.kwjobs_show_schedules,
     pg_catalog.kwjobs_for_schedule, pg_catalog.kwjobs_create_schedule_of_job, pg_catalog.kwjobs_create_schedule,
+    pg_catalog.kwjobs_for_altered_schedule, pg_catalog.kwjobs_alter_schedule_of_job,
     pg_catalog.kwjobs_alter_schedule, pg_catalog.kwjobs_pause_schedule, pg_catalog.kwjobs_resume_schedule,
     pg_catalog.kwjobs_drop_schedule, pg_catalog.kwjobs_drop_schedules, pg_catalog.kwjobs_schedule_jobs,
     pg_catalog.kwjobs_set_cluster_setting,
