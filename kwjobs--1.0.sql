@@ -2257,11 +2257,18 @@ AS 'MODULE_PATHNAME', 'kwjobs_coordinator_state';
 COMMENT ON FUNCTION kwjobs.coordinator_state() IS
 'whether the coordinator of this database runs, or will when something is due, or why it cannot';
 
+CREATE FUNCTION kwjobs.last_tick()
+RETURNS timestamptz LANGUAGE c VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_last_tick';
+COMMENT ON FUNCTION kwjobs.last_tick() IS
+'when a coordinator of this database last looked whether a schedule is due; NULL: not since the server started';
+
 -- One row, whatever there is. It looks at 10,000 jobs that are not over at most, so that it costs little
 -- however many there are.
 CREATE VIEW kwjobs.health WITH (security_barrier) AS
 SELECT current_setting('kwjobs.scheduler_enabled')::boolean AS scheduler_enabled,
        kwjobs.coordinator_state() AS coordinator,
+       kwjobs.last_tick() AS last_tick,
        s.next_due,
        greatest(pg_catalog.kwjobs_clock() - s.next_due, interval '0') AS late_by,
        s.schedules, s.paused_schedules, s.failing_schedules,
@@ -2284,6 +2291,7 @@ COMMENT ON VIEW kwjobs.health IS
 'one row for a monitor: whether schedules run, and what waits; of at most 10000 jobs that are not over';
 COMMENT ON COLUMN kwjobs.health.scheduler_enabled IS 'kwjobs.scheduler_enabled';
 COMMENT ON COLUMN kwjobs.health.coordinator IS 'runs, or starts when something is due; else why it cannot';
+COMMENT ON COLUMN kwjobs.health.last_tick IS 'when the coordinator last looked whether a schedule is due; NULL: not since the server started';
 COMMENT ON COLUMN kwjobs.health.next_due IS 'when the first schedule runs; NULL: none does';
 COMMENT ON COLUMN kwjobs.health.late_by IS 'by how much that is late; more than a second: schedules do not run';
 COMMENT ON COLUMN kwjobs.health.schedules IS 'how many there are';
@@ -2485,6 +2493,19 @@ AS 'MODULE_PATHNAME', 'kwjobs_create_schedule_of_job';
 COMMENT ON PROCEDURE pg_catalog.kwjobs_create_schedule_of_job(text, bigint, text, jsonb, boolean) IS
 'what CREATE SCHEDULE ... FOR a job statement calls; by hand, use kwjobs.create_schedule';
 
+CREATE FUNCTION pg_catalog.kwjobs_for_altered_schedule(name text, if_exists boolean)
+RETURNS text LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_for_altered_schedule';
+COMMENT ON FUNCTION pg_catalog.kwjobs_for_altered_schedule(text, boolean) IS
+'what ALTER SCHEDULE ... FOR a job statement calls before it';
+
+CREATE PROCEDURE pg_catalog.kwjobs_alter_schedule_of_job(
+    name text, job_id bigint, recurring text, options jsonb, if_exists boolean)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_alter_schedule_of_job';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_alter_schedule_of_job(text, bigint, text, jsonb, boolean) IS
+'what ALTER SCHEDULE ... FOR a job statement calls; by hand, use kwjobs.alter_schedule';
+
 CREATE PROCEDURE pg_catalog.kwjobs_create_schedule(
     name text, recurring text, statement text, job_type text, arguments jsonb, options jsonb, if_not_exists boolean)
 LANGUAGE c
@@ -2603,6 +2624,7 @@ GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_cont
     pg_catalog.kwjobs_show_backup, pg_catalog.kwjobs_create_statistics,
     pg_catalog.kwjobs_create_statistics_and_wait, pg_catalog.kwjobs_clock, pg_catalog.kwjobs_show_schedules,
     pg_catalog.kwjobs_for_schedule, pg_catalog.kwjobs_create_schedule_of_job, pg_catalog.kwjobs_create_schedule,
+    pg_catalog.kwjobs_for_altered_schedule, pg_catalog.kwjobs_alter_schedule_of_job,
     pg_catalog.kwjobs_alter_schedule, pg_catalog.kwjobs_pause_schedule, pg_catalog.kwjobs_resume_schedule,
     pg_catalog.kwjobs_drop_schedule, pg_catalog.kwjobs_drop_schedules, pg_catalog.kwjobs_schedule_jobs,
     pg_catalog.kwjobs_set_cluster_setting,

@@ -163,6 +163,8 @@ CREATE SCHEDULE 'out' FOR EXPORT INTO CSV '$place/out-{due}' FROM TABLE runs REC
     WITH SCHEDULE OPTIONS time_zone = 'Asia/Kolkata', priority = :minute;
 CREATE SCHEDULE IF NOT EXISTS keyed FOR SQL 'SELECT 1' RECURRING '30 * * * *' WITH SCHEDULE OPTIONS key = :minute;
 ALTER SCHEDULE keyed WITH SCHEDULE OPTIONS max_attempts = :minute;
+ALTER SCHEDULE keyed FOR EXPORT INTO CSV '$place/out-{due}' FROM SELECT * FROM runs WHERE at > now() WITH SCHEDULE OPTIONS priority = :minute;
+ALTER SCHEDULE keyed FOR CREATE STATISTICS s FROM runs RECURRING '40 * * * *';
 PAUSE SCHEDULE keyed WITH REASON = :minute;
 RESUME SCHEDULE keyed;
 SHOW SCHEDULES;
@@ -225,9 +227,11 @@ EOF
 	clock('2030-11-01 01:30');
 	is(due_times($node, 'hourly'), '', 'off: nothing runs');
 	is(schedule_field($node, 'hourly', q(concat_ws('|', next_run, state, overdue))), '2030-11-01 01:30:00+00|overdue: kwjobs.scheduler_enabled is off|00:30:00', '... and it is shown as overdue');
-	is(sql('SELECT scheduler_enabled, next_due, late_by FROM kwjobs.health'), 'f|2030-11-01 01:00:00+00|00:30:00', '... in kwjobs.health, too');
+	is(sql('SELECT scheduler_enabled, last_tick, next_due, late_by FROM kwjobs.health'),
+		'f|2030-11-01 00:00:00+00|2030-11-01 01:00:00+00|00:30:00', '... in kwjobs.health, too, with the last look before');
 	configure($node, 'kwjobs.scheduler_enabled');
 	wait_for_pass($node);
+	is(sql('SELECT last_tick, late_by FROM kwjobs.health'), '2030-11-01 01:30:00+00|00:00:00', 'on: it looks again');
 	is(due_times($node, 'hourly'), '01:00 run', 'on: it catches up');
 	sql('DROP SCHEDULE hourly');
 }
