@@ -241,7 +241,7 @@ SELECT kind, outcome, times, status FROM kwdb_internal.due_times WHERE schedule 
 SELECT created_by_type, created_by_id = id AS its FROM kwdb_internal.jobs, kwdb_internal.schedules WHERE job_id = :job AND name = 'once';
 SELECT kwjobs.run_schedule('nothing');
 
-SELECT scheduler_enabled, coordinator IN ('runs', 'starts when something is due') AS alive, next_due, late_by, schedules,
+SELECT scheduler_enabled, coordinator IN ('runs', 'starts when something is due') AS alive, now() - last_tick < '1 hour' AS ticks, next_due, late_by, schedules,
     paused_schedules, failing_schedules, pending >= 0 AS pending, running >= 0 AS running, max_workers > 0 AS workers, paused_jobs >= 0 AS paused FROM kwjobs.health;
 
 -- 8. Rights: the owner by functions, the admin role by statements

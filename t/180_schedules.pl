@@ -227,9 +227,11 @@ EOF
 	clock('2030-11-01 01:30');
 	is(due_times($node, 'hourly'), '', 'off: nothing runs');
 	is(schedule_field($node, 'hourly', q(concat_ws('|', next_run, state, overdue))), '2030-11-01 01:30:00+00|overdue: kwjobs.scheduler_enabled is off|00:30:00', '... and it is shown as overdue');
-	is(sql('SELECT scheduler_enabled, next_due, late_by FROM kwjobs.health'), 'f|2030-11-01 01:00:00+00|00:30:00', '... in kwjobs.health, too');
+	is(sql('SELECT scheduler_enabled, last_tick, next_due, late_by FROM kwjobs.health'),
+		'f|2030-11-01 00:00:00+00|2030-11-01 01:00:00+00|00:30:00', '... in kwjobs.health, too, with the last look before');
 	configure($node, 'kwjobs.scheduler_enabled');
 	wait_for_pass($node);
+	is(sql('SELECT last_tick, late_by FROM kwjobs.health'), '2030-11-01 01:30:00+00|00:00:00', 'on: it looks again');
 	is(due_times($node, 'hourly'), '01:00 run', 'on: it catches up');
 	sql('DROP SCHEDULE hourly');
 }

@@ -82,6 +82,8 @@ EOF
 	is(sql(q{SELECT count(*) FROM kwjobs.due_time WHERE outcome <> 'run'}), 0, '... and misses no due time');
 	configure($node, 'kwjobs.scheduler_enabled', 'off');
 	wait_for_no_coordinator($node, 'postgres');
+	is(sql('SELECT coordinator, last_tick BETWEEN (SELECT max(due) FROM kwjobs.due_time) AND now() FROM kwjobs.health'),
+		'starts when something is due|t', 'kwjobs.health has the last look of a coordinator that has left');
 	my $runs = sql('SELECT count(*) FROM kwjobs.due_time');
 	configure($node, 'kwjobs.scheduler_enabled');
 	wait_query($node, "SELECT count(*) > $runs FROM kwjobs.due_time");

@@ -31,6 +31,7 @@
 #include "lifecycle/due_times.h"
 #include "miscadmin.h"
 #include "process/process.h"
+#include "shared/looked.h"
 #include "store/query.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -347,7 +348,10 @@ kwj_fire_due(void)
 	ErrorData  *error;
 
 	see_clock(step.now);
-	if (!kwj_scheduler_enabled || next > step.now)
+	if (!kwj_scheduler_enabled)
+		return;
+	kwj_shared_schedules_looked(step.now);
+	if (next > step.now)
 		return;
 	kwj_blocked_wait();
 	if (GetCurrentTimestamp() >= behind_until)

@@ -24,6 +24,7 @@
 #include "lifecycle/due_times.h"
 #include "lifecycle/schedule.h"
 #include "shared/init.h"
+#include "shared/looked.h"
 #include "shared/room.h"
 #include "store/due_times.h"
 #include "type/create.h"
@@ -50,6 +51,7 @@ PG_FUNCTION_INFO_V1(kwjobs_run_schedule);
 PG_FUNCTION_INFO_V1(kwjobs_schedule_jobs);
 PG_FUNCTION_INFO_V1(kwjobs_clock);
 PG_FUNCTION_INFO_V1(kwjobs_coordinator_state);
+PG_FUNCTION_INFO_V1(kwjobs_last_tick);
 
 /* Returns whether a statement has called the function, which then is the one in pg_catalog. */
 static KwjBy
@@ -409,4 +411,18 @@ kwjobs_coordinator_state(PG_FUNCTION_ARGS)
 	};
 
 	PG_RETURN_TEXT_P(cstring_to_text(kwj_shared_ready() ? texts[kwj_shared_coordinator()] : texts[KWJ_NO_LAUNCHER]));
+}
+
+/*
+ * For the view kwjobs.health. Returns when the coordinator of this database last looked whether a schedule is due;
+ * NULL: none has since the server's start.
+ */
+Datum
+kwjobs_last_tick(PG_FUNCTION_ARGS)
+{
+	TimestampTz last = kwj_shared_ready() ? kwj_shared_schedules_last_look() : 0;
+
+	if (last == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_TIMESTAMPTZ(last);
 }

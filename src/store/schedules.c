@@ -236,6 +236,8 @@ kwj_store_schedule_find(const char *name, int64 *schedule_id, Oid *owner)
 	Datum		values[1] = {CStringGetTextDatum(name)};
 	bool		found;
 
+	*schedule_id = 0;
+	*owner = InvalidOid;
 	kwj_store_enter(&scope);
 	found = kwj_query_run(&find_query, values, NULL, false) > 0;
 	if (found)
