@@ -244,6 +244,19 @@ CREATE TABLE kwjobs.piece (
 CREATE INDEX piece_left ON kwjobs.piece (job_id, piece) WHERE NOT done;
 CREATE INDEX piece_failed ON kwjobs.piece (job_id, piece) WHERE error IS NOT NULL;
 
+-- The records that an IMPORT has left out, if it is to write a file of them when it ends.
+CREATE TABLE kwjobs.rejected (
+    job_id      bigint NOT NULL REFERENCES kwjobs.job ON DELETE CASCADE,
+    file_number integer NOT NULL,           -- the file's place in the list of the job's files
+    file        text NOT NULL,
+    line        bigint NOT NULL,            -- in which the record begins
+    column_name text,
+    sqlstate    text NOT NULL,
+    reason      text NOT NULL,
+    record      text,
+    PRIMARY KEY (job_id, file_number, line)
+);
+
 -- A job (job_id) waits for each job that it depends on. The row is deleted when that job has
 -- succeeded. If it ends in another way, the waiting job fails.
 CREATE TABLE kwjobs.dependency (
@@ -531,6 +544,7 @@ ALTER TABLE kwjobs.attempt ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.checkpoint ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.job_transaction ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.piece ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.rejected ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.dependency ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.failed_dependency ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.event ENABLE ROW LEVEL SECURITY;
@@ -552,6 +566,7 @@ COMMENT ON TABLE kwjobs.attempt IS 'every execution of a job; read it through kw
 COMMENT ON TABLE kwjobs.checkpoint IS 'the durable state from which a job''s next attempt goes on';
 COMMENT ON TABLE kwjobs.job_transaction IS 'the transactions whose rows a revert removes';
 COMMENT ON TABLE kwjobs.piece IS 'the pieces of the work of jobs that several workers may do';
+COMMENT ON TABLE kwjobs.rejected IS 'the records that a running IMPORT has left out';
 COMMENT ON TABLE kwjobs.dependency IS 'which job waits for which other';
 COMMENT ON TABLE kwjobs.failed_dependency IS 'which job failed because of which other';
 COMMENT ON TABLE kwjobs.event IS 'what was asked of jobs; read it through kwdb_internal.job_events';
@@ -582,6 +597,9 @@ SELECT pg_catalog.pg_extension_config_dump('kwjobs.event',
         AND j.finished IS NOT NULL AND j.status <> 'revert-failed')$$);
 SELECT pg_catalog.pg_extension_config_dump('kwjobs.checkpoint',
     $$WHERE EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = checkpoint.job_id
+        AND j.finished IS NOT NULL AND j.status <> 'revert-failed')$$);
+SELECT pg_catalog.pg_extension_config_dump('kwjobs.rejected',
+    $$WHERE EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = rejected.job_id
         AND j.finished IS NOT NULL AND j.status <> 'revert-failed')$$);
 SELECT pg_catalog.pg_extension_config_dump('kwjobs.history', '');
 SELECT pg_catalog.pg_extension_config_dump('kwjobs.queue', '');
@@ -2475,6 +2493,19 @@ AS 'MODULE_PATHNAME', 'kwjobs_create_schedule_of_job';
 COMMENT ON PROCEDURE pg_catalog.kwjobs_create_schedule_of_job(text, bigint, text, jsonb, boolean) IS
 'what CREATE SCHEDULE ... FOR a job statement calls; by hand, use kwjobs.create_schedule';
 
+CREATE FUNCTION pg_catalog.kwjobs_for_altered_schedule(name text, if_exists boolean)
+RETURNS text LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_for_altered_schedule';
+COMMENT ON FUNCTION pg_catalog.kwjobs_for_altered_schedule(text, boolean) IS
+'what ALTER SCHEDULE ... FOR a job statement calls before it';
+
+CREATE PROCEDURE pg_catalog.kwjobs_alter_schedule_of_job(
+    name text, job_id bigint, recurring text, options jsonb, if_exists boolean)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_alter_schedule_of_job';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_alter_schedule_of_job(text, bigint, text, jsonb, boolean) IS
+'what ALTER SCHEDULE ... FOR a job statement calls; by hand, use kwjobs.alter_schedule';
+
 CREATE PROCEDURE pg_catalog.kwjobs_create_schedule(
     name text, recurring text, statement text, job_type text, arguments jsonb, options jsonb, if_not_exists boolean)
 LANGUAGE c
@@ -2593,6 +2624,7 @@ GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_cont
     pg_catalog.kwjobs_show_backup, pg_catalog.kwjobs_create_statistics,
     pg_catalog.kwjobs_create_statistics_and_wait, pg_catalog.kwjobs_clock, pg_catalog.kwjobs_show_schedules,
     pg_catalog.kwjobs_for_schedule, pg_catalog.kwjobs_create_schedule_of_job, pg_catalog.kwjobs_create_schedule,
+    pg_catalog.kwjobs_for_altered_schedule, pg_catalog.kwjobs_alter_schedule_of_job,
     pg_catalog.kwjobs_alter_schedule, pg_catalog.kwjobs_pause_schedule, pg_catalog.kwjobs_resume_schedule,
     pg_catalog.kwjobs_drop_schedule, pg_catalog.kwjobs_drop_schedules, pg_catalog.kwjobs_schedule_jobs,
     pg_catalog.kwjobs_set_cluster_setting,

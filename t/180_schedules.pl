@@ -180,6 +180,8 @@ CREATE SCHEDULE 'out' FOR EXPORT INTO CSV '$place/out-{due}' FROM TABLE runs REC
     WITH SCHEDULE OPTIONS time_zone = 'Asia/Kolkata', priority = :minute;
 CREATE SCHEDULE IF NOT EXISTS keyed FOR SQL 'SELECT 1' RECURRING '30 * * * *' WITH SCHEDULE OPTIONS key = :minute;
 ALTER SCHEDULE keyed WITH SCHEDULE OPTIONS max_attempts = :minute;
+ALTER SCHEDULE keyed FOR EXPORT INTO CSV '$place/out-{due}' FROM SELECT * FROM runs WHERE at > now() WITH SCHEDULE OPTIONS priority = :minute;
+ALTER SCHEDULE keyed FOR CREATE STATISTICS s FROM runs RECURRING '40 * * * *';
 PAUSE SCHEDULE keyed WITH REASON = :minute;
 RESUME SCHEDULE keyed;
 SHOW SCHEDULES;

@@ -35,7 +35,9 @@
 #include "utils/lsyscache.h"
 
 PG_FUNCTION_INFO_V1(kwjobs_for_schedule);
+PG_FUNCTION_INFO_V1(kwjobs_for_altered_schedule);
 PG_FUNCTION_INFO_V1(kwjobs_create_schedule_of_job);
+PG_FUNCTION_INFO_V1(kwjobs_alter_schedule_of_job);
 PG_FUNCTION_INFO_V1(kwjobs_create_schedule);
 PG_FUNCTION_INFO_V1(kwjobs_alter_schedule);
 PG_FUNCTION_INFO_V1(kwjobs_pause_schedule);
@@ -89,6 +91,17 @@ kwjobs_for_schedule(PG_FUNCTION_ARGS)
 	kwj_schedule_check_new(KWJ_BY_STATEMENT, name, flag_arg(fcinfo, 1));
 	kwj_template_want();
 	PG_RETURN_TEXT_P(cstring_to_text(name));
+}
+
+/* The same for ALTER SCHEDULE. Arguments: the name, and whether it is no error if there is no such schedule. */
+Datum
+kwjobs_for_altered_schedule(PG_FUNCTION_ARGS)
+{
+	char	   *name = kwj_arg_text(fcinfo, 0);
+
+	kwj_schedule_check_change(KWJ_BY_STATEMENT, name, flag_arg(fcinfo, 1));
+	kwj_template_want();
+	PG_RETURN_TEXT_P(cstring_to_text(name ? name : ""));
 }
 
 /* Makes a template of a job of this type. */
@@ -234,27 +247,52 @@ kwjobs_create_schedule(PG_FUNCTION_ARGS)
 }
 
 /*
- * The argument "recurring" may be NULL: then the recurrence stays as it is. The word 'never', in capital or
- * small letters, stands for NEVER.
+ * Alters the schedule. recurring: NULL leaves the recurrence as it is. The word 'never', in capital or small
+ * letters, stands for NEVER. template: NULL leaves what each run does as it is.
  */
+static bool
+alter(KwjBy by, KwjScheduleChange *change, const char *recurring, const KwjTemplate *template)
+{
+	Oid			owner = kwj_schedule_owner(by, change->name);
+
+	change->has_recurrence = recurring != NULL;
+	change->cron = cron_of(recurring);
+	change->check_job = kwj_create_check_window;
+	change->template = template;
+	if (OidIsValid(owner))
+		change->failure = template_of_failure(change->options, owner);
+	return kwj_schedule_alter(by, change);
+}
+
+/*
+ * ALTER SCHEDULE name FOR a job statement. Arguments: the name, by kwjobs_for_altered_schedule; the job,
+ * which has become a template; the expression; the options; IF EXISTS.
+ */
+Datum
+kwjobs_alter_schedule_of_job(PG_FUNCTION_ARGS)
+{
+	KwjScheduleChange change = {
+		.name = kwj_arg_text(fcinfo, 0),
+		.options = jsonb_arg(fcinfo, 3),
+		.if_exists = flag_arg(fcinfo, 4),
+	};
+
+	(void) alter(KWJ_BY_STATEMENT, &change, kwj_arg_text(fcinfo, 2), kwj_template_take());
+	PG_RETURN_VOID();
+}
+
 Datum
 kwjobs_alter_schedule(PG_FUNCTION_ARGS)
 {
-	char	   *recurring = kwj_arg_text(fcinfo, ARG_RECURRING);
+	KwjBy		by = called_by(fcinfo);
 	KwjScheduleChange change = {
 		.name = kwj_arg_text(fcinfo, ARG_NAME),
-		.has_recurrence = recurring != NULL,
-		.cron = cron_of(recurring),
 		.options = jsonb_arg(fcinfo, ARG_OPTIONS),
-		.check_job = kwj_create_check_window,
 		.if_exists = flag_arg(fcinfo, ARG_IF),
 	};
-	Oid			owner = kwj_schedule_owner(called_by(fcinfo), change.name);
 
-	change.template = template_arg(fcinfo, NULL);
-	if (OidIsValid(owner))
-		change.failure = template_of_failure(change.options, owner);
-	PG_RETURN_BOOL(kwj_schedule_alter(called_by(fcinfo), &change));
+	kwj_schedule_check_change(by, change.name, change.if_exists);
+	PG_RETURN_BOOL(alter(by, &change, kwj_arg_text(fcinfo, ARG_RECURRING), template_arg(fcinfo, NULL)));
 }
 
 Datum

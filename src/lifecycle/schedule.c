@@ -168,6 +168,14 @@ kwj_schedule_check_new(KwjBy by, const char *name, bool if_not_exists)
 }
 
 void
+kwj_schedule_check_change(KwjBy by, const char *name, bool if_exists)
+{
+	kwj_check_writable("ALTER SCHEDULE");
+	if (!if_exists)
+		(void) find_schedule(by, name, false);
+}
+
+void
 kwj_schedule_job_options(Jsonb *options, KwjNewJob *job)
 {
 	kwj_schedule_set_job_options(job, options);
@@ -205,10 +213,15 @@ static void
 set_options(KwjSchedule *schedule, const KwjScheduleChange *change, bool has_job_options, KwjGivenSchedule *given)
 {
 	KwjNewJob	job;
+	const char *statement;
 
 	kwj_new_job(&job, schedule->job_type);
 	kwj_template_read(schedule->job, &job);
+	statement = kwj_template_is_described(&job) ? job.statement : job.description;
 	kwj_schedule_set_options(schedule, has_job_options ? NULL : &job, change->options, given);
+	/* A job with a description of the user's has its statement beside it. */
+	if (kwj_template_is_described(&job))
+		job.statement = statement;
 	change->check_job(schedule->job_type, &job);
 	if (!has_job_options)
 		schedule->job = kwj_template_write(&job);
@@ -359,7 +372,10 @@ kwj_schedule_create(KwjBy by, const KwjScheduleChange *change, bool has_job_opti
 
 /* ---- change ---- */
 
-/* Returns a template that does what the new one does, with the options that the schedule's jobs have had. */
+/*
+ * Returns a template that does what the new one does, with the options that the schedule's jobs have had, as
+ * far as the new one has not named them.
+ */
 static Jsonb *
 keep_options(const KwjSchedule *schedule, const KwjTemplate *template)
 {
@@ -370,13 +386,8 @@ keep_options(const KwjSchedule *schedule, const KwjTemplate *template)
 	kwj_new_job(&new, template->job_type);
 	kwj_template_read(schedule->job, &job);
 	kwj_template_read(template->job, &new);
-	job.payload = new.payload;
-	job.has_revert = new.has_revert;
-	/* A job with a description of the user's has its statement beside it. */
-	if (job.statement != NULL)
-		job.statement = new.description;
-	else
-		job.description = new.description;
+	new.given |= template->given;
+	kwj_template_change(&job, &new);
 	return kwj_template_write(&job);
 }
 
@@ -394,6 +405,8 @@ change_template(KwjSchedule *schedule, const KwjTemplate *template)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("the jobs of schedule \"%s\" belong to another role", schedule->name),
 				 errhint("Alter it as that role, or create another schedule.")));
+	/* As in kwj_schedule_create, the job need not be the user's. */
+	kwj_check_may_own(template->owner);
 	job = keep_options(schedule, template);
 	set_template(schedule, template);
 	schedule->job = job;
@@ -434,6 +447,8 @@ kwj_schedule_alter(KwjBy by, const KwjScheduleChange *change)
 	else if (schedule.retry_of == 0 && schedule.next_due != 0)
 		schedule.next_run = kwj_recurrence_run_time(&schedule, schedule.next_due);
 	kwj_store_schedule_update(&schedule, KWJ_WRITE_RULES);
+	if (change->template != NULL || change->failure != NULL)
+		kwj_store_schedule_set_owner(&schedule);
 	log_control(&schedule, "altered", NULL);
 	if (paused)
 		ereport(NOTICE,

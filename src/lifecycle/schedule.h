@@ -42,6 +42,12 @@ extern char *kwj_schedule_default_name(void);
 extern void kwj_schedule_check_new(KwjBy by, const char *name, bool if_not_exists);
 
 /*
+ * Errors: 42704 if there is no schedule of this name that the current user may see, unless if_exists is
+ * true; 25006. To be called before the job that it is to run is checked.
+ */
+extern void kwj_schedule_check_change(KwjBy by, const char *name, bool if_exists);
+
+/*
  * Applies those of the options that all jobs have to a new job, before its type checks it. Errors: those
  * of kwj_set_option_text; 22023 for an option that neither jobs nor schedules have.
  */

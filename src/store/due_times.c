@@ -151,6 +151,8 @@ kwj_store_unfinished_runs(int64 schedule_id, int64 *job_id, KwjStatus *status)
 	Datum		values[1] = {Int64GetDatum(schedule_id)};
 	int			n;
 
+	*job_id = 0;
+	*status = KWJ_UNKNOWN_STATUS;
 	kwj_store_enter(&scope);
 	n = (int) kwj_query_run(&unfinished_query, values, NULL, false);
 	if (n > 0)

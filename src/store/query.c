@@ -130,6 +130,15 @@ bookkeeping_owner(void)
 	return owner;
 }
 
+bool
+kwj_store_is_usable(void)
+{
+	if (!kwj_extension_exists())
+		return false;
+	kwj_store_lock_tables(false);
+	return superuser_arg(owner_of("checkpoint")) && superuser_arg(owner_of("job"));
+}
+
 static void
 set_locally(const char *setting, const char *value)
 {

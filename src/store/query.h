@@ -44,6 +44,12 @@ extern void kwj_store_lock_jobs(void);
  */
 extern bool kwj_store_try_lock_jobs(void);
 
+/*
+ * Returns whether the extension is installed, and a superuser owns its tables: then kwj_store_enter raises no
+ * error. For statements that concern other things, too, and must not fail because of this one.
+ */
+extern bool kwj_store_is_usable(void);
+
 /* Check the owner of one of our tables. Errors: 42501 if the role is not a superuser. */
 extern void kwj_store_check_owner(Oid owner);
 

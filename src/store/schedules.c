@@ -76,12 +76,12 @@ static KwjQuery insert_query = {
 	N_ROW_ARGS + 3, {ROW_ARG_TYPES, TEXTOID, OIDOID, TEXTOID}
 };
 
-/* This sets the columns for which insert_query has no arguments left (KWJ_QUERY_MAX_ARGS). */
-static KwjQuery creator_query = {
-	"UPDATE kwjobs.schedule SET created_by = $2, created_by_session = $3,"
+/* Whose the schedule is. insert_query has no arguments left for some of these columns (KWJ_QUERY_MAX_ARGS). */
+static KwjQuery owner_query = {
+	"UPDATE kwjobs.schedule SET owner = $5, owner_name = $6, created_by = $2, created_by_session = $3,"
 	" authority = (SELECT array_agg(a.role::kwjobs.role ORDER BY a.i) FROM unnest($4) WITH ORDINALITY AS a (role, i))"
 	" WHERE schedule_id = $1",
-	4, {INT8OID, OIDOID, OIDOID, OIDARRAYOID}
+	6, {INT8OID, OIDOID, OIDOID, OIDARRAYOID, OIDOID, TEXTOID}
 };
 
 static KwjQuery home_query = {
@@ -100,6 +100,14 @@ static KwjQuery delete_query = {
 
 static KwjQuery count_query = {
 	"SELECT count(*) AS n FROM kwjobs.schedule WHERE owner = $1", 1, {OIDOID}
+};
+
+static KwjQuery owned_query = {
+	"SELECT schedule_id FROM kwjobs.schedule WHERE owner = $1 ORDER BY name", 1, {OIDOID}
+};
+
+static KwjQuery names_query = {
+	"SELECT name FROM kwjobs.schedule WHERE owner = $1 ORDER BY name LIMIT $2", 2, {OIDOID, INT4OID}
 };
 
 static KwjQuery due_query = {
@@ -175,6 +183,23 @@ state_args(const KwjSchedule *schedule, Datum *values, char *nulls)
 	time_arg(&values[28], &nulls[28], schedule->last_success);
 }
 
+void
+kwj_store_schedule_set_owner(const KwjSchedule *schedule)
+{
+	KwjStoreScope scope;
+	Datum		values[6] = {
+		Int64GetDatum(schedule->schedule_id), ObjectIdGetDatum(schedule->created_by),
+		ObjectIdGetDatum(schedule->created_by_session)
+	};
+
+	kwj_store_enter(&scope);
+	values[3] = kwj_oids_arg(schedule->authority, schedule->n_authority);
+	values[4] = ObjectIdGetDatum(schedule->owner);
+	values[5] = CStringGetTextDatum(kwj_role_name(schedule->owner));
+	(void) kwj_query_run(&owner_query, values, NULL, false);
+	kwj_store_leave(&scope);
+}
+
 bool
 kwj_store_schedule_insert(KwjSchedule *schedule)
 {
@@ -193,12 +218,7 @@ kwj_store_schedule_insert(KwjSchedule *schedule)
 	values[N_ROW_ARGS + 2] = CStringGetTextDatum(kwj_role_name(schedule->owner));
 	inserted = kwj_query_run(&insert_query, values, nulls, false) > 0;
 	if (inserted)
-	{
-		values[1] = ObjectIdGetDatum(schedule->created_by);
-		values[2] = ObjectIdGetDatum(schedule->created_by_session);
-		values[3] = kwj_oids_arg(schedule->authority, schedule->n_authority);
-		(void) kwj_query_run(&creator_query, values, NULL, false);
-	}
+		kwj_store_schedule_set_owner(schedule);
 	kwj_store_leave(&scope);
 	if (inserted)
 		kwj_wakeup_at_end(schedule->schedule_id);
@@ -212,6 +232,8 @@ kwj_store_schedule_find(const char *name, int64 *schedule_id, Oid *owner)
 	Datum		values[1] = {CStringGetTextDatum(name)};
 	bool		found;
 
+	*schedule_id = 0;
+	*owner = InvalidOid;
 	kwj_store_enter(&scope);
 	found = kwj_query_run(&find_query, values, NULL, false) > 0;
 	if (found)
@@ -436,6 +458,41 @@ read_ids(uint64 n, MemoryContext context)
 	for (uint64 i = 0; i < n; i++)
 		ids[i] = kwj_row_int64(i, "schedule_id");
 	return (KwjJobs) {ids, (int) n};
+}
+
+KwjJobs
+kwj_store_schedules_owned(Oid owner)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {ObjectIdGetDatum(owner)};
+	KwjJobs		owned;
+
+	kwj_store_enter(&scope);
+	owned = read_ids(kwj_query_run(&owned_query, values, NULL, false), scope.caller);
+	kwj_store_leave(&scope);
+	return owned;
+}
+
+List *
+kwj_store_schedule_names(Oid owner, int limit)
+{
+	KwjStoreScope scope;
+	Datum		values[2] = {ObjectIdGetDatum(owner), Int32GetDatum(limit)};
+	List	   *names = NIL;
+	uint64		n;
+
+	kwj_store_enter(&scope);
+	n = kwj_query_run(&names_query, values, NULL, false);
+	for (uint64 i = 0; i < n; i++)
+	{
+		char	   *name = kwj_row_text_or_empty(i, "name", scope.caller);
+		MemoryContext old = MemoryContextSwitchTo(scope.caller);
+
+		names = lappend(names, name);
+		MemoryContextSwitchTo(old);
+	}
+	kwj_store_leave(&scope);
+	return names;
 }
 
 KwjJobs

@@ -30,6 +30,7 @@
 #include "type/import/options.h"
 #include "type/import/patterns.h"
 #include "type/import/reader.h"
+#include "type/import/reject_file.h"
 #include "type/import/reject_table.h"
 #include "type/import/statement.h"
 #include "type/import/target.h"
@@ -215,6 +216,7 @@ read_spec(Checking *checking, const KwjDefinition *definition)
 	spec->options.names = spec->columns;
 	kwj_import_read_column_options(&spec->options, given);
 	kwj_import_check_skips(&spec->options, rel);
+	kwj_reject_file_check_place(&spec->options);
 	kwj_import_check_maintains(&spec->options, rel);
 	if (definition != NULL)
 	{
