@@ -17,6 +17,8 @@
  *         at commit: ask for a coordinator
  *     ALTER ROLE, GRANT and others
  *         after commit: wake the coordinators that have jobs whose owner could not connect
+ *     DROP ROLE, DROP OWNED, REASSIGN OWNED
+ *         after the command: do the same to the schedules of the role (roles.c)
  *     CREATE / ALTER SUBSCRIPTION
  *         remove our tables from the subscription
  *     ALTER SCHEMA kwjobs RENAME
@@ -62,6 +64,7 @@
 #include "nodes/value.h"
 #include "session/admin_role.h"
 #include "session/other_sessions.h"
+#include "session/roles.h"
 #include "session/subscription.h"
 #include "session/track_hook.h"
 #include "session/utility_hook.h"
@@ -394,6 +397,9 @@ is_of_interest(Node *statement)
 		case T_AlterExtensionStmt:
 		case T_CreateSubscriptionStmt:
 		case T_AlterSubscriptionStmt:
+		case T_DropRoleStmt:
+		case T_DropOwnedStmt:
+		case T_ReassignOwnedStmt:
 			/* no catalog may be read in an aborted transaction */
 			return IsTransactionState();
 		default:
@@ -432,13 +438,20 @@ run(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 	bool		of_rights = changes_rights(statement);
 	bool		of_prepared = ends_prepared(statement);
 	bool		may_be_new = of_interest && may_create_extension(statement);
+	KwjNamedRoles roles = {NIL};
 
 	kwj_statement_arm();
 	if (of_interest)
+	{
 		step_aside(statement, !IsInTransactionBlock(context == PROCESS_UTILITY_TOPLEVEL));
+		roles = kwj_roles_of(statement);
+	}
 	call_previous(pstmt, query, read_only_tree, context, params, env, dest, qc);
 	if (of_interest)
+	{
 		follow_up(statement, may_be_new);
+		kwj_roles_follow(statement, &roles);
+	}
 	if (of_rights)
 		note_rights();
 	if (of_prepared)
