@@ -453,20 +453,19 @@ static void
 leave_out_others(PlannedStmt *statement, const char *query, bool read_only_tree, ProcessUtilityContext context,
 				 ParamListInfo params, QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
 {
-	ProcessUtility_hook_type next = previous_utility_hook ? previous_utility_hook : standard_ProcessUtility;
 	KwjCreated *outer = collecting;
 	bool		is_own = begins;
 
 	begins = false;
 	if (outer == NULL || is_own || context == PROCESS_UTILITY_SUBCOMMAND)
 	{
-		next(statement, query, read_only_tree, context, params, env, dest, qc);
+		previous_utility_hook(statement, query, read_only_tree, context, params, env, dest, qc);
 		return;
 	}
 	collecting = NULL;
 	PG_TRY();
 	{
-		next(statement, query, read_only_tree, context, params, env, dest, qc);
+		previous_utility_hook(statement, query, read_only_tree, context, params, env, dest, qc);
 	}
 	PG_FINALLY();
 	{
@@ -484,7 +483,7 @@ install_hooks(void)
 		return;
 	previous_hook = object_access_hook;
 	object_access_hook = note_object;
-	previous_utility_hook = ProcessUtility_hook;
+	previous_utility_hook = ProcessUtility_hook ? ProcessUtility_hook : standard_ProcessUtility;
 	ProcessUtility_hook = leave_out_others;
 	installed = true;
 }
