@@ -197,13 +197,15 @@ raise_failure(KwjImport *import, const Failure *failure, char *hint)
 static void
 raise_beyond_limit(KwjImport *import, const Failure *failure)
 {
+	const char *file = import->spec.options.reject_file;
 	char	   *hint = NULL;
 
 	if (import->decides)
 		kwj_reject_file_write(&import->spec.options, import->attempt, import->rejected);
 	if (import->rejected > 0)
-		hint = psprintf("Before it, " INT64_FORMAT " %s left out, as many as reject_limit allows.",
-						import->rejected, import->rejected == 1 ? "record was" : "records were");
+		hint = psprintf("Before it, " INT64_FORMAT " %s left out, as many as reject_limit allows%s.",
+						import->rejected, import->rejected == 1 ? "record was" : "records were",
+						import->decides && file != NULL ? psprintf(": see file \"%s\"", file) : "");
 	raise_failure(import, failure, hint);
 }
 
