@@ -41,6 +41,7 @@
 #include "type/import/reject_file.h"
 #include "type/import/reject_table.h"
 #include "type/import/statement.h"
+#include "type/source/source.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -170,10 +171,11 @@ try_records(KwjImport *import, int64 bytes, int64 to, Failure *failure)
 	return done;
 }
 
+/* Returns the location of the file at the position as others may see it. */
 static const char *
 current_file(const KwjImport *import)
 {
-	return list_nth(import->spec.files, import->position.file);
+	return kwj_source_shown(list_nth(import->spec.files, import->position.file));
 }
 
 /* ---- a record that is left out ---- */
@@ -195,13 +197,15 @@ raise_failure(KwjImport *import, const Failure *failure, char *hint)
 static void
 raise_beyond_limit(KwjImport *import, const Failure *failure)
 {
+	const char *file = import->spec.options.reject_file;
 	char	   *hint = NULL;
 
 	if (import->decides)
-		kwj_reject_file_write(&import->spec.options, import->attempt, import->rejected, false);
+		kwj_reject_file_write(&import->spec.options, import->attempt, import->rejected);
 	if (import->rejected > 0)
-		hint = psprintf("Before it, " INT64_FORMAT " %s left out, as many as reject_limit allows.",
-						import->rejected, import->rejected == 1 ? "record was" : "records were");
+		hint = psprintf("Before it, " INT64_FORMAT " %s left out, as many as reject_limit allows%s.",
+						import->rejected, import->rejected == 1 ? "record was" : "records were",
+						import->decides && file != NULL ? psprintf(": see file \"%s\"", file) : "");
 	raise_failure(import, failure, hint);
 }
 
