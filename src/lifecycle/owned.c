@@ -8,7 +8,10 @@
  *     REASSIGN OWNED   gives its schedules to the other role, and pauses them; jobs stay as they are
  *
  * Why REASSIGN OWNED pauses them: the statements are the old role's, and would run by themselves with
- * the rights of the new one, who may be a superuser and has not seen them.
+ * the rights of the new one, who may be a superuser and has not seen them. The runs go on by the right of
+ * the old role (authority): unless it may act as the new one, they are refused, until a role that may do so
+ * resumes the schedule (lifecycle/schedule.c). So neither the failure_statement, which is run although the
+ * schedule is paused, nor RESUME SCHEDULE by the admin role gives the old role's statements other rights.
  *
  * Process: sessions, and workers whose statement does it, after PostgreSQL has carried the statement out
  * (session/roles.c): so PostgreSQL has checked the rights, and an error here undoes what it has done. Only
@@ -157,22 +160,17 @@ static void
 give_schedule(KwjSchedule *schedule, Oid to)
 {
 	char	   *name = kwj_role_name(to);
-	KwjNewJob	job = {.owner = to};
 
 	pause_schedule(schedule, psprintf("it was given to role \"%s\"", name));
-	kwj_authority_note(&job);
+	kwj_authority_hand_on(&schedule->authority, &schedule->n_authority, schedule->owner, to);
 	schedule->owner = to;
-	schedule->created_by = job.created_by;
-	schedule->created_by_session = job.created_by_session;
-	schedule->authority = unconstify(Oid *, job.authority);
-	schedule->n_authority = job.n_authority;
 	kwj_store_schedule_update(schedule, false);
 	kwj_store_schedule_set_owner(schedule);
 	kwj_control_log(psprintf("schedule \"%s\" given to role \"%s\"", schedule->name, name), NULL);
 	ereport(NOTICE,
 			(errmsg("schedule \"%s\" is paused, as it belongs to role \"%s\" now",
 					kwj_quoted(schedule->name, KWJ_LONGEST_SCHEDULE), name),
-			 errhint("Look at what it does, and type RESUME SCHEDULE to let it run.")));
+			 errhint("Look at what it does, and type RESUME SCHEDULE as a role that may act as \"%s\" to let it run.", name)));
 }
 
 void
