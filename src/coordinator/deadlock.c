@@ -74,8 +74,8 @@ typedef struct Look
 static Look look;
 
 /*
- * Since when no background workers of others have been seen when a worker found no slot; 0: there were
- * some the last time.
+ * Since when no background workers of others have been seen while workers found no slot; 0: there were
+ * some the last time, or workers have found one since.
  */
 static TimestampTz alone_since;
 
@@ -525,6 +525,8 @@ kwj_deadlock_end_one(bool no_room, bool news, TimestampTz *next)
 	bool		complete;
 
 	Assert(!IsTransactionState());
+	if (!no_room)
+		alone_since = 0;
 	if (!read_workers(&view, &elsewhere))
 	{
 		if (look.begun)

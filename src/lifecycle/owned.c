@@ -36,6 +36,7 @@
 #include "store/schedules.h"
 #include "store/unfinished.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 /* So many schedules, or jobs, are named. */
 #define MOST_NAMED	10
@@ -108,24 +109,34 @@ kwj_owned_check_dropped(Oid role, const char *name)
 	warn_of_jobs(role, name);
 }
 
-/* Calls act for each of the role's schedules, whose row is locked then. */
+/*
+ * Calls act for each of the role's schedules, whose row is locked then. Frees the memory after each schedule,
+ * because the job of one may be large.
+ */
 static void
 for_each_schedule(Oid role, void (*act) (KwjSchedule *schedule, Oid to), Oid to)
 {
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext of_schedule;
 	KwjJobs		owned;
 
 	if (!kwj_store_is_usable())
 		return;
 	owned = kwj_store_schedules_owned(role);
+	of_schedule = AllocSetContextCreate(caller, "kwjobs schedule", ALLOCSET_DEFAULT_SIZES);
 	for (int i = 0; i < owned.n; i++)
 	{
 		KwjSchedule schedule;
 
 		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(of_schedule);
 		/* It may have been dropped, or given to another role, while this process has waited. */
 		if (kwj_store_schedule_lock(owned.ids[i], KWJ_WAIT, &schedule) && schedule.owner == role)
 			act(&schedule, to);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(of_schedule);
 	}
+	MemoryContextDelete(of_schedule);
 }
 
 static void
