@@ -157,6 +157,19 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 	sql('DROP DATABASE owned');
 }
 
+# Jobs that are not over do not keep a role, but DROP ROLE names them.
+{
+	sql('CREATE ROLE gone LOGIN');
+	my @jobs = split /\n/, sql(q{SELECT kwjobs.submit('SELECT 1', run_as => 'gone', run_at => '2099-01-01') FROM generate_series(1, 12)});
+	my ($rc, $out, $err) = $node->psql('postgres', 'BEGIN; DROP ROLE gone; ROLLBACK');
+	my $first = join ', ', @jobs[0 .. 9];
+	like($err, qr/WARNING:  role "gone" has jobs that are not over\nDETAIL:  These and others cannot go on without it, and fail: $first\./, 'DROP ROLE warns of the jobs of a role');
+	sql("SELECT kwjobs.cancel_jobs('{" . join(',', @jobs) . "}')");
+	wait_for_status($node, $_, 'canceled') for @jobs;
+	($rc, $out, $err) = $node->psql('postgres', 'DROP ROLE gone');
+	is($err, '', '... of those that are not over');
+}
+
 # A session that alters a schedule, and one that drops what its owner has.
 {
 	sql('CREATE ROLE gone LOGIN');

@@ -181,6 +181,19 @@ like(run_now($node, 'restored', 'load'), qr/^failed loader 42501/, 'a run withou
 	is(sql('SELECT 1', 'changed'), 1, '... and no session has come to harm');
 }
 
+# ---- into the database that it is of ----
+{
+	sql(q{SELECT kwjobs.create_schedule('plain', '0 * * * *', 'SELECT 1')});
+	append_to_file("$place/rows.csv", "7\n");
+	$node->command_ok([ 'pg_dump', '-Fc', '-d', $node->connstr('source'), '-f', "$place/own" ], 'pg_dump');
+	$node->command_ok([ 'pg_restore', '--clean', '-d', $node->connstr('source'), "$place/own" ], 'pg_restore --clean');
+	is(sql('SELECT DISTINCT schedule_status FROM kwdb_internal.schedules'), 'PAUSED', 'restored in place, they are paused, too');
+	is(sql('SELECT paused_schedules - schedules, next_due FROM kwjobs.health'), '0|', '... which kwjobs.health tells');
+	sql(qq{RESUME SCHEDULE "$_"}) for @names, 'plain';
+	is(sql('SELECT schedule_status, count(*) FROM kwdb_internal.schedules GROUP BY 1 ORDER BY 1'), "ACTIVE|2\nENDED|9\nPAUSED|1", '... until RESUME');
+	is(run_now($node, 'source', 'load'), 'succeeded loader', '... and run with the new tables');
+}
+
 # ---- another server, with other OIDs, and without one of the roles ----
 {
 	my $other = new_node('other', $conf);

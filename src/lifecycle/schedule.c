@@ -452,7 +452,7 @@ kwj_schedule_alter(KwjBy by, const KwjScheduleChange *change)
 	}
 	else if (schedule.retry_of == 0 && schedule.next_due != 0)
 		schedule.next_run = kwj_recurrence_run_time(&schedule, schedule.next_due);
-	kwj_store_schedule_update(&schedule, false);
+	kwj_store_schedule_update(&schedule, KWJ_WRITE_RULES);
 	if (change->template != NULL || change->failure != NULL)
 		kwj_store_schedule_set_owner(&schedule);
 	log_control(&schedule, "altered", NULL);
@@ -478,7 +478,7 @@ kwj_schedule_pause(KwjBy by, const char *name, bool if_exists, const char *reaso
 	schedule.paused = kwj_clock();
 	schedule.paused_by = GetUserId();
 	schedule.pause_reason = unconstify(char *, reason);
-	kwj_store_schedule_update(&schedule, false);
+	kwj_store_schedule_update(&schedule, KWJ_WRITE_STATE);
 	log_control(&schedule, "paused", reason);
 	return true;
 }
@@ -578,7 +578,7 @@ kwj_schedule_resume(KwjBy by, const char *name, bool if_exists, KwjMakeAnew make
 		schedule.state = NULL;
 		schedule.failures = schedule.refusals = 0;
 		kwj_recurrence_go_on(&schedule, now);
-		kwj_store_schedule_update(&schedule, true);
+		kwj_store_schedule_update(&schedule, KWJ_WRITE_HOME);
 		log_control(&schedule, "resumed", NULL);
 	}
 	tell_next_runs(&schedule);
