@@ -74,8 +74,8 @@ typedef struct Look
 static Look look;
 
 /*
- * Since when no background workers of others have been seen while workers found no slot; 0: there were
- * some the last time, or workers have found one since.
+ * Since when no background workers of others have been seen when a worker found no slot; 0: there were
+ * some the last time, or a slot has come free since.
  */
 static TimestampTz alone_since;
 
@@ -515,6 +515,12 @@ end_look(void)
 	look.not_before = GetCurrentTimestamp() + look.spent_us * (LOOK_SHARE - 1);
 }
 
+void
+kwj_deadlock_note_room(void)
+{
+	alone_since = 0;
+}
+
 bool
 kwj_deadlock_end_one(bool no_room, bool news, TimestampTz *next)
 {
@@ -525,8 +531,6 @@ kwj_deadlock_end_one(bool no_room, bool news, TimestampTz *next)
 	bool		complete;
 
 	Assert(!IsTransactionState());
-	if (!no_room)
-		alone_since = 0;
 	if (!read_workers(&view, &elsewhere))
 	{
 		if (look.begun)
