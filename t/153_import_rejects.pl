@@ -395,8 +395,18 @@ END
 	is(run_sql('SELECT count(DISTINCT xmin::text) FROM imported.rejected'), 60, '... is committed in as many batches as there are bad records');
 	# Without that, each batch would read all records that are left: 60 + 59 + 58 + ... of them, and halves.
 	cmp_ok(run_sql('SELECT last_value FROM tried'), '<', 1000, '... each of which reads no more than the one before has come to');
-	run_sql('ALTER DATABASE postgres RESET kwjobs.import_batch_time');
 	forget();
+	# So it is if the number of subtransactions ends the batches.
+	run_sql('ALTER DATABASE postgres SET kwjobs.import_batch_time = 0');
+	run_sql("CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN IF NEW.n % 20 = 0 THEN RAISE 'bad'; END IF; RETURN NULL; END \$\$");
+	run_sql("SELECT setval('tried', 1, false)");
+	write_file("$dir/slow.csv", join('', map { "$_,xxxx\n" } 1 .. 10000));
+	$job = run_sql("SELECT kwjobs.import('slow', ARRAY['$dir/slow.csv'], NULL, '{\"on_error\": \"skip\"}')");
+	wait_until_over($job);
+	is(run_sql("SELECT concat_ws(' ', status, result->>'rejected') FROM kwdb_internal.jobs WHERE job_id = $job"), 'succeeded 500', 'many bad records');
+	# 111,000 with that, 426,000 without.
+	cmp_ok(run_sql('SELECT last_value FROM tried'), '<', 200000, '... and nothing is read in vain again and again');
+	run_sql('ALTER DATABASE postgres RESET kwjobs.import_batch_time');
 }
 
 quit_session();

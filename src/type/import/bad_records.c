@@ -22,8 +22,8 @@
  * ends when it has used KWJ_IMPORT_SUBTRANSACTIONS numbers.
  *
  * It also ends when its time is over, but not before the search has imported something or left a record
- * out. What it has read in vain by then, the next batch would read again. So the next one takes no more
- * than this one has come to (kwj_pace_search_is_long), and the sizes grow again from there.
+ * out. In both cases, what it has read in vain by then, the next batch would read again. So the next one
+ * takes no more than this one has come to (kwj_pace_search_was_cut), and the sizes grow again from there.
  *
  * Caller: batch.c. Process: worker. Locks: those of COPY; in a subtransaction that fails, they are
  * released. If the worker dies, the whole batch is rolled back, with what it has written into the
@@ -342,8 +342,8 @@ kwj_import_good_records(KwjImport *import, int64 bytes)
 		search(import, kwj_import_find_end(import, Max(failure.reached - here, 1)), &failure);
 		import->searching = false;
 		FreeErrorData(failure.error);
-		if (kwj_pace_is_over(&import->pace))
-			kwj_pace_search_is_long(&import->pace);
+		if (kwj_import_has_to_end(import))
+			kwj_pace_search_was_cut(&import->pace);
 	}
 	return import->position.file == file ? import->position.offset - before : import->passed - before;
 }
