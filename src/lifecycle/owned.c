@@ -175,7 +175,7 @@ give_schedule(KwjSchedule *schedule, Oid to)
 	pause_schedule(schedule, psprintf("it was given to role \"%s\"", name));
 	kwj_authority_hand_on(&schedule->authority, &schedule->n_authority, schedule->owner, to);
 	schedule->owner = to;
-	kwj_store_schedule_update(schedule, false);
+	kwj_store_schedule_update(schedule, KWJ_WRITE_STATE);
 	kwj_store_schedule_set_owner(schedule);
 	kwj_control_log(psprintf("schedule \"%s\" given to role \"%s\"", schedule->name, name), NULL);
 	ereport(NOTICE,
