@@ -446,10 +446,11 @@ CREATE TABLE kwjobs.schedule (
     authority       kwjobs.role[],
     created         timestamptz NOT NULL,
     modified        timestamptz NOT NULL,
-    -- The database to which the schedule belongs. Where it is another one than in kwjobs.home, the
-    -- row has come with a dump or a copy, and counts as paused.
+    -- The database to which the schedule belongs, and this table there. Where it is another database
+    -- than in kwjobs.home, or another table, the row has come with a dump or a copy, and counts as paused.
     home_cluster    bigint NOT NULL,
     home_database   oid NOT NULL,
+    home_table      oid NOT NULL,
     -- what each run does: the type, and the other columns of the job
     job_type        text NOT NULL,
     job             jsonb NOT NULL,
@@ -2081,7 +2082,7 @@ SELECT s.schedule_id AS id,
        s.last_success,
        s.job
   FROM kwjobs.schedule AS s
- CROSS JOIN LATERAL (SELECT s.home_cluster = o.cluster AND s.home_database = o.database AS here,
+ CROSS JOIN LATERAL (SELECT s.home_cluster = o.cluster AND s.home_database = o.database AND s.home_table = s.tableoid AS here,
                             pg_catalog.kwjobs_clock() AS clock FROM kwjobs.home AS o) AS h
   LEFT JOIN LATERAL (SELECT CASE WHEN d.outcome = 'run' THEN coalesce(j.status, d.status, 'deleted') ELSE d.outcome END AS outcome
                        FROM (SELECT * FROM kwjobs.due_time AS e WHERE e.schedule_id = s.schedule_id
@@ -2279,7 +2280,7 @@ SELECT current_setting('kwjobs.scheduler_enabled')::boolean AS scheduler_enabled
                count(*) FILTER (WHERE s.paused IS NOT NULL OR NOT h.here) AS paused_schedules,
                count(*) FILTER (WHERE s.failures > 0 OR s.refusals > 0) AS failing_schedules
           FROM kwjobs.schedule AS s CROSS JOIN LATERAL (
-               SELECT s.home_cluster = o.cluster AND s.home_database = o.database AS here FROM kwjobs.home AS o) AS h) AS s,
+               SELECT s.home_cluster = o.cluster AND s.home_database = o.database AND s.home_table = s.tableoid AS here FROM kwjobs.home AS o) AS h) AS s,
        (SELECT count(*) FILTER (WHERE u.active_attempt IS NULL AND u.status IN ('pending', 'reverting') AND u.due <= now()) AS pending,
                min(u.due) FILTER (WHERE u.active_attempt IS NULL AND u.status IN ('pending', 'reverting') AND u.due <= now()) AS oldest_pending,
                count(*) FILTER (WHERE u.active_attempt IS NOT NULL) AS running,

@@ -52,6 +52,10 @@ BEGIN
     DROP ROLE kwj_plain;
 EXCEPTION WHEN dependent_objects_still_exist THEN RAISE NOTICE 'refused';
 END $$;
+-- ... in a job and by EXECUTE, too
+SELECT kwjobs.submit('DROP ROLE kwj_plain') AS job \gset
+SELECT j.status, j.error_code, j.error FROM [SHOW JOB WHEN COMPLETE :job] AS w JOIN kwdb_internal.jobs AS j USING (job_id);
+DO $$ BEGIN EXECUTE 'DROP ROLE kwj_plain'; END $$;
 
 -- 2. REASSIGN OWNED gives schedules to the other role, paused.
 PAUSE SCHEDULE second WITH REASON = 'not now';
@@ -83,7 +87,7 @@ SELECT count(*) FROM kwjobs.due_time AS d WHERE NOT EXISTS (SELECT FROM kwjobs.s
 DROP ROLE "Kwj Other";
 GRANT kwj_heir TO kwj_plain;
 SET ROLE kwj_plain;
-DROP OWNED BY kwj_heir;
+DO $$ BEGIN DROP OWNED BY kwj_heir; END $$;
 RESET ROLE;
 SELECT name FROM owners ORDER BY name;
 DROP ROLE kwj_heir;

@@ -89,6 +89,23 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 	sql("DROP SCHEDULES VALUES ('start'), ('skip'), ('wait')");
 }
 
+# While other jobs wait for a worker, the end of a run is noted all the same.
+{
+	my $gate = close_gate($node);
+	my $gate_of_run = close_gates($node, 4712);
+	my $waits = 'SELECT pg_advisory_lock_shared(%d), pg_advisory_unlock_shared(%1$d)';
+	create_schedule($node, 'ends', '30 20 * * *', undef, sprintf($waits, 4712));
+	clock('2030-01-01 20:30:00');
+	wait_at_gates($node, 1);
+	sql(sprintf("SELECT count(kwjobs.submit('$waits')) FROM generate_series(1, 8)", 4711));
+	$gate_of_run->quit;
+	wait_for_schedule($node, 'ends', 'succeeded = 1');
+	cmp_ok(sql(q{SELECT count(*) FROM kwjobs.job WHERE status = 'pending'}), '>', 0, 'the end of a run is noted while jobs wait for a worker');
+	open_gate($gate);
+	sql('DROP SCHEDULE ends');
+	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
+}
+
 # A run fails.
 {
 	sql('CREATE TABLE alerts (schedule text, job bigint, error text)');

@@ -28,10 +28,12 @@
 #include "shared/room.h"
 #include "store/due_times.h"
 #include "type/create.h"
+#include "type/import/settings.h"
 #include "type/sql/sql.h"
 #include "type/type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 PG_FUNCTION_INFO_V1(kwjobs_for_schedule);
@@ -302,10 +304,33 @@ kwjobs_pause_schedule(PG_FUNCTION_ARGS)
 									  kwj_arg_text(fcinfo, 2)));
 }
 
+/*
+ * As KwjMakeAnew. The settings that the job has kept of the session that has created it are set meanwhile, so
+ * that they are kept again, and those on which the meaning of its texts depends.
+ */
+static KwjTemplate *
+make_anew(const char *job_type, const KwjNewJob *old, Oid owner)
+{
+	const KwjType *type = kwj_type_by_name(job_type);
+	int			level = NewGUCNestLevel();
+	KwjNewJob	job;
+
+	kwj_new_job(&job, type->name);
+	job.owner = owner;
+	(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+	if (kwj_json_object_or_null(old->payload, "settings") != NULL)
+		(void) kwj_import_apply_settings(old->payload);
+	kwj_template_want();
+	(void) kwj_create_job(type, old->arguments, &job);
+	AtEOXact_GUC(false, level);
+	return kwj_template_take();
+}
+
 Datum
 kwjobs_resume_schedule(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(kwj_schedule_resume(called_by(fcinfo), kwj_arg_text(fcinfo, 0), flag_arg(fcinfo, 1)));
+	PG_RETURN_BOOL(kwj_schedule_resume(called_by(fcinfo), kwj_arg_text(fcinfo, 0), flag_arg(fcinfo, 1), make_anew));
 }
 
 Datum

@@ -6,12 +6,13 @@
  * after one look at their node tag. For the others:
  *
  *     DROP / RENAME / SET TABLESPACE of a database, CREATE DATABASE ... TEMPLATE
- *         1 wait until other sessions have left it, as PostgreSQL does; if they stay, raise 55006
- *         2 lock it out: terminate its coordinator and workers, wait for their exit, let none start
- *         3 run the command
- *         4 release the lockout at the end of the transaction
+ *         1 take the command's lock on the database, so that who connects now waits for its end
+ *         2 wait until other sessions have left it, as PostgreSQL does; if they stay, raise 55006
+ *         3 lock it out: terminate its coordinator and workers, wait for their exit, let none start
+ *         4 run the command
+ *         5 release the lockout at the end of the transaction
  *     DROP / ALTER EXTENSION kwjobs
- *         steps 2 to 4 for this database; sessions that wait for a job there get an error
+ *         steps 3 to 5 for this database; sessions that wait for a job there get an error
  *     CREATE EXTENSION kwjobs, CREATE / ALTER DATABASE
  *         at commit: ask for a coordinator
  *     ALTER ROLE, GRANT and others
@@ -25,15 +26,20 @@
  *     COMMIT / ROLLBACK PREPARED
  *         end the jobs that sessions did in the prepared transaction
  *     all statements that src/track knows, if kwjobs.track is not none
- *         make the statement a job of type SCHEMA CHANGE or CREATE_STATS; the job begins before the
- *         steps above
+ *         make the statement a job of type SCHEMA CHANGE or CREATE_STATS (track_hook.c); the job begins
+ *         before the steps above
  *
- * Why the lockout comes before the command: the command takes its lock on the database or the
- * extension first, and would then wait for our processes, or fail because of them. So nothing is
- * locked when the session waits for them. The command is checked first as far as possible (rights,
- * names, transaction block), because a command that fails must not interrupt jobs.
+ * Why the lockout comes before the command: the command locks the extension or counts the sessions
+ * of the database first, and would then wait for our processes, or fail because of them. The command
+ * is checked first as far as possible (rights, names, transaction block), because a command that fails
+ * must not interrupt jobs.
  *
- * Locks: none but the LWLock of shared memory, inside kwj_shared_lock_out.
+ * Why the lock on the database comes before both waits: another extension may have told a worker of
+ * its own to start again when it saw the statement (TimescaleDB does). Without the lock, that worker
+ * would be back before the command counts. Our own processes hold no lock on a database once they are
+ * connected; those that wait for this one to connect are sent away by SIGTERM, as all are.
+ *
+ * Locks: that of the command on the database; the LWLock of shared memory, inside kwj_shared_lock_out.
  *
  * If the session dies, its transaction is aborted, which ends its lockouts, and the launcher starts
  * a coordinator again; interrupted jobs go on from their checkpoints.
@@ -60,13 +66,14 @@
 #include "session/other_sessions.h"
 #include "session/roles.h"
 #include "session/subscription.h"
+#include "session/track_hook.h"
 #include "session/utility_hook.h"
 #include "shared/lockout.h"
 #include "shared/notify.h"
 #include "shared/quiet.h"
 #include "statement/statement.h"
+#include "storage/lmgr.h"
 #include "tcop/utility.h"
-#include "track/track.h"
 #include "utils/acl.h"
 #include "utils/resowner.h"
 #include "utils/syscache.h"
@@ -317,6 +324,8 @@ step_aside(Node *statement, bool alone)
 		refuse_to_rename_schema(((RenameStmt *) statement)->subname);
 	if (OidIsValid(needed.dboid))
 	{
+		LockSharedObject(DatabaseRelationId, needed.dboid, 0,
+						 needed.is_source ? ShareLock : AccessExclusiveLock);
 		if (!needed.forced)
 			kwj_wait_for_other_sessions(needed.dboid, needed.is_source);
 		kwj_shared_lock_out(needed.dboid, false);
@@ -458,24 +467,7 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 				ProcessUtilityContext context, ParamListInfo params,
 				QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
 {
-	KwjTracked	tracked;
-
-	if (kwj_track == KWJ_TRACK_NONE || !kwj_track_begin(&tracked, pstmt, query, context))
-	{
-		run(pstmt, query, read_only_tree, context, params, env, dest, qc);
-		return;
-	}
-	PG_TRY();
-	{
-		run(pstmt, query, read_only_tree, context, params, env, dest, qc);
-		kwj_track_done(&tracked);
-	}
-	PG_CATCH();
-	{
-		kwj_track_error(&tracked);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
+	kwj_track_run(run, pstmt, query, read_only_tree, context, params, env, dest, qc);
 }
 
 void

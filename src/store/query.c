@@ -433,8 +433,12 @@ kwj_copy_oids(Datum value, bool isnull, int *n, MemoryContext context)
 
 	*n = 0;
 	if (!isnull)
-		deconstruct_array(DatumGetArrayTypeP(value), OIDOID, sizeof(Oid), true, TYPALIGN_INT,
+	{
+		ArrayType  *array = DatumGetArrayTypeP(value);
+
+		deconstruct_array(array, ARR_ELEMTYPE(array), sizeof(Oid), true, TYPALIGN_INT,
 						  &elements, &nulls, n);
+	}
 	if (*n == 0)
 		return NULL;
 	copy = MemoryContextAlloc(context, sizeof(Oid) * *n);

@@ -156,7 +156,7 @@ extern Jsonb *kwj_row_jsonb(uint64 row, const char *column, MemoryContext contex
 extern KwjJobs kwj_row_jobs(uint64 row, const char *column, MemoryContext context);
 
 /*
- * Copy the elements of an oid[] into context, *n of them. NULL for NULL or an empty array; a NULL
+ * Copy the elements of an oid[] or a kwjobs.role[] into context, *n of them. NULL for NULL or an empty array; a NULL
  * element gives InvalidOid.
  */
 extern Oid *kwj_copy_oids(Datum value, bool isnull, int *n, MemoryContext context);

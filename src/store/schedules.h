@@ -101,12 +101,20 @@ extern bool kwj_store_schedule_find(const char *name, int64 *schedule_id, Oid *o
  */
 extern bool kwj_store_schedule_lock(int64 schedule_id, KwjLockWait wait, KwjSchedule *schedule);
 
+/* What kwj_store_schedule_update() writes, beside when the schedule is due next and how its runs have gone. */
+typedef enum KwjScheduleWrite
+{
+	KWJ_WRITE_STATE,			/* nothing else */
+	KWJ_WRITE_RULES,			/* what it does, and when */
+	KWJ_WRITE_HOME,				/* that, too, and that it belongs to this database now: it may have come with a
+								 * dump or a copy of another */
+} KwjScheduleWrite;
+
 /*
- * Writes what may change of a schedule whose row the caller has locked: all but its id, its name and
- * what kwj_store_schedule_set_owner writes. now_at_home: it belongs to this database from now on, also if it has come with a
- * dump or a copy of another one.
+ * Writes what has changed of a schedule whose row the caller has locked. Each due time does so with
+ * KWJ_WRITE_STATE, which does not write long values, like the job, anew.
  */
-extern void kwj_store_schedule_update(const KwjSchedule *schedule, bool now_at_home);
+extern void kwj_store_schedule_update(const KwjSchedule *schedule, KwjScheduleWrite what);
 
 /*
  * Writes whose the schedule is, whose row the caller has locked, and by whose right its runs have the rights

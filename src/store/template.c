@@ -23,6 +23,7 @@ typedef enum Kind
 	FLAG,
 	TEXTS,						/* ArrayType * of text; NULL: the key is left out */
 	OBJECT,						/* Jsonb * */
+	OBJECT_OR_NONE,				/* the same; NULL: the key is left out */
 } Kind;
 
 typedef struct Field
@@ -42,6 +43,7 @@ static const Field fields[] = {
 	FIELD("description", TEXT, description, NOT_GIVEN),
 	FIELD("statement", TEXT, statement, NOT_GIVEN),
 	FIELD("payload", OBJECT, payload, NOT_GIVEN),
+	FIELD("arguments", OBJECT_OR_NONE, arguments, NOT_GIVEN),
 	FIELD("key", TEXT, key, KWJ_OPTION_KEY),
 	FIELD("priority", NUMBER32, priority, KWJ_OPTION_PRIORITY),
 	FIELD("max_attempts", NUMBER32, max_attempts, KWJ_OPTION_MAX_ATTEMPTS),
@@ -113,6 +115,7 @@ append_value(StringInfo json, Kind kind, const void *place)
 			kwj_json_append_texts(json, texts_of(*(ArrayType *const *) place));
 			break;
 		case OBJECT:
+		case OBJECT_OR_NONE:
 			{
 				Jsonb	   *object = *(Jsonb *const *) place;
 
@@ -140,7 +143,7 @@ kwj_template_write(const KwjNewJob *job)
 		const char *place = (const char *) job + fields[i].offset;
 		Kind		kind = fields[i].kind;
 
-		if ((kind == TEXT || kind == TEXTS) && *(void *const *) place == NULL)
+		if ((kind == TEXT || kind == TEXTS || kind == OBJECT_OR_NONE) && *(void *const *) place == NULL)
 			continue;
 		appendStringInfo(&json, "%s\"%s\": ", json.len > 1 ? ", " : "", fields[i].name);
 		append_value(&json, kind, place);
@@ -179,6 +182,9 @@ kwj_template_read(Jsonb *template, KwjNewJob *job)
 			case OBJECT:
 				*(Jsonb **) place = kwj_json_object(template, name);
 				break;
+			case OBJECT_OR_NONE:
+				*(Jsonb **) place = kwj_json_object_or_null(template, name);
+				break;
 		}
 	}
 	if (kwj_json_bool_or_false(template, DESCRIBED))
@@ -196,6 +202,7 @@ copy_field(const Field *field, KwjNewJob *to, const KwjNewJob *from)
 		[FLAG] = sizeof(bool),
 		[TEXTS] = sizeof(ArrayType *),
 		[OBJECT] = sizeof(Jsonb *),
+		[OBJECT_OR_NONE] = sizeof(Jsonb *),
 	};
 
 	memcpy((char *) to + field->offset, (const char *) from + field->offset, sizes[field->kind]);
@@ -205,6 +212,7 @@ void
 kwj_template_change(KwjNewJob *job, const KwjNewJob *new)
 {
 	job->payload = new->payload;
+	job->arguments = new->arguments;
 	job->has_revert = new->has_revert;
 	for (int i = 0; i < lengthof(fields); i++)
 		if (fields[i].option != NOT_GIVEN && (new->given & KWJ_GIVEN(fields[i].option)) != 0)
