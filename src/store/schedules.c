@@ -388,10 +388,10 @@ set_columns(KwjTable *row, const KwjSchedule *schedule, KwjScheduleWrite what)
 {
 	Datum		values[N_ROW_ARGS];
 	char		nulls[N_ROW_ARGS];
-	int			first = what == KWJ_WRITE_RULES ? 1 : FIRST_STATE_ARG;
+	int			first = what == KWJ_WRITE_STATE ? FIRST_STATE_ARG : 1;
 
 	memset(nulls, ' ', sizeof(nulls));
-	if (what == KWJ_WRITE_RULES)
+	if (what != KWJ_WRITE_STATE)
 		rule_args(schedule, values, nulls);
 	state_args(schedule, values, nulls);
 	for (int i = first; i < N_ROW_ARGS; i++)

@@ -106,7 +106,8 @@ typedef enum KwjScheduleWrite
 {
 	KWJ_WRITE_STATE,			/* nothing else */
 	KWJ_WRITE_RULES,			/* what it does, and when */
-	KWJ_WRITE_HOME,			/* it belongs to this database now, if it has come with a dump or a copy of another */
+	KWJ_WRITE_HOME,				/* that, too, and that it belongs to this database now: it may have come with a
+								 * dump or a copy of another */
 } KwjScheduleWrite;
 
 /*
