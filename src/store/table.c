@@ -37,12 +37,12 @@
 #include "access/xact.h"
 #include "catalog/pg_am.h"
 #include "commands/trigger.h"
-#include "common/hashfn.h"
 #include "compat.h"
 #include "executor/executor.h"
 #include "job/json.h"
 #include "job/status.h"
 #include "storage/bufmgr.h"
+#include "store/columns.h"
 #include "store/indexes.h"
 #include "store/query.h"
 #include "store/relation.h"
@@ -116,6 +116,7 @@ open_for(const char *name, KwjRows rows)
 	table->rel = table_open(kwj_store_relation(name),
 							rows == KWJ_RECORDS ? NoLock : RowExclusiveLock);
 	kwj_store_check_owner(table->rel->rd_rel->relowner);
+	kwj_columns_keep(table->rel);
 	columns = RelationGetDescr(table->rel);
 	table->estate = CreateExecutorState();
 	table->estate->es_snapshot = GetActiveSnapshot();
@@ -128,7 +129,7 @@ open_for(const char *name, KwjRows rows)
 		kwj_eval_plan_qual_init(&table->epq, table->estate);
 		table->row = table_slot_create(table->rel, &table->estate->es_tupleTable);
 	}
-	table->next = ExecInitExtraTupleSlot(table->estate, columns, &TTSOpsVirtual);
+	table->next = ExecInitExtraTupleSlot(table->estate, columns, &TTSOpsHeapTuple);
 	AfterTriggerBeginQuery();
 	return table;
 }
@@ -163,6 +164,7 @@ kwj_table_open_to_read(const char *name, LOCKMODE lock, Snapshot snapshot)
 
 	table->rel = table_open(kwj_store_relation(name), lock);
 	kwj_store_check_owner(table->rel->rd_rel->relowner);
+	kwj_columns_keep(table->rel);
 	table->row = table_slot_create(table->rel, NULL);
 	table->given_snapshot = snapshot;
 	return table;
@@ -482,73 +484,10 @@ kwj_table_end_scan(KwjTable *table)
 	index_close(table->index, AccessShareLock);
 }
 
-static bool
-is_column(TupleDesc columns, AttrNumber number, const char *column)
-{
-	return number > 0 && number <= columns->natts &&
-		!TupleDescAttr(columns, number - 1)->attisdropped &&
-		strcmp(NameStr(TupleDescAttr(columns, number - 1)->attname), column) == 0;
-}
-
-/* The number that a column had when it was looked for last. */
-typedef struct KnownColumn
-{
-	const char *name;			/* the caller's pointer */
-	Oid			table;
-	AttrNumber	number;
-} KnownColumn;
-
-/* A process has about a hundred, so mostly the first place that find_known_column tries is right. */
-#define MOST_COLUMNS	512
-
-/* Returns what is known of the column, or the place where this is to be kept; its number is then 0. */
-static KnownColumn *
-find_known_column(Oid table, const char *name)
-{
-	static KnownColumn known[MOST_COLUMNS];
-	static KnownColumn none;
-	uint32		first = murmurhash32((uint32) (uintptr_t) name ^ table);
-
-	for (uint32 i = 0; i < 8; i++)
-	{
-		KnownColumn *column = &known[(first + i) % MOST_COLUMNS];
-
-		if (column->name == name && column->table == table)
-			return column;
-		if (column->name == NULL)
-		{
-			*column = (KnownColumn) {.name = name, .table = table};
-			return column;
-		}
-	}
-	none = (KnownColumn) {.number = InvalidAttrNumber};
-	return &none;
-}
-
-/*
- * Returns the column's place in the row, from 0. Each job needs dozens of columns, so this keeps the
- * number that it found last for each name, and asks the catalog only if the number is wrong. What is
- * known is kept by the pointer `name`, as all callers pass literals. A column may have been dropped
- * since, so is_column compares the name.
- */
-static int
-column_index(const KwjTable *table, const char *name)
-{
-	Oid			oid = RelationGetRelid(table->rel);
-	KnownColumn *column = find_known_column(oid, name);
-
-	if (!is_column(RelationGetDescr(table->rel), column->number, name))
-		column->number = get_attnum(oid, name);
-	if (column->number <= 0)
-		elog(ERROR, "table \"%s\" has no column \"%s\"",
-			 RelationGetRelationName(table->rel), name);
-	return column->number - 1;
-}
-
 Datum
 kwj_table_get(KwjTable *table, const char *column, bool *isnull)
 {
-	return slot_getattr(table->row, column_index(table, column) + 1, isnull);
+	return slot_getattr(table->row, kwj_column_number(table->rel, column), isnull);
 }
 
 void
@@ -572,10 +511,23 @@ kwj_table_new_row(KwjTable *table)
 	memset(table->next->tts_isnull, true, n * sizeof(bool));
 }
 
+bool
+kwj_table_new_row_like(KwjTable *table, const KwjModelRow *model)
+{
+	ExecClearTuple(table->next);
+	return kwj_model_row_copy(model, table->rel, table->next);
+}
+
+void
+kwj_table_keep_row(KwjTable *table, KwjModelRow *model)
+{
+	kwj_model_row_keep(model, table->rel, table->next);
+}
+
 void
 kwj_table_set(KwjTable *table, const char *column, Datum value)
 {
-	int			i = column_index(table, column);
+	int			i = kwj_column_number(table->rel, column) - 1;
 
 	table->next->tts_values[i] = value;
 	table->next->tts_isnull[i] = false;
@@ -584,7 +536,7 @@ kwj_table_set(KwjTable *table, const char *column, Datum value)
 void
 kwj_table_set_null(KwjTable *table, const char *column)
 {
-	table->next->tts_isnull[column_index(table, column)] = true;
+	table->next->tts_isnull[kwj_column_number(table->rel, column) - 1] = true;
 }
 
 ItemPointerData
@@ -658,11 +610,24 @@ kwj_table_row_place(const KwjTable *table)
 	return table->row->tts_tid;
 }
 
+/*
+ * Makes a tuple of the row that is to be written. PostgreSQL takes it from the slot as it is, whereas it
+ * would copy a virtual row first, and then make the tuple of the copy. The columns stay in the slot, for
+ * the index entries.
+ */
+static void
+store_row(TupleTableSlot *row)
+{
+	ExecStoreVirtualTuple(row);
+	ExecMaterializeSlot(row);
+	row->tts_nvalid = row->tts_tupleDescriptor->natts;
+}
+
 void
 kwj_table_update(KwjTable *table)
 {
 	Assert(kwj_indexes_take(table->rel, table->next, table->rows));
-	ExecStoreVirtualTuple(table->next);
+	store_row(table->next);
 	ExecSimpleRelationUpdate(table->info, table->estate, &table->epq, table->row,
 							 table->next);
 	/* make the new version visible to later commands */
@@ -673,7 +638,7 @@ void
 kwj_table_insert(KwjTable *table)
 {
 	Assert(kwj_indexes_take(table->rel, table->next, table->rows));
-	ExecStoreVirtualTuple(table->next);
+	store_row(table->next);
 	Assert(table->rows != KWJ_RECORDS || !kwj_table_may_refuse(table));
 	ExecSimpleRelationInsert(table->info, table->estate, table->next);
 	/* A session that is about to commit does not read the row any more. */
