@@ -1,7 +1,7 @@
 /*
  * src/store/columns.c
- *	  What a process keeps of the columns of our tables: their numbers, and the values that many new
- *	  rows have in common.
+ *	  What a process keeps of the columns of our tables: their numbers, and what many new rows have
+ *	  in common.
  *
  * Caller: table.c. Each job needs dozens of columns, and each row that a session inserts for a job
  * begins with the same two dozen values. So the process keeps the numbers and the values as long as
@@ -24,6 +24,7 @@
 
 #include "access/tupdesc.h"
 #include "common/hashfn.h"
+#include "compat.h"
 #include "store/columns.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
@@ -182,6 +183,7 @@ kwj_model_row_keep(KwjModelRow *model, Relation table, const TupleTableSlot *slo
 	MemoryContext caller;
 
 	model->columns = NULL;
+	model->first_columns = NULL;
 	if (!is_pinned(columns))
 		return;
 	if (model->context == NULL)
@@ -199,4 +201,51 @@ kwj_model_row_keep(KwjModelRow *model, Relation table, const TupleTableSlot *slo
 	MemoryContextSwitchTo(caller);
 	model->n_changes = n_changes;
 	model->columns = columns;
+}
+
+/* Returns how many columns are left if all NULLs at the end of the row are left out. */
+static int
+count_columns(const TupleTableSlot *row)
+{
+	int			n = row->tts_tupleDescriptor->natts;
+
+	while (n > 0 && row->tts_isnull[n - 1])
+		n--;
+	return n;
+}
+
+/*
+ * Returns a descriptor of the first n columns of the table; that of the table if a row without the other
+ * columns would not have NULL in all of them, because one was added to the table with a default.
+ */
+static TupleDesc
+first_columns(TupleDesc columns, int n, MemoryContext context)
+{
+	MemoryContext caller;
+	TupleDesc	first;
+
+	for (int i = n; i < columns->natts; i++)
+		if (TupleDescAttr(columns, i)->atthasmissing)
+			return columns;
+	caller = MemoryContextSwitchTo(context);
+	first = kwj_first_columns(columns, n);
+	MemoryContextSwitchTo(caller);
+	return first;
+}
+
+/*
+ * PostgreSQL reads a tuple that has fewer columns than its table as one from before ALTER TABLE ... ADD
+ * COLUMN. To form it without the NULLs at the end takes half as long. The first row decides how many
+ * columns are left out, because a descriptor for each row would take longer.
+ */
+TupleDesc
+kwj_model_row_columns(KwjModelRow *model, const TupleTableSlot *row)
+{
+	int			n = count_columns(row);
+
+	if (model->columns == NULL)
+		return row->tts_tupleDescriptor;
+	if (model->first_columns == NULL)
+		model->first_columns = first_columns(model->columns, n, model->context);
+	return n <= model->first_columns->natts ? model->first_columns : model->columns;
 }

@@ -31,6 +31,7 @@ typedef struct KwjModelRow
 	MemoryContext context;		/* has the values */
 	Datum	   *values;
 	bool	   *isnull;
+	TupleDesc	first_columns;	/* those that the first row had; NULL: none was written yet */
 } KwjModelRow;
 
 /*
@@ -41,5 +42,11 @@ extern bool kwj_model_row_copy(const KwjModelRow *model, Relation table, TupleTa
 
 /* Makes the values in the slot those of the model. */
 extern void kwj_model_row_keep(KwjModelRow *model, Relation table, const TupleTableSlot *slot);
+
+/*
+ * Returns the columns of which a tuple has to be formed for this row, which was copied from the
+ * model or kept in it: the table's, or fewer of them if the row has only NULLs at its end.
+ */
+extern TupleDesc kwj_model_row_columns(KwjModelRow *model, const TupleTableSlot *row);
 
 #endif

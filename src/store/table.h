@@ -131,7 +131,7 @@ extern void kwj_table_new_row(KwjTable *table);
  * the model does not fit the table as it is now. Then the caller begins with kwj_table_new_row, sets
  * the columns that many rows have in common, and calls kwj_table_keep_row.
  */
-extern bool kwj_table_new_row_like(KwjTable *table, const KwjModelRow *model);
+extern bool kwj_table_new_row_like(KwjTable *table, KwjModelRow *model);
 extern void kwj_table_keep_row(KwjTable *table, KwjModelRow *model);
 
 /*
