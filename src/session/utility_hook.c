@@ -51,6 +51,7 @@
 #include "commands/extension.h"
 #include "compat.h"
 #include "job/extension.h"
+#include "job/transaction.h"
 #include "lifecycle/session_job.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
@@ -417,6 +418,7 @@ run(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 	ProcessUtilityContext context, ParamListInfo params,
 	QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
 {
+	static bool registered = false;
 	Node	   *statement = pstmt->utilityStmt;
 	bool		of_interest = is_of_interest(statement);
 	/* look before the call: a statement that ends the transaction may free the tree */
@@ -425,6 +427,8 @@ run(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 	bool		may_be_new = of_interest && may_create_extension(statement);
 
 	kwj_statement_arm();
+	if (of_interest)
+		kwj_at_transaction_end(&registered, at_transaction_end, NULL);
 	if (of_interest)
 		step_aside(statement, !IsInTransactionBlock(context == PROCESS_UTILITY_TOPLEVEL));
 	call_previous(pstmt, query, read_only_tree, context, params, env, dest, qc);
@@ -470,5 +474,4 @@ kwj_utility_hook_init(void)
 {
 	previous_hook = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;
-	RegisterXactCallback(at_transaction_end, NULL);
 }
