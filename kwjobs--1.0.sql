@@ -249,6 +249,19 @@ CREATE TABLE kwjobs.piece (
 CREATE INDEX piece_left ON kwjobs.piece (job_id, piece) WHERE NOT done;
 CREATE INDEX piece_failed ON kwjobs.piece (job_id, piece) WHERE error IS NOT NULL;
 
+-- The records that an IMPORT has left out, if it is to write a file of them when it ends.
+CREATE TABLE kwjobs.rejected (
+    job_id      bigint NOT NULL REFERENCES kwjobs.job ON DELETE CASCADE,
+    file_number integer NOT NULL,           -- the file's place in the list of the job's files
+    file        text NOT NULL,
+    line        bigint NOT NULL,            -- in which the record begins
+    column_name text,
+    sqlstate    text NOT NULL,
+    reason      text NOT NULL,
+    record      text,
+    PRIMARY KEY (job_id, file_number, line)
+);
+
 -- A job (job_id) waits for each job that it depends on. The row is deleted when that job has
 -- succeeded. If it ends in another way, the waiting job fails.
 CREATE TABLE kwjobs.dependency (
@@ -438,10 +451,11 @@ CREATE TABLE kwjobs.schedule (
     authority       kwjobs.role[],
     created         timestamptz NOT NULL,
     modified        timestamptz NOT NULL,
-    -- The database to which the schedule belongs. Where it is another one than in kwjobs.home, the
-    -- row has come with a dump or a copy, and counts as paused.
+    -- The database to which the schedule belongs, and this table there. Where it is another database
+    -- than in kwjobs.home, or another table, the row has come with a dump or a copy, and counts as paused.
     home_cluster    bigint NOT NULL,
     home_database   oid NOT NULL,
+    home_table      oid NOT NULL,
     -- what each run does: the type, and the other columns of the job
     job_type        text NOT NULL,
     job             jsonb NOT NULL,
@@ -536,6 +550,7 @@ ALTER TABLE kwjobs.attempt ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.checkpoint ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.job_transaction ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.piece ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.rejected ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.dependency ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.failed_dependency ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.event ENABLE ROW LEVEL SECURITY;
@@ -557,6 +572,7 @@ COMMENT ON TABLE kwjobs.attempt IS 'every execution of a job; read it through kw
 COMMENT ON TABLE kwjobs.checkpoint IS 'the durable state from which a job''s next attempt goes on';
 COMMENT ON TABLE kwjobs.job_transaction IS 'the transactions whose rows a revert removes';
 COMMENT ON TABLE kwjobs.piece IS 'the pieces of the work of jobs that several workers may do';
+COMMENT ON TABLE kwjobs.rejected IS 'the records that a running IMPORT has left out';
 COMMENT ON TABLE kwjobs.dependency IS 'which job waits for which other';
 COMMENT ON TABLE kwjobs.failed_dependency IS 'which job failed because of which other';
 COMMENT ON TABLE kwjobs.event IS 'what was asked of jobs; read it through kwdb_internal.job_events';
@@ -587,6 +603,9 @@ SELECT pg_catalog.pg_extension_config_dump('kwjobs.event',
         AND j.finished IS NOT NULL AND j.status <> 'revert-failed')$$);
 SELECT pg_catalog.pg_extension_config_dump('kwjobs.checkpoint',
     $$WHERE EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = checkpoint.job_id
+        AND j.finished IS NOT NULL AND j.status <> 'revert-failed')$$);
+SELECT pg_catalog.pg_extension_config_dump('kwjobs.rejected',
+    $$WHERE EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = rejected.job_id
         AND j.finished IS NOT NULL AND j.status <> 'revert-failed')$$);
 SELECT pg_catalog.pg_extension_config_dump('kwjobs.history', '');
 SELECT pg_catalog.pg_extension_config_dump('kwjobs.queue', '');
@@ -2068,7 +2087,7 @@ SELECT s.schedule_id AS id,
        s.last_success,
        s.job
   FROM kwjobs.schedule AS s
- CROSS JOIN LATERAL (SELECT s.home_cluster = o.cluster AND s.home_database = o.database AS here,
+ CROSS JOIN LATERAL (SELECT s.home_cluster = o.cluster AND s.home_database = o.database AND s.home_table = s.tableoid AS here,
                             pg_catalog.kwjobs_clock() AS clock FROM kwjobs.home AS o) AS h
   LEFT JOIN LATERAL (SELECT CASE WHEN d.outcome = 'run' THEN coalesce(j.status, d.status, 'deleted') ELSE d.outcome END AS outcome
                        FROM (SELECT * FROM kwjobs.due_time AS e WHERE e.schedule_id = s.schedule_id
@@ -2244,11 +2263,18 @@ AS 'MODULE_PATHNAME', 'kwjobs_coordinator_state';
 COMMENT ON FUNCTION kwjobs.coordinator_state() IS
 'whether the coordinator of this database runs, or will when something is due, or why it cannot';
 
+CREATE FUNCTION kwjobs.last_tick()
+RETURNS timestamptz LANGUAGE c VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_last_tick';
+COMMENT ON FUNCTION kwjobs.last_tick() IS
+'when a coordinator of this database last looked whether a schedule is due; NULL: not since the server started';
+
 -- One row, whatever there is. It looks at 10,000 jobs that are not over at most, so that it costs little
 -- however many there are.
 CREATE VIEW kwjobs.health WITH (security_barrier) AS
 SELECT current_setting('kwjobs.scheduler_enabled')::boolean AS scheduler_enabled,
        kwjobs.coordinator_state() AS coordinator,
+       kwjobs.last_tick() AS last_tick,
        s.next_due,
        greatest(pg_catalog.kwjobs_clock() - s.next_due, interval '0') AS late_by,
        s.schedules, s.paused_schedules, s.failing_schedules,
@@ -2259,7 +2285,7 @@ SELECT current_setting('kwjobs.scheduler_enabled')::boolean AS scheduler_enabled
                count(*) FILTER (WHERE s.paused IS NOT NULL OR NOT h.here) AS paused_schedules,
                count(*) FILTER (WHERE s.failures > 0 OR s.refusals > 0) AS failing_schedules
           FROM kwjobs.schedule AS s CROSS JOIN LATERAL (
-               SELECT s.home_cluster = o.cluster AND s.home_database = o.database AS here FROM kwjobs.home AS o) AS h) AS s,
+               SELECT s.home_cluster = o.cluster AND s.home_database = o.database AND s.home_table = s.tableoid AS here FROM kwjobs.home AS o) AS h) AS s,
        (SELECT count(*) FILTER (WHERE u.active_attempt IS NULL AND u.status IN ('pending', 'reverting') AND u.due <= now()) AS pending,
                min(u.due) FILTER (WHERE u.active_attempt IS NULL AND u.status IN ('pending', 'reverting') AND u.due <= now()) AS oldest_pending,
                count(*) FILTER (WHERE u.active_attempt IS NOT NULL) AS running,
@@ -2271,6 +2297,7 @@ COMMENT ON VIEW kwjobs.health IS
 'one row for a monitor: whether schedules run, and what waits; of at most 10000 jobs that are not over';
 COMMENT ON COLUMN kwjobs.health.scheduler_enabled IS 'kwjobs.scheduler_enabled';
 COMMENT ON COLUMN kwjobs.health.coordinator IS 'runs, or starts when something is due; else why it cannot';
+COMMENT ON COLUMN kwjobs.health.last_tick IS 'when the coordinator last looked whether a schedule is due; NULL: not since the server started';
 COMMENT ON COLUMN kwjobs.health.next_due IS 'when the first schedule runs; NULL: none does';
 COMMENT ON COLUMN kwjobs.health.late_by IS 'by how much that is late; more than a second: schedules do not run';
 COMMENT ON COLUMN kwjobs.health.schedules IS 'how many there are';
@@ -2472,6 +2499,19 @@ AS 'MODULE_PATHNAME', 'kwjobs_create_schedule_of_job';
 COMMENT ON PROCEDURE pg_catalog.kwjobs_create_schedule_of_job(text, bigint, text, jsonb, boolean) IS
 'what CREATE SCHEDULE ... FOR a job statement calls; by hand, use kwjobs.create_schedule';
 
+CREATE FUNCTION pg_catalog.kwjobs_for_altered_schedule(name text, if_exists boolean)
+RETURNS text LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_for_altered_schedule';
+COMMENT ON FUNCTION pg_catalog.kwjobs_for_altered_schedule(text, boolean) IS
+'what ALTER SCHEDULE ... FOR a job statement calls before it';
+
+CREATE PROCEDURE pg_catalog.kwjobs_alter_schedule_of_job(
+    name text, job_id bigint, recurring text, options jsonb, if_exists boolean)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_alter_schedule_of_job';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_alter_schedule_of_job(text, bigint, text, jsonb, boolean) IS
+'what ALTER SCHEDULE ... FOR a job statement calls; by hand, use kwjobs.alter_schedule';
+
 CREATE PROCEDURE pg_catalog.kwjobs_create_schedule(
     name text, recurring text, statement text, job_type text, arguments jsonb, options jsonb, if_not_exists boolean)
 LANGUAGE c
@@ -2590,6 +2630,7 @@ GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_cont
     pg_catalog.kwjobs_show_backup, pg_catalog.kwjobs_create_statistics,
     pg_catalog.kwjobs_create_statistics_and_wait, pg_catalog.kwjobs_clock, pg_catalog.kwjobs_show_schedules,
     pg_catalog.kwjobs_for_schedule, pg_catalog.kwjobs_create_schedule_of_job, pg_catalog.kwjobs_create_schedule,
+    pg_catalog.kwjobs_for_altered_schedule, pg_catalog.kwjobs_alter_schedule_of_job,
     pg_catalog.kwjobs_alter_schedule, pg_catalog.kwjobs_pause_schedule, pg_catalog.kwjobs_resume_schedule,
     pg_catalog.kwjobs_drop_schedule, pg_catalog.kwjobs_drop_schedules, pg_catalog.kwjobs_schedule_jobs,
     pg_catalog.kwjobs_set_cluster_setting,

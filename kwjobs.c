@@ -15,6 +15,7 @@
 #include "process/process.h"
 #include "session/admin_role.h"
 #include "session/read_only.h"
+#include "session/track_hook.h"
 #include "session/utility_hook.h"
 #include "session/wait_hook.h"
 #include "settings.h"
@@ -85,5 +86,6 @@ _PG_init(void)
 	kwj_wait_hook_init();
 	kwj_read_only_init();
 	kwj_statement_init();
+	kwj_track_hook_init();
 	kwj_launcher_register();
 }

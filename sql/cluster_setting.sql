@@ -61,7 +61,10 @@ SHOW CLUSTER SETTING jobs.scheduler.enabled;
 SET CLUSTER SETTING jobs.scheduler.pace = '30s';
 SHOW CLUSTER SETTING jobs.scheduler.pace;
 RESET CLUSTER SETTING jobs.scheduler.pace;
+-- PostgreSQL has shown the range with units since 17.
+\set VERBOSITY sqlstate
 SET CLUSTER SETTING jobs.scheduler.pace = 0;
+\set VERBOSITY default
 SHOW CLUSTER SETTING jobs.scheduler.max_jobs_per_iteration;
 SET CLUSTER SETTING sql.stats.automatic_collection.max_fraction_idle = 0.5;
 SELECT kwjobs.cluster_setting('sql.stats.automatic_collection.fraction_stale_rows');

@@ -93,6 +93,7 @@ SELECT count(*) FROM kwjobs.job;
 INSERT INTO kwjobs.attempt DEFAULT VALUES;
 UPDATE kwjobs.checkpoint SET rows = 0;
 DELETE FROM kwjobs.job_transaction;
+SELECT count(*) FROM kwjobs.rejected;
 INSERT INTO kwjobs.job_control VALUES (1);
 DELETE FROM kwjobs.job_control;
 UPDATE kwjobs.job_control SET job_id = 1;

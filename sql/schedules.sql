@@ -110,6 +110,62 @@ ALTER SCHEDULE IF EXISTS nothing RECURRING '@daily';
 ALTER SCHEDULE late RECURRING 'x';
 ALTER SCHEDULE late RECURRING '@daily' WITH SCHEDULE OPTIONS run_as = current_user;
 SELECT * FROM rules WHERE name = 'late';
+-- ... what each run does: any job, also of another type. Its options stay unless the statement names them.
+CREATE VIEW jobs AS SELECT name, job_type, command, job ->> 'description' AS description, job ->> 'priority' AS priority,
+    job ->> 'max_attempts' AS attempts, job ->> 'timeout' AS timeout, job -> 'tags' AS tags, next_due FROM kwdb_internal.schedules;
+CREATE TABLE other (LIKE target);
+CREATE SCHEDULE changed FOR SQL 'SELECT 1' RECURRING '0 0 1 1 * 2099' WITH SCHEDULE OPTIONS priority = 7, timeout = '1 hour', tags = '{a,b}';
+ALTER SCHEDULE changed FOR IMPORT INTO other (n, t) CSV DATA ('/proc/self/cwd/kwj_schedules.csv') WITH skip = '0', priority = '2';
+SELECT * FROM jobs WHERE name = 'changed';
+ALTER SCHEDULE changed FOR EXPORT INTO CSV '/proc/self/cwd/kwj_schedules/out' FROM SELECT n AS recurring FROM target WHERE n > 0
+    RECURRING '0 0 2 1 * 2099' WITH SCHEDULE OPTIONS description = 'all of it', max_attempts = 3;
+SELECT * FROM jobs WHERE name = 'changed';
+ALTER SCHEDULE changed FOR CREATE STATISTICS s FROM target WITH SCHEDULE OPTIONS tags = '{c}', pause_after = 4;
+SELECT * FROM jobs WHERE name = 'changed';
+ALTER SCHEDULE changed FOR BACKUP TABLE target TO '/proc/self/cwd/kwj_schedules/backup' WITH description = 'the backup', timeout = '2 hours'
+    RECURRING NEVER;
+SELECT * FROM jobs WHERE name = 'changed';
+SELECT kwjobs.alter_schedule('changed', '0 0 3 1 * 2099', job_type => 'SQL', arguments => '{"statement": "SELECT 2"}', options => '{"priority": 4}');
+SELECT * FROM jobs WHERE name = 'changed';
+SELECT kwjobs.alter_schedule('changed', job_type => 'IMPORT', arguments => '{"target": "target", "files": ["/proc/self/cwd/kwj_schedules.csv"]}');
+SELECT jobs.*, pause_after FROM jobs JOIN kwdb_internal.schedules AS s USING (name) WHERE name = 'changed' \gx
+-- ... what is wrong changes nothing
+ALTER SCHEDULE nothing FOR IMPORT INTO target CSV DATA ('/no/such/file');
+ALTER SCHEDULE IF EXISTS nothing FOR CREATE STATISTICS s FROM target;
+ALTER SCHEDULE changed FOR IMPORT INTO target CSV DATA ('/no/such/file');
+ALTER SCHEDULE changed FOR IMPORT INTO target CSV DATA ('/proc/self/cwd/kwj_schedules.csv') WITH run_at = 'tomorrow';
+ALTER SCHEDULE changed FOR CREATE STATISTICS s FROM target WITH SCHEDULE OPTIONS window = '22:00-06:00 UTC', timeout = '1 minute', colour = red;
+ALTER SCHEDULE changed FOR CREATE STATISTICS s FROM target RECURRING '0 0 30 2 *';
+SELECT kwjobs.alter_schedule('changed', statement => 'SELECT 1', job_type => 'SQL');
+SELECT kwjobs.alter_schedule('changed', job_type => 'RESTART');
+SELECT kwjobs.alter_schedule('nothing', job_type => 'RESTART');
+CALL kwjobs_alter_schedule_of_job('changed', 1, NULL, '{}', false);
+SELECT name, job_type, description, next_due FROM jobs WHERE name = 'changed';
+-- ... in a transaction, an aborted one, a function, prepared
+BEGIN;
+ALTER SCHEDULE changed FOR CREATE STATISTICS s FROM target;
+SELECT job_type FROM jobs WHERE name = 'changed';
+SAVEPOINT s;
+ALTER SCHEDULE changed FOR IMPORT INTO target CSV DATA ('/no/such/file');
+ALTER SCHEDULE changed FOR CREATE STATISTICS s FROM target;
+ROLLBACK TO s;
+SELECT kwjobs_for_altered_schedule('changed', false);
+ROLLBACK TO s;
+SELECT job_type FROM jobs WHERE name = 'changed';
+ROLLBACK;
+SELECT job_type FROM jobs WHERE name = 'changed';
+DO $$
+BEGIN
+    ALTER SCHEDULE changed FOR CREATE STATISTICS s FROM target RECURRING '0 0 4 1 * 2099';
+    EXECUTE $x$ALTER SCHEDULE changed FOR IMPORT INTO target CSV DATA ('/proc/self/cwd/kwj_schedules.csv') RECURRING $1$x$ USING '0 0 5 1 * 2099';
+END $$;
+SELECT job_type, next_due FROM jobs WHERE name = 'changed';
+PREPARE p(text, text) AS ALTER SCHEDULE $1 FOR BACKUP TABLE target TO $2 WITH SCHEDULE OPTIONS priority = 9;
+EXECUTE p('changed', '/proc/self/cwd/kwj_schedules/backup-{due}');
+DEALLOCATE p;
+SELECT job_type, command, priority, next_due FROM jobs WHERE name = 'changed';
+DROP SCHEDULE changed;
+DROP TABLE other;
 
 -- 5. PAUSE, RESUME, DROP
 PAUSE SCHEDULE late WITH REASON = 'not ' || 'now';
@@ -185,7 +241,7 @@ SELECT kind, outcome, times, status FROM kwdb_internal.due_times WHERE schedule 
 SELECT created_by_type, created_by_id = id AS its FROM kwdb_internal.jobs, kwdb_internal.schedules WHERE job_id = :job AND name = 'once';
 SELECT kwjobs.run_schedule('nothing');
 
-SELECT scheduler_enabled, coordinator IN ('runs', 'starts when something is due') AS alive, next_due, late_by, schedules,
+SELECT scheduler_enabled, coordinator IN ('runs', 'starts when something is due') AS alive, now() - last_tick < '1 hour' AS ticks, next_due, late_by, schedules,
     paused_schedules, failing_schedules, pending >= 0 AS pending, running >= 0 AS running, max_workers > 0 AS workers, paused_jobs >= 0 AS paused FROM kwjobs.health;
 
 -- 8. Rights: the owner by functions, the admin role by statements

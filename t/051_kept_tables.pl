@@ -156,6 +156,27 @@ EOF_SQL
 	run_sql('DELETE FROM pg_catalog.pg_dist_partition');
 }
 
+# An EXPORT of the database has the rows of a hypertable, which are in its chunks, once.
+$node->safe_psql('postgres', 'CREATE DATABASE exported');
+$node->safe_psql('exported', <<'EOF_SQL');
+CREATE EXTENSION kwjobs;
+CREATE SCHEMA _timescaledb_catalog;
+CREATE TABLE _timescaledb_catalog.hypertable (schema_name name, table_name name);
+CREATE TABLE measurements (n integer, t text);
+CREATE TABLE chunk () INHERITS (measurements);
+CREATE TABLE sub_chunk () INHERITS (chunk);
+INSERT INTO chunk VALUES (1, 'a'), (2, 'b');
+INSERT INTO sub_chunk VALUES (3, 'c');
+INSERT INTO _timescaledb_catalog.hypertable VALUES ('public', 'measurements');
+EOF_SQL
+{
+	my $to = abs_path($node->basedir) . '/export';
+	$node->safe_psql('exported', "EXPORT INTO CSV '$to' FROM DATABASE exported");
+	is(join(' ', sort map { s{.*/public/}{}r } glob("$to/public/*")), 'measurements', 'EXPORT DATABASE: the chunks are not exported for themselves');
+	is(join('', sort split(/^/, join('', map { slurp_file($_) } glob("$to/public/measurements/*")))), "1,a\n2,b\n3,c\n", '... their rows are those of the hypertable');
+	unlike(slurp_file("$to/meta.sql"), qr/chunk/, '... and so are their definitions');
+}
+
 # What another role makes under such a name is not believed, nor is its code called.
 $node->safe_psql('postgres', 'CREATE DATABASE fake OWNER owner');
 $node->safe_psql('fake', 'CREATE EXTENSION kwjobs');

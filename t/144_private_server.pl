@@ -140,6 +140,16 @@ ok(comes_true(sub { programs($node, qr{^\Q$bin\E/psql}) == 3 }), 'a fourth progr
 $gate->query_safe('SELECT pg_advisory_unlock(1)');
 wait_for_status($node, $job, 'succeeded');
 like(messages($job), qr/no background worker slot is free/, 'no more sessions than the type has allowed');
+# A session is over for the program, but its process has yet to find that out. The next one waits for that.
+$gate->query_safe('SELECT pg_advisory_lock(1)');
+my $hangs = "$psql -c 'SELECT pg_advisory_lock_shared(1)' &";
+make_fifo();
+$job = create('owner', [ '/bin/sh', '-c', "$hangs $hangs $hangs read line < $data/fifo; kill -KILL \$!; $psql -c \"SELECT 'a fourth session'\"" ]);
+wait_for_sessions(3);
+open_fifo();
+wait_for_end($node, $job);
+like(messages($job), qr/a fourth session/, 'a session that comes when another one is just over gets its place');
+$gate->query_safe('SELECT pg_advisory_unlock(1)');
 sql('REVOKE CONNECT ON DATABASE elsewhere FROM PUBLIC');
 $job = run_psql('owner', 'SELECT 1', 'failed', database => 'elsewhere');
 like(messages($job), qr/permission denied for database "elsewhere"/, 'no session without the right to connect');

@@ -330,7 +330,10 @@ my $all = "$many|$many|1|$many";
 	my $job = import_by(2, 'imported.rows', $rows);
 	wait_for_parts_at($job, 9000, 12000);
 	is(parts_of($job), '2', 'two workers import');
-	like(job_field($node, $job, 'running_status'), qr{^imported \d+ rows, 0 MB of 0 MB, \d+ rows/s, 2 workers$}, '... as running_status says');
+	like(job_field($node, $job, 'running_status'), qr{^imported \d+ rows, 0 MB of 0 MB, \d+ rows/s, 2 workers;}, '... as running_status says');
+	# Each look finds both of them at their gates.
+	my @found = map { job_field($node, $job, 'running_status') =~ /; of (\d+) looks at a worker, .*\b(\d+)(?: found it waiting)? for advisory\b/ } 1, 2;
+	is_deeply([ $found[2] - $found[0], $found[3] - $found[1] ], [ 2, 2 ], '... and what looks have found them waiting for');
 	my ($fraction, $seen_rows) = split(/\|/, job_field($node, $job, 'fraction_completed, rows'));
 	cmp_ok($fraction, '>', 0.3, '... with their progress');
 	cmp_ok($fraction, '<', 0.7, '... of both');

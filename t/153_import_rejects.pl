@@ -29,6 +29,7 @@ autovacuum = off
 END
 my $dir = abs_path($node->basedir);
 
+my $rejects = "$dir/rejected.csv";
 begin_session($node);
 
 # In `imported` the parts wait at the gates; its function says that it is no obstacle for several workers.
@@ -49,6 +50,7 @@ CREATE TABLE imported.t (n integer NOT NULL, p integer CONSTRAINT parent REFEREN
 CREATE TABLE copied.t (n integer NOT NULL, p integer CONSTRAINT parent REFERENCES parent, a varchar(20), CONSTRAINT positive CHECK (n >= 0));
 CREATE TRIGGER gate BEFORE INSERT ON imported.t FOR EACH ROW EXECUTE FUNCTION gate();
 CREATE TABLE imported.rejected (job_id bigint, file text, line bigint, column_name text, sqlstate text, reason text, record text);
+CREATE TABLE imported.from_file (LIKE imported.rejected);
 CREATE TABLE copied.rejected (line bigint, column_name text, sqlstate text, reason text);
 CREATE FUNCTION copy_records(dir text, lines bigint[], options text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -79,10 +81,27 @@ sub import_file
 	close_at($gate) if $disturbance;
 	run_sql('ALTER TABLE imported.t ' . ($disturbance ? 'ENABLE' : 'DISABLE') . ' TRIGGER gate');
 	my $job = run_sql("SELECT kwjobs.import('imported.t', ARRAY[" . literal($file) . '], NULL, ' . import_options($d)
-		  . "::jsonb || '{\"thread_concurrency\": $workers, \"on_error\": \"skip\", \"reject_table\": \"imported.rejected\"}' || '$more')");
+		  . "::jsonb || '{\"thread_concurrency\": $workers, \"on_error\": \"skip\", \"reject_table\": \"imported.rejected\", \"reject_file\": \"$rejects\"}' || '$more')");
 	disturb($job, $gate, $disturbance) if $disturbance;
 	wait_until_over($job);
 	return $job;
+}
+
+# Returns what is wrong with the reject file, which is to have so many records: the first ones of those that
+# COPY has refused. Removes it.
+sub wrong_file
+{
+	my ($n) = @_;
+	my @left = grep { -e } "$dir/rejected.csv", glob("$dir/.kwjobs-*");
+	my $kept = run_sql('SELECT count(*) FROM kwjobs.rejected');
+	return "files @left" if join(' ', @left) ne ($n > 0 ? $rejects : '');
+	return "$kept records in kwjobs.rejected" if $kept ne '0';
+	return '' if $n == 0;
+	run_sql("COPY imported.from_file FROM '$rejects' (FORMAT csv, HEADER)");
+	unlink $rejects or die $!;
+	my $wrong = run_sql("WITH c AS (SELECT * FROM copied.rejected ORDER BY line LIMIT $n), f AS (SELECT line, column_name, sqlstate, reason FROM imported.from_file)
+		SELECT count(*) + (SELECT count(*) FROM (TABLE f EXCEPT ALL TABLE c) AS y) FROM (TABLE c EXCEPT ALL TABLE f) AS x");
+	return $wrong eq '0' ? '' : "$wrong records differ";
 }
 
 # Compresses the file now and then. Returns the path of what is to be imported.
@@ -97,7 +116,7 @@ sub perhaps_compressed
 sub forget
 {
 	run_sql('SELECT pg_advisory_unlock_all()');
-	run_sql('TRUNCATE imported.t, imported.rejected, copied.t, copied.rejected, gates');
+	run_sql('TRUNCATE imported.t, imported.rejected, imported.from_file, copied.t, copied.rejected, gates');
 	return;
 }
 
@@ -163,13 +182,15 @@ for my $i (1 .. $cases)
 	my $good;
 	if ($end =~ /^canceled/)
 	{
-		$good = run_sql('SELECT count(*) + (SELECT count(*) FROM imported.rejected) FROM imported.t') eq '0';
+		$good = run_sql('SELECT count(*) + (SELECT count(*) FROM imported.rejected) FROM imported.t') eq '0' && wrong_file(0) eq '';
 		$seen{canceled}++;
 	}
 	else
 	{
-		$good = $end eq qq(succeeded|{"rows": $rows, "rejected": $rejected, "reject_table": "imported.rejected"})
-		  && $rows + $rejected == $n && run_sql('SELECT compare()') eq '0 0 0 0';
+		my $in_file = $rejected > 0 ? qq(, "reject_file": "$rejects") : '';
+		$good = $end eq qq(succeeded|{"rows": $rows, "rejected": $rejected$in_file, "reject_table": "imported.rejected"})
+		  && $rows + $rejected == $n && run_sql('SELECT compare()') eq '0 0 0 0' && wrong_file($rejected) eq ''
+		  && run_sql('TABLE imported.rejected EXCEPT ALL TABLE imported.from_file') eq '';
 	}
 	$seen{rejected} += $rejected;
 	ok($good, "random records $i: $rows good, $rejected bad, $disturbance")
@@ -199,13 +220,27 @@ for my $i (1 .. $cases)
 	my $left = run_sql('SELECT count(*) + (SELECT count(*) FROM imported.rejected) FROM imported.t');
 	my $first = run_sql("SELECT concat_ws('|', sqlstate, line, coalesce(column_name, 'none')) FROM copied.rejected ORDER BY line OFFSET $limit LIMIT 1");
 	my $error = run_sql("SELECT concat_ws('|', error_code, error_line, coalesce(error_column, 'none')) FROM kwdb_internal.jobs WHERE job_id = $job");
-	ok($limit < $rejected ? $end eq 'failed' && $error eq $first && $left == 0 : $end eq 'succeeded' && $left == $n,
+	my $wrong = wrong_file($limit < $rejected ? $limit : $rejected);
+	ok(($limit < $rejected ? $end eq 'failed' && $error eq $first && $left == 0 : $end eq 'succeeded' && $left == $n) && $wrong eq '',
 		"limit $i: $limit of $rejected, $disturbance")
-	  or diag(describe_case($seed, $d, 1000 + $i), "\n$end $left\nCOPY: $first\nIMPORT: $error ", run_sql(job_error($job)));
+	  or diag(describe_case($seed, $d, 1000 + $i), "\n$end $left $wrong\nCOPY: $first\nIMPORT: $error ", run_sql(job_error($job)));
 	$ended{$end}++;
 	forget();
 }
 cmp_ok($ended{$_}, '>', $cases / 10, "many jobs have $_") for qw(failed succeeded);
+
+# ---- reject_limit where one worker imports everything, in many batches ----
+{
+	run_sql("ALTER DATABASE postgres SET kwjobs.import_batch_size = '1kB'");
+	run_sql('CREATE TABLE keys (n integer PRIMARY KEY)');
+	write_file("$dir/keys.csv", join('', map { $_ % 1000 == 0 ? "x\n" : "$_\n" } 1 .. 5000));
+	for my $workers (1, 3)
+	{
+		my $job = run_sql("SELECT kwjobs.import('keys', ARRAY['$dir/keys.csv'], NULL, '{\"thread_concurrency\": $workers, \"on_error\": \"skip\", \"reject_limit\": 2}')");
+		wait_until_over($job);
+		is(run_sql("SELECT concat_ws(' ', status, error_code, error_line) FROM kwdb_internal.jobs WHERE job_id = $job"), 'failed 22P02 3000', "$workers: the record beyond the limit");
+	}
+}
 
 # ---- binary: a record that does not tell where the next one begins would take all others with it ----
 {
@@ -235,6 +270,133 @@ cmp_ok($ended{$_}, '>', $cases / 10, "many jobs have $_") for qw(failed succeede
 			FROM kwdb_internal.jobs WHERE job_id = $job"), $expected, "binary: $name");
 		run_sql('TRUNCATE numbers');
 	}
+}
+
+# ---- the reject file appears when it is complete, and the job's end decides whether it stays ----
+for my $workers (1, 3)
+{
+	run_sql("ALTER DATABASE postgres SET kwjobs.import_batch_size = '1kB'");
+	run_sql('CREATE TABLE IF NOT EXISTS plain (n integer)');
+	write_file("$dir/plain.csv", join('', map { $_ % 400 == 0 ? "x\n" : "$_\n" } 1 .. 4000));
+	my $create = sub {
+		my ($options) = @_;
+		return run_sql("SELECT kwjobs.import('plain', ARRAY['$dir/plain.csv'], NULL, '{\"thread_concurrency\": $workers, \"on_error\": \"skip\", \"retry_initial_delay\": \"1ms\",
+			\"reject_file\": \"$rejects\"}'::jsonb || '$options')");
+	};
+	# Begins a job, and stops it at the gate. Returns its id, and the pid of the worker.
+	my $stopped = sub {
+		my ($gate, $options) = @_;
+		run_sql("SELECT pg_advisory_lock($gate)");
+		my $job = $create->($options);
+		wait_until("EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = $gate AND NOT granted)");
+		return ($job, run_sql("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = $gate AND NOT granted"));
+	};
+	my $ends = sub {
+		my ($job, $expected, $records, $name) = @_;
+		wait_until_over($job);
+		is(run_sql("SELECT status FROM kwdb_internal.jobs WHERE job_id = $job"), $expected, "$workers: $name");
+		is(run_sql('SELECT count(*) FROM plain'), $expected eq 'succeeded' ? 3990 : 0, '... with its rows');
+		my @lines = map { 400 * $_ } 1 .. $records;
+		is(-e $rejects ? join(',', slurp_file($rejects) =~ /^$job,[^,]*,(\d+),/gm) : '', join(',', @lines), '... and its reject file');
+		is(join(' ', glob("$dir/.kwjobs-*")) . run_sql('SELECT count(*) FROM kwjobs.rejected'), 0, '... and nothing besides');
+		unlink $rejects;
+		run_sql('TRUNCATE plain');
+	};
+	for my $gate (4943, 4944)
+	{
+		my $when = $gate == 4943 ? 'written aside' : 'in its place';
+		for my $what ('crash', 'terminate', 'cancel')
+		{
+			my ($job, $pid) = $stopped->($gate, '{}');
+			is(-e $rejects ? 'there' : 'not there', $gate == 4943 ? 'not there' : 'there', "$workers: it is $when");
+			run_sql('CHECKPOINT');
+			run_sql("SELECT kwjobs.cancel($job)") if $what eq 'cancel';
+			run_sql("SELECT pg_terminate_backend($pid)") if $what eq 'terminate';
+			if ($what eq 'crash') { crash($pid); } else { run_sql("SELECT pg_advisory_unlock($gate)"); }
+			$ends->($job, $what eq 'cancel' ? 'canceled' : 'succeeded', $what eq 'cancel' ? 0 : 9 + 1, "$what when it is $when");
+		}
+		# It cannot be tried again: the revert removes the file. If reject_limit has ended the job, it stays.
+		my ($job, $pid) = $stopped->($gate, '{"max_attempts": 1}');
+		run_sql("SELECT pg_terminate_backend($pid)");
+		run_sql("SELECT pg_advisory_unlock($gate)");
+		$ends->($job, 'failed', 0, "the only attempt ends when it is $when");
+		($job, $pid) = $stopped->($gate, '{"reject_limit": 4}');
+		run_sql('CHECKPOINT');
+		crash($pid);
+		$ends->($job, 'failed', 4, "reject_limit, and a crash when it is $when");
+	}
+	# Somebody takes the name when the file is about to get it.
+	my ($job) = $stopped->(4943, '{}');
+	write_file($rejects, 'theirs');
+	run_sql('SELECT pg_advisory_unlock(4943)');
+	wait_until_over($job);
+	is(run_sql("SELECT status, error_code FROM kwdb_internal.jobs WHERE job_id = $job") . ' ' . slurp_file($rejects), 'failed|58P02 theirs', "$workers: a file of somebody else stays");
+	unlink $rejects;
+	# WITH revert = 'none', the records are kept with the rows, and RETRY does what is left.
+	($job) = $stopped->(4943, '{"revert": "none"}');
+	write_file($rejects, 'theirs');
+	run_sql('SELECT pg_advisory_unlock(4943)');
+	wait_until_over($job);
+	is(run_sql("SELECT status, (SELECT count(*) FROM kwjobs.rejected) FROM kwdb_internal.jobs WHERE job_id = $job"), 'failed|10', "$workers: a failed job that keeps its rows keeps what it has left out");
+	unlink $rejects;
+	run_sql("SELECT kwjobs.retry($job)");
+	$ends->($job, 'succeeded', 10, 'RETRY writes the file of all');
+	# The disk is full when the file is written.
+	run_sql('SELECT pg_advisory_lock(4932)');
+	$job = $create->('{"max_attempts": 1}');
+	wait_until_over($job);
+	is(run_sql("SELECT status, error_code FROM kwdb_internal.jobs WHERE job_id = $job"), 'failed|53100', "$workers: no space for the file");
+	run_sql('SELECT pg_advisory_unlock(4932)');
+	$ends->($job, 'failed', 0, 'the job is reverted');
+}
+# The administrator's setting holds when the job is created, and when it runs.
+{
+	mkdir "$dir/allowed" or die $!;
+	symlink($dir, "$dir/allowed/link") or die $!;
+	configure($node, 'kwjobs.data_directories', "$dir/allowed");
+	rename "$dir/plain.csv", "$dir/allowed/plain.csv" or die $!;
+	my $import = sub { return "SELECT kwjobs.import('plain', ARRAY['$dir/allowed/plain.csv'], NULL, '{\"on_error\": \"skip\", \"reject_file\": \"$_[0]\"}')" };
+	for ([ $rejects, 'elsewhere' ], [ "$dir/allowed/link/rejected.csv", 'through a link' ])
+	{
+		my (undef, undef, $error) = $node->psql('postgres', $import->($_->[0]));
+		like($error, qr/is not allowed in directory|symbolic link/, "a reject file $_->[1]");
+	}
+	my $job = run_sql($import->("$dir/allowed/rejected.csv"));
+	wait_until_over($job);
+	is(run_sql("SELECT status FROM kwdb_internal.jobs WHERE job_id = $job") . ' ' . (-s "$dir/allowed/rejected.csv" > 0), 'succeeded 1', 'one in an allowed directory');
+	unlink "$dir/allowed/rejected.csv" or die $!;
+	run_sql("SELECT kwjobs.hold('IMPORT')");
+	$job = run_sql($import->("$dir/allowed/rejected.csv"));
+	configure($node, 'kwjobs.data_directories', "$dir/allowed/nowhere");
+	run_sql("SELECT kwjobs.release('IMPORT')");
+	wait_until_over($job);
+	like(run_sql("SELECT status, error FROM kwdb_internal.jobs WHERE job_id = $job"), qr/^failed\|IMPORT is not allowed/, '... and is not any more when the job runs');
+	configure($node, 'kwjobs.data_directories');
+}
+
+# ---- the time of a batch ends it, too, while it looks for bad records ----
+# Each try of records takes longer than a batch may. The constraint is checked when all of them are read, so
+# the first bad record is found by halving. A batch has come to one record then.
+{
+	run_sql("ALTER DATABASE postgres SET kwjobs.import_batch_size = '64MB'");
+	run_sql('ALTER DATABASE postgres SET kwjobs.import_batch_time = 10');
+	run_sql(<<'END');
+CREATE TABLE slow (n integer, filler text);
+CREATE SEQUENCE tried;
+CREATE FUNCTION try() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('public.tried'); RETURN NEW; END $$;
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.02); RAISE 'slow'; END $$;
+CREATE TRIGGER try BEFORE INSERT ON slow FOR EACH ROW EXECUTE FUNCTION try();
+CREATE TRIGGER refuse AFTER INSERT ON slow FOR EACH ROW EXECUTE FUNCTION refuse();
+END
+	write_file("$dir/slow.csv", join('', map { "$_," . 'x' x 500 . "\n" } 1 .. 60));
+	my $job = run_sql("SELECT kwjobs.import('slow', ARRAY['$dir/slow.csv'], NULL, '{\"on_error\": \"skip\", \"reject_table\": \"imported.rejected\"}')");
+	wait_until_over($job);
+	is(run_sql("SELECT concat_ws(' ', status, result->>'rejected') FROM kwdb_internal.jobs WHERE job_id = $job"), 'succeeded 60', 'a slow search');
+	is(run_sql('SELECT count(DISTINCT xmin::text) FROM imported.rejected'), 60, '... is committed in as many batches as there are bad records');
+	# Without that, each batch would read all records that are left: 60 + 59 + 58 + ... of them, and halves.
+	cmp_ok(run_sql('SELECT last_value FROM tried'), '<', 1000, '... each of which reads no more than the one before has come to');
+	run_sql('ALTER DATABASE postgres RESET kwjobs.import_batch_time');
+	forget();
 }
 
 quit_session();

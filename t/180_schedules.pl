@@ -89,6 +89,23 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 	sql("DROP SCHEDULES VALUES ('start'), ('skip'), ('wait')");
 }
 
+# While other jobs wait for a worker, the end of a run is noted all the same.
+{
+	my $gate = close_gate($node);
+	my $gate_of_run = close_gates($node, 4712);
+	my $waits = 'SELECT pg_advisory_lock_shared(%d), pg_advisory_unlock_shared(%1$d)';
+	create_schedule($node, 'ends', '30 20 * * *', undef, sprintf($waits, 4712));
+	clock('2030-01-01 20:30:00');
+	wait_at_gates($node, 1);
+	sql(sprintf("SELECT count(kwjobs.submit('$waits')) FROM generate_series(1, 8)", 4711));
+	$gate_of_run->quit;
+	wait_for_schedule($node, 'ends', 'succeeded = 1');
+	cmp_ok(sql(q{SELECT count(*) FROM kwjobs.job WHERE status = 'pending'}), '>', 0, 'the end of a run is noted while jobs wait for a worker');
+	open_gate($gate);
+	sql('DROP SCHEDULE ends');
+	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
+}
+
 # A run fails.
 {
 	sql('CREATE TABLE alerts (schedule text, job bigint, error text)');
@@ -163,6 +180,8 @@ CREATE SCHEDULE 'out' FOR EXPORT INTO CSV '$place/out-{due}' FROM TABLE runs REC
     WITH SCHEDULE OPTIONS time_zone = 'Asia/Kolkata', priority = :minute;
 CREATE SCHEDULE IF NOT EXISTS keyed FOR SQL 'SELECT 1' RECURRING '30 * * * *' WITH SCHEDULE OPTIONS key = :minute;
 ALTER SCHEDULE keyed WITH SCHEDULE OPTIONS max_attempts = :minute;
+ALTER SCHEDULE keyed FOR EXPORT INTO CSV '$place/out-{due}' FROM SELECT * FROM runs WHERE at > now() WITH SCHEDULE OPTIONS priority = :minute;
+ALTER SCHEDULE keyed FOR CREATE STATISTICS s FROM runs RECURRING '40 * * * *';
 PAUSE SCHEDULE keyed WITH REASON = :minute;
 RESUME SCHEDULE keyed;
 SHOW SCHEDULES;
@@ -225,9 +244,11 @@ EOF
 	clock('2030-11-01 01:30');
 	is(due_times($node, 'hourly'), '', 'off: nothing runs');
 	is(schedule_field($node, 'hourly', q(concat_ws('|', next_run, state, overdue))), '2030-11-01 01:30:00+00|overdue: kwjobs.scheduler_enabled is off|00:30:00', '... and it is shown as overdue');
-	is(sql('SELECT scheduler_enabled, next_due, late_by FROM kwjobs.health'), 'f|2030-11-01 01:00:00+00|00:30:00', '... in kwjobs.health, too');
+	is(sql('SELECT scheduler_enabled, last_tick, next_due, late_by FROM kwjobs.health'),
+		'f|2030-11-01 00:00:00+00|2030-11-01 01:00:00+00|00:30:00', '... in kwjobs.health, too, with the last look before');
 	configure($node, 'kwjobs.scheduler_enabled');
 	wait_for_pass($node);
+	is(sql('SELECT last_tick, late_by FROM kwjobs.health'), '2030-11-01 01:30:00+00|00:00:00', 'on: it looks again');
 	is(due_times($node, 'hourly'), '01:00 run', 'on: it catches up');
 	sql('DROP SCHEDULE hourly');
 }

@@ -103,7 +103,7 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 	sql('DROP SCHEDULE down');
 }
 
-# A role is dropped, or may not log in: refused each time, then paused; others go on.
+# A role is dropped from another database, or may not log in: refused each time, then paused; others go on.
 {
 	sql('CREATE ROLE gone LOGIN; GRANT ALL ON runs TO gone');
 	sql(q{SET client_min_messages = warning; SET ROLE gone; SELECT kwjobs.create_schedule('of gone', '0 * * * *', 'INSERT INTO runs VALUES (''gone'')')});
@@ -117,7 +117,9 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 	clock('2030-01-01 09:00');
 	wait_for_ends($node);
 	like(due_times($node, 'of gone'), qr/09:00 run$/, '... it goes on when it may');
-	sql('DROP OWNED BY gone; DROP ROLE gone');
+	sql('REVOKE ALL ON runs FROM gone');
+	is(result_as($node, $node->safe_psql('postgres', 'SELECT current_user'), 'DROP ROLE gone'), '2BP01', 'DROP ROLE is refused where the schedule is');
+	sql('DROP ROLE gone', 'template1');
 	for my $hour (10 .. 20)
 	{
 		clock("2030-01-01 $hour:00");
@@ -128,6 +130,50 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 		qr/^PAUSED\|gone\|paused: no job could be created 10 times in a row: role with OID \d+ does not exist$/, '... then it is paused');
 	is(sql(q{SELECT count(*) FROM kwdb_internal.due_times WHERE schedule = 'other' AND status = 'succeeded'}), 13, '... and the other schedule has run each time');
 	sql(q{DROP SCHEDULES (SELECT name FROM [SHOW SCHEDULES])});
+}
+
+# DROP ROLE and its likes where kwjobs is not, is not whole, or goes at that moment.
+{
+	sql('CREATE DATABASE owned');
+	sql('CREATE ROLE owner SUPERUSER LOGIN; CREATE ROLE member LOGIN; CREATE ROLE heir LOGIN', 'owned');
+	sql('SET ROLE owner; CREATE EXTENSION kwjobs', 'owned');
+	sql(q{SET client_min_messages = warning; SELECT kwjobs.create_schedule('of ' || r, '0 0 1 1 * 2099', 'SELECT 1', options => jsonb_build_object('run_as', r)) FROM unnest('{owner,member}'::text[]) AS r}, 'owned');
+	sql('ALTER ROLE owner NOSUPERUSER', 'owned');
+	sql('CREATE ROLE idle LOGIN; REASSIGN OWNED BY idle TO heir; DROP OWNED BY idle; DROP ROLE idle', 'owned');
+	pass('where the tables of kwjobs do not belong to a superuser, nothing keeps a role');
+	sql('ALTER ROLE owner SUPERUSER', 'owned');
+	sql('DROP OWNED BY owner, member; DROP ROLE owner, member, heir', 'owned');
+	is(sql(q{SELECT count(*) FROM pg_extension WHERE extname = 'kwjobs'}, 'owned'), 0, '... DROP OWNED may drop the extension itself');
+	sql('DROP DATABASE owned');
+}
+
+# Jobs that are not over do not keep a role, but DROP ROLE names them.
+{
+	sql('CREATE ROLE gone LOGIN');
+	my @jobs = split /\n/, sql(q{SELECT kwjobs.submit('SELECT 1', run_as => 'gone', run_at => '2099-01-01') FROM generate_series(1, 12)});
+	my ($rc, $out, $err) = $node->psql('postgres', 'BEGIN; DROP ROLE gone; ROLLBACK');
+	my $first = join ', ', @jobs[0 .. 9];
+	like($err, qr/WARNING:  role "gone" has jobs that are not over\nDETAIL:  These and others cannot go on without it, and fail: $first\./, 'DROP ROLE warns of the jobs of a role');
+	sql("SELECT kwjobs.cancel_jobs('{" . join(',', @jobs) . "}')");
+	wait_for_status($node, $_, 'canceled') for @jobs;
+	($rc, $out, $err) = $node->psql('postgres', 'DROP ROLE gone');
+	is($err, '', '... of those that are not over');
+}
+
+# A session that alters a schedule, and one that drops what its owner has.
+{
+	sql('CREATE ROLE gone LOGIN');
+	sql(q{SET client_min_messages = warning; SELECT kwjobs.create_schedule(n, '0 0 1 1 * 2099', 'SELECT 1', options => '{"run_as": "gone"}') FROM unnest('{a,b}'::text[]) AS n});
+	my $session = $node->background_psql('postgres');
+	$session->query_safe('SET client_min_messages = warning; BEGIN; ALTER SCHEDULE a WITH SCHEDULE OPTIONS priority = 1; DROP SCHEDULE b');
+	my $dropper = $node->background_psql('postgres');
+	$dropper->query_until(qr/begun/, "\\echo begun\nDROP OWNED BY gone;\n");
+	wait_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'DROP OWNED%' AND wait_event_type = 'Lock'});
+	$session->query_safe('COMMIT');
+	$session->quit;
+	$dropper->quit;
+	is(sql('SELECT count(*) FROM kwjobs.schedule'), 0, 'DROP OWNED waits for who changes a schedule, and drops it then');
+	sql('DROP ROLE gone');
 }
 
 # The target is gone: each run fails. A right is gone: so it does.
@@ -195,10 +241,10 @@ EOF
 	{
 		sql('SET client_min_messages = warning; RESUME SCHEDULE dumped', $db);
 		is(sql(q(SELECT schedule_status, next_run, job ->> 'priority' FROM kwdb_internal.schedules WHERE job_type = 'SQL'), $db), 'ACTIVE|2030-01-02 03:00:00+00|5', "$db: RESUME");
-		my ($rc, $out, $err) = $node->psql($db, 'RESUME SCHEDULE stats');
-		like($err, qr/schedule "stats" cannot go on in this database/, '... but not of one that may name other tables');
-		($rc, $out, $err) = $node->psql($db, q{SELECT kwjobs.run_schedule('stats')});
-		like($err, qr/schedule "stats" cannot go on in this database/, '...');
+		my ($rc, $out, $err) = $node->psql($db, q{SELECT kwjobs.run_schedule('stats')});
+		like($err, qr/schedule "stats" cannot run yet/, '... not of one that may name other tables, before it was checked');
+		sql('SET client_min_messages = warning; RESUME SCHEDULE stats', $db);
+		is(sql(q{SELECT (job -> 'payload' ->> 'table')::oid = 'runs'::regclass FROM kwdb_internal.schedules WHERE name = 'stats'}, $db), 't', '... which RESUME does');
 	}
 	clock('2030-01-02 03:00');
 	wait_query($node, q{SELECT count(*) = 2 FROM kwdb_internal.due_times}, $_) for qw(restored copied);

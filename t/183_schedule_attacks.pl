@@ -59,6 +59,33 @@ CALL pg_catalog.kwjobs_create_schedule_of_job('stolen', 0, '@hourly', NULL, fals
 COMMIT;
 EOF
 	is(sql('SELECT count(*) FROM kwjobs.schedule'), 0, '... and there is none');
+	# Nor does it get into a schedule of its owner, which a member of the admin role can alter in other ways.
+	create_schedule($node, 'of superuser', '0 * * * *');
+	configure($node, 'kwjobs.admin_role', 'weak');
+	is(result_as($node, 'weak', <<'EOF'), '42501', '... nor can a schedule of its owner be made to run it');
+BEGIN;
+SELECT pg_catalog.kwjobs_for_altered_schedule('of superuser', false);
+SELECT definer();
+CALL pg_catalog.kwjobs_alter_schedule_of_job('of superuser', 0, '@hourly', NULL, false);
+COMMIT;
+EOF
+	is(schedule_field($node, 'of superuser', 'recurrence || command'), q(0 * * * *INSERT INTO runs VALUES ('of superuser')), '... which stays as it was');
+	is(result_as($node, 'weak', q{ALTER SCHEDULE "of superuser" RECURRING '30 * * * *'}), '', '... though it can be altered otherwise');
+	configure($node, 'kwjobs.admin_role');
+	sql('DROP SCHEDULE "of superuser"');
+}
+
+# What a schedule does runs by the right of the role that has said it last.
+{
+	sql(q{SELECT kwjobs.create_schedule('by right', 'never', 'SELECT 1', options => '{"run_as": "weak"}'); CREATE ROLE middle LOGIN; GRANT weak TO middle});
+	my $run = sub { my ($job) = sql(q{SELECT kwjobs.run_schedule('by right')}); wait_for_end($node, $job); return job_field($node, $job, q(concat_ws(' ', status, error_code))) };
+	is(result_as($node, 'middle', q{SET client_min_messages = warning; SET ROLE weak; SELECT kwjobs.alter_schedule('by right', statement => 'SELECT 2')}), 't', 'a member alters it');
+	is($run->(), 'succeeded', '... and it runs by its right');
+	sql('REVOKE weak FROM middle');
+	is($run->(), 'failed 42501', '... which ends with the membership');
+	is(result_as($node, 'weak', q{SET client_min_messages = warning; SELECT kwjobs.alter_schedule('by right', options => '{"failure_statement": "SELECT 1"}')}), 't', 'its owner says what runs when it fails');
+	is($run->(), 'succeeded', '... and is the one by whose right it runs');
+	sql('DROP SCHEDULE "by right"; DROP ROLE middle');
 }
 
 # Very many due times of one schedule, each with a row, are taken in small steps.

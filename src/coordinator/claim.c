@@ -66,16 +66,21 @@ find_lowest_rank(const List *candidates)
 	return lowest;
 }
 
-/* If jobs of one role and type wait, lists them for workers that claim by themselves. */
+/*
+ * If jobs of one role and type wait, lists them for workers that claim by themselves. After schedules were
+ * due, the list has room for all of their jobs: this process may be busy with others that are due when the
+ * workers have done as many as they have done before.
+ */
 static void
 list_ready(KwjPass *pass, KwjJobs set_aside)
 {
 	KwjReady   *ready = &pass->ready;
+	int			length = Min(Max(kwj_shared_ready_length(), pass->fired), KWJ_READY_LEN);
 
 	ready->holds_noted = kwj_shared_holds_noted();
 	if (ready->who == KWJ_ONE_WAITS)
 		ready->n = kwj_store_ready(ready->owner, ready->job_type, kwj_held_list(), set_aside,
-								   pass->from, ready->job_ids, kwj_shared_ready_length());
+								   pass->from, ready->job_ids, length);
 	pass->refused_again = kwj_refusal_next();
 	ready->refused = pass->refused_again != DT_NOEND;
 }

@@ -30,7 +30,7 @@
 #include "pgstat.h"
 #include "postmaster/autovacuum.h"
 #include "process/process.h"
-#include "shared/changes.h"
+#include "shared/looked.h"
 #include "store/collected.h"
 #include "store/query.h"
 #include "type/stats/stats.h"

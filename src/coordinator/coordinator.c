@@ -819,7 +819,7 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	kwj_dispatch_reap();
 	last_commit = XactLastCommitEnd;
 	if (coordinator->at_home)
-		kwj_fire_due();
+		pass.fired = kwj_fire_due();
 	overlooked = kwj_singly_find_overlooked(coordinator);
 	begin_pass(&pass);
 
@@ -860,7 +860,7 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	{
 		TimestampTz collect_next;
 
-		kwj_fire_note_ends();
+		kwj_fire_note_ends(pass.ready.who != KWJ_NOBODY_WAITS);
 		collect_next = kwj_collect_run(&pass);
 
 		pass.next = Min(pass.next, collect_next);

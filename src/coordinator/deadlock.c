@@ -20,7 +20,7 @@
  *
  * Workers of other databases never count as stuck, as nobody here knows what they wait for. Nor
  * does the server count as full while there are background workers that end by themselves, such as
- * parallel workers.
+ * parallel workers, or shortly after there were (is_server_full).
  *
  * The workers are read before the rows. Changes in between are made by processes that are not
  * stuck, or from outside, and a wait that has ended meanwhile is not ended again
@@ -54,6 +54,12 @@
 #define FIRST_STEP			KWJ_NEEDED_STEP
 /* Looks take at most one part in this many of the time. */
 #define LOOK_SHARE			10
+/*
+ * The server counts as full only if no other background workers have been seen for this long. A
+ * parallel worker, for instance, is not seen any more some moments before the postmaster hears of its
+ * exit and has its slot for another one.
+ */
+#define ALONE_MS			500
 
 /* A look, which may take several passes. */
 typedef struct Look
@@ -66,6 +72,12 @@ typedef struct Look
 } Look;
 
 static Look look;
+
+/*
+ * Since when no background workers of others have been seen when a worker found no slot; 0: there were
+ * some the last time.
+ */
+static TimestampTz alone_since;
 
 typedef struct View
 {
@@ -283,6 +295,19 @@ read_places(View *view)
 		see_if_startable(&view->places[i].job);
 }
 
+/* Returns whether the server is full. The postmaster has no slot for a worker. */
+static bool
+is_server_full(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (kwj_store_others_have_workers())
+		alone_since = 0;
+	else if (alone_since == 0)
+		alone_since = now;
+	return alone_since != 0 && TimestampDifferenceExceeds(alone_since, now, ALONE_MS);
+}
+
 /*
  * Reads the rows of the jobs that are waited for and needed. Returns false if there are more of
  * them than can be read in one pass.
@@ -297,7 +322,7 @@ read_needed(View *view, bool no_room)
 		by = TimestampTzPlusMilliseconds(by, REFUSED_MS);
 	if (!kwj_needed_search(waited_for_jobs(view), by))
 		return false;
-	if (no_room && !kwj_store_others_have_workers())
+	if (no_room && is_server_full())
 		view->full = view->no_room = true;
 	view->needed = kwj_needed_result(by);
 	foreach(lc, view->needed)

@@ -7,7 +7,7 @@
  * transaction. doc/developers/schedules.md has the protocol.
  *
  *     waiting for next_run --due--> a batch of schedules, one transaction
- *         committed -> the pass that follows claims the jobs; another batch is due at once, or not
+ *         committed -> the pass that follows claims the jobs; another, larger batch is due at once, or not
  *         error     -> each schedule of the batch in a transaction of its own
  *             error -> refused: in another transaction, notes the error in place of a job
  *             error -> given up: paused, as its expression cannot be read any more
@@ -31,18 +31,26 @@
 #include "lifecycle/due_times.h"
 #include "miscadmin.h"
 #include "process/process.h"
+#include "shared/looked.h"
 #include "store/query.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
-/* One transaction starts so many schedules, if kwjobs.scheduler_max_jobs_per_iteration is 0. */
-#define BATCH				500
+/*
+ * Of the schedules that have become due together, the first transaction starts FIRST_BATCH, so that workers
+ * begin soon, and each one after it twice as many, up to MOST_BATCH, as each is followed by a pass, or up to
+ * kwjobs.scheduler_max_jobs_per_iteration, unless that is 0.
+ */
+#define FIRST_BATCH			50
+#define MOST_BATCH			500
 /* After so long a transaction leaves the other schedules to the next one. A pass, which begins jobs, comes between. */
 #define BATCH_MS			100
 
 /* One transaction reads so many runs whose end was not noted yet, and the next one comes so much later. */
 #define RUNS_STEP			1000
 #define RUNS_PAUSE_MS		100
+/* While other jobs wait to start, they come first, but for this long at most after a run may have ended. */
+#define RUNS_LATEST_MS		1000
 
 /* After an error in a batch, the coordinator looks again so much later. */
 #define AGAIN_MS			100
@@ -71,6 +79,7 @@ typedef struct SetAside
 } SetAside;
 
 static TimestampTz next = DT_NOBEGIN;	/* the first next_run, by kwj_clock */
+static int	batch_size = FIRST_BATCH;	/* of the next transaction, see FIRST_BATCH */
 static TimestampTz behind = DT_NOBEGIN; /* see kwj_fire_behind */
 static TimestampTz behind_until;		/* by the server's clock */
 static TimestampTz last_look = DT_NOBEGIN;	/* what kwj_clock said at the last look */
@@ -83,7 +92,12 @@ static List *set_aside = NIL;			/* of SetAside, in TopMemoryContext */
 static bool round_wanted = false;	/* runs may have ended since the last round began */
 static bool round_runs = false; /* a round is under way */
 static KwjRunPlace place;		/* the last run that it has read */
-static TimestampTz runs_again = 0;	/* when its next step may come, by the server's clock */
+/* By the server's clock: when its next step may come, */
+static TimestampTz runs_again = 0;
+/* until when jobs that wait to start come first, */
+static TimestampTz runs_latest = 0;
+/* and when it comes by these two. */
+static TimestampTz runs_due = 0;
 
 /* ---- transactions ---- */
 
@@ -229,7 +243,8 @@ act_on_batch(void *arg)
 		return;
 	kwj_test_gate(4960);
 	transaction = MemoryContextSwitchTo(step->scratch);
-	step->due = kwj_store_schedules_due(step->now, kwj_scheduler_batch > 0 ? kwj_scheduler_batch : BATCH,
+	step->due = kwj_store_schedules_due(step->now, kwj_scheduler_batch > 0 ?
+										Min(kwj_scheduler_batch, batch_size) : batch_size,
 										list_set_aside());
 	MemoryContextSwitchTo(transaction);
 	kwj_store_together(act_on_all, step);
@@ -340,15 +355,18 @@ see_clock(TimestampTz now)
 
 /* ---- the calls of the coordinator ---- */
 
-void
+int
 kwj_fire_due(void)
 {
 	Step		step = {.now = kwj_clock(), .scratch = CurrentMemoryContext};
 	ErrorData  *error;
 
 	see_clock(step.now);
-	if (!kwj_scheduler_enabled || next > step.now)
-		return;
+	if (!kwj_scheduler_enabled)
+		return 0;
+	kwj_shared_schedules_looked(step.now);
+	if (next > step.now)
+		return 0;
 	kwj_blocked_wait();
 	if (GetCurrentTimestamp() >= behind_until)
 		behind = DT_NOBEGIN;
@@ -366,15 +384,17 @@ kwj_fire_due(void)
 			act_singly(&step);
 		}
 		next = TimestampTzPlusMilliseconds(step.now, step.due.n > 0 ? AGAIN_MS : BLIND_MS);
-		return;
+		return step.due.n;
 	}
 	next = step.next;
+	batch_size = next > step.now ? FIRST_BATCH : Min(2 * batch_size, MOST_BATCH);
 	if (step.due.n > 0 || next > step.now)
-		return;
+		return step.due.n;
 	/* Others have locked all schedules that are due, or these are set aside. */
 	behind = step.now;
 	behind_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ASIDE_S * 1000);
 	next = DT_NOEND;
+	return 0;
 }
 
 TimestampTz
@@ -393,6 +413,8 @@ void
 kwj_fire_note(const KwjToDo *todo, bool news)
 {
 	next = todo->next_schedule;
+	if (todo->runs && news && !round_wanted)
+		runs_latest = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RUNS_LATEST_MS);
 	round_wanted = todo->runs && (round_wanted || news);
 	round_runs &= todo->runs;
 }
@@ -434,9 +456,10 @@ note_one_end(void *arg)
 }
 
 void
-kwj_fire_note_ends(void)
+kwj_fire_note_ends(bool jobs_wait)
 {
 	Step		step = {.now = kwj_clock(), .scratch = CurrentMemoryContext};
+	bool		may_wait = jobs_wait || (kwj_scheduler_enabled && next <= step.now);
 	ListCell   *lc;
 
 	if (!round_runs && round_wanted)
@@ -445,7 +468,8 @@ kwj_fire_note_ends(void)
 		round_wanted = false;
 		place = (KwjRunPlace) {0, 0};
 	}
-	if (!round_runs || GetCurrentTimestamp() < runs_again)
+	runs_due = may_wait ? Max(runs_again, runs_latest) : runs_again;
+	if (!round_runs || GetCurrentTimestamp() < runs_due)
 		return;
 	if (run_step(note_ends, &step, true) != NULL)
 		foreach(lc, step.ended)
@@ -454,13 +478,14 @@ kwj_fire_note_ends(void)
 			(void) run_step(note_one_end, &step, false);
 		}
 	runs_again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RUNS_PAUSE_MS);
+	runs_due = may_wait ? Max(runs_again, runs_latest) : runs_again;
 	round_runs = place.schedule_id != 0;
 }
 
 TimestampTz
 kwj_fire_next(void)
 {
-	TimestampTz again = round_runs || round_wanted ? runs_again : DT_NOEND;
+	TimestampTz again = round_runs || round_wanted ? runs_due : DT_NOEND;
 
 	if (!kwj_scheduler_enabled)
 		return again;

@@ -11,10 +11,10 @@
 
 /*
  * Acts on the schedules that are due, in transactions of its own. If kwj_fire_note() has said that none is
- * due yet, returns at once. Must not be called before the coordinator is at home (store/home.h). Raises no
- * error.
+ * due yet, returns at once. Must not be called before the coordinator is at home (store/home.h). Returns how
+ * many schedules it has acted on, at most; so many jobs may have been created. Raises no error.
  */
-extern void kwj_fire_due(void);
+extern int	kwj_fire_due(void);
 
 /*
  * Returns a time for kwj_store_look(): a full pass looks for the first schedule that is due later than this.
@@ -34,9 +34,10 @@ extern void kwj_fire_unlocked(void);
 
 /*
  * Notes how runs have ended, in transactions of its own: one step of a round through the runs whose end was
- * not noted, if one is under way or due. Raises no error.
+ * not noted, if one is under way or due. jobs_wait: there are jobs that wait to start, which come first for a
+ * while. Raises no error.
  */
-extern void kwj_fire_note_ends(void);
+extern void kwj_fire_note_ends(bool jobs_wait);
 
 /* Returns when the next pass has to come, because then a schedule is due or a round through the runs goes on. */
 extern TimestampTz kwj_fire_next(void);

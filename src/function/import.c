@@ -121,11 +121,15 @@ static const char *
 note_of(const KwjReturned *returned)
 {
 	char	   *table;
+	char	   *file;
 
 	if (rejected_of(returned) == 0)
 		return "None";
 	table = kwj_json_text_or_null(returned->result, "reject_table");
-	return table ? psprintf("rejected records are in table %s", table) :
+	if (table != NULL)
+		return psprintf("rejected records are in table %s", table);
+	file = kwj_json_text_or_null(returned->result, "reject_file");
+	return file ? psprintf("rejected records are in file %s", file) :
 		"records were rejected: kwjobs.messages tells the first ones";
 }
 

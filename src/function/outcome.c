@@ -20,6 +20,7 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "function/outcome.h"
+#include "function/waits.h"
 #include "lifecycle/control.h"
 #include "lifecycle/wait.h"
 #include "miscadmin.h"
@@ -67,7 +68,7 @@ tell_progress(int64 job_id, const KwjOutcome *outcome)
 	if (kwj_shared_live_of(job_id, &live) && live.total > 0)
 	{
 		fraction = kwj_live_fraction(&live);
-		what = live.running_status;
+		what = psprintf("%s%s", live.running_status, kwj_waits_text(&live));
 	}
 	ereport(INFO,
 			(errmsg("job " INT64_FORMAT " %s: %.0f %%%s%s", job_id,

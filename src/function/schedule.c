@@ -24,17 +24,22 @@
 #include "lifecycle/due_times.h"
 #include "lifecycle/schedule.h"
 #include "shared/init.h"
+#include "shared/looked.h"
 #include "shared/room.h"
 #include "store/due_times.h"
 #include "type/create.h"
+#include "type/import/settings.h"
 #include "type/sql/sql.h"
 #include "type/type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 PG_FUNCTION_INFO_V1(kwjobs_for_schedule);
+PG_FUNCTION_INFO_V1(kwjobs_for_altered_schedule);
 PG_FUNCTION_INFO_V1(kwjobs_create_schedule_of_job);
+PG_FUNCTION_INFO_V1(kwjobs_alter_schedule_of_job);
 PG_FUNCTION_INFO_V1(kwjobs_create_schedule);
 PG_FUNCTION_INFO_V1(kwjobs_alter_schedule);
 PG_FUNCTION_INFO_V1(kwjobs_pause_schedule);
@@ -46,6 +51,7 @@ PG_FUNCTION_INFO_V1(kwjobs_run_schedule);
 PG_FUNCTION_INFO_V1(kwjobs_schedule_jobs);
 PG_FUNCTION_INFO_V1(kwjobs_clock);
 PG_FUNCTION_INFO_V1(kwjobs_coordinator_state);
+PG_FUNCTION_INFO_V1(kwjobs_last_tick);
 
 /* Returns whether a statement has called the function, which then is the one in pg_catalog. */
 static KwjBy
@@ -87,6 +93,17 @@ kwjobs_for_schedule(PG_FUNCTION_ARGS)
 	kwj_schedule_check_new(KWJ_BY_STATEMENT, name, flag_arg(fcinfo, 1));
 	kwj_template_want();
 	PG_RETURN_TEXT_P(cstring_to_text(name));
+}
+
+/* The same for ALTER SCHEDULE. Arguments: the name, and whether it is no error if there is no such schedule. */
+Datum
+kwjobs_for_altered_schedule(PG_FUNCTION_ARGS)
+{
+	char	   *name = kwj_arg_text(fcinfo, 0);
+
+	kwj_schedule_check_change(KWJ_BY_STATEMENT, name, flag_arg(fcinfo, 1));
+	kwj_template_want();
+	PG_RETURN_TEXT_P(cstring_to_text(name ? name : ""));
 }
 
 /* Makes a template of a job of this type. */
@@ -232,27 +249,52 @@ kwjobs_create_schedule(PG_FUNCTION_ARGS)
 }
 
 /*
- * The argument "recurring" may be NULL: then the recurrence stays as it is. The word 'never', in capital or
- * small letters, stands for NEVER.
+ * Alters the schedule. recurring: NULL leaves the recurrence as it is. The word 'never', in capital or small
+ * letters, stands for NEVER. template: NULL leaves what each run does as it is.
  */
+static bool
+alter(KwjBy by, KwjScheduleChange *change, const char *recurring, const KwjTemplate *template)
+{
+	Oid			owner = kwj_schedule_owner(by, change->name);
+
+	change->has_recurrence = recurring != NULL;
+	change->cron = cron_of(recurring);
+	change->check_job = kwj_create_check_window;
+	change->template = template;
+	if (OidIsValid(owner))
+		change->failure = template_of_failure(change->options, owner);
+	return kwj_schedule_alter(by, change);
+}
+
+/*
+ * ALTER SCHEDULE name FOR a job statement. Arguments: the name, by kwjobs_for_altered_schedule; the job,
+ * which has become a template; the expression; the options; IF EXISTS.
+ */
+Datum
+kwjobs_alter_schedule_of_job(PG_FUNCTION_ARGS)
+{
+	KwjScheduleChange change = {
+		.name = kwj_arg_text(fcinfo, 0),
+		.options = jsonb_arg(fcinfo, 3),
+		.if_exists = flag_arg(fcinfo, 4),
+	};
+
+	(void) alter(KWJ_BY_STATEMENT, &change, kwj_arg_text(fcinfo, 2), kwj_template_take());
+	PG_RETURN_VOID();
+}
+
 Datum
 kwjobs_alter_schedule(PG_FUNCTION_ARGS)
 {
-	char	   *recurring = kwj_arg_text(fcinfo, ARG_RECURRING);
+	KwjBy		by = called_by(fcinfo);
 	KwjScheduleChange change = {
 		.name = kwj_arg_text(fcinfo, ARG_NAME),
-		.has_recurrence = recurring != NULL,
-		.cron = cron_of(recurring),
 		.options = jsonb_arg(fcinfo, ARG_OPTIONS),
-		.check_job = kwj_create_check_window,
 		.if_exists = flag_arg(fcinfo, ARG_IF),
 	};
-	Oid			owner = kwj_schedule_owner(called_by(fcinfo), change.name);
 
-	change.template = template_arg(fcinfo, NULL);
-	if (OidIsValid(owner))
-		change.failure = template_of_failure(change.options, owner);
-	PG_RETURN_BOOL(kwj_schedule_alter(called_by(fcinfo), &change));
+	kwj_schedule_check_change(by, change.name, change.if_exists);
+	PG_RETURN_BOOL(alter(by, &change, kwj_arg_text(fcinfo, ARG_RECURRING), template_arg(fcinfo, NULL)));
 }
 
 Datum
@@ -262,10 +304,33 @@ kwjobs_pause_schedule(PG_FUNCTION_ARGS)
 									  kwj_arg_text(fcinfo, 2)));
 }
 
+/*
+ * As KwjMakeAnew. The settings that the job has kept of the session that has created it are set meanwhile, so
+ * that they are kept again, and those on which the meaning of its texts depends.
+ */
+static KwjTemplate *
+make_anew(const char *job_type, const KwjNewJob *old, Oid owner)
+{
+	const KwjType *type = kwj_type_by_name(job_type);
+	int			level = NewGUCNestLevel();
+	KwjNewJob	job;
+
+	kwj_new_job(&job, type->name);
+	job.owner = owner;
+	(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+	if (kwj_json_object_or_null(old->payload, "settings") != NULL)
+		(void) kwj_import_apply_settings(old->payload);
+	kwj_template_want();
+	(void) kwj_create_job(type, old->arguments, &job);
+	AtEOXact_GUC(false, level);
+	return kwj_template_take();
+}
+
 Datum
 kwjobs_resume_schedule(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(kwj_schedule_resume(called_by(fcinfo), kwj_arg_text(fcinfo, 0), flag_arg(fcinfo, 1)));
+	PG_RETURN_BOOL(kwj_schedule_resume(called_by(fcinfo), kwj_arg_text(fcinfo, 0), flag_arg(fcinfo, 1), make_anew));
 }
 
 Datum
@@ -346,4 +411,18 @@ kwjobs_coordinator_state(PG_FUNCTION_ARGS)
 	};
 
 	PG_RETURN_TEXT_P(cstring_to_text(kwj_shared_ready() ? texts[kwj_shared_coordinator()] : texts[KWJ_NO_LAUNCHER]));
+}
+
+/*
+ * For the view kwjobs.health. Returns when the coordinator of this database last looked whether a schedule is due;
+ * NULL: none has since the server's start.
+ */
+Datum
+kwjobs_last_tick(PG_FUNCTION_ARGS)
+{
+	TimestampTz last = kwj_shared_ready() ? kwj_shared_schedules_last_look() : 0;
+
+	if (last == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_TIMESTAMPTZ(last);
 }

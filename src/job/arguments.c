@@ -12,6 +12,7 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/json.h"
 
 static bool
 is_any_of(const JsonbValue *key, const char *const *names)
@@ -149,4 +150,46 @@ kwj_argument_boolean(Jsonb *arguments, const char *name)
 	if (value != NULL && value->type != jbvBool)
 		refuse_kind(name, "true or false");
 	return value != NULL && value->val.boolean;
+}
+
+static void
+add_key(StringInfo json, const char *name)
+{
+	appendStringInfoString(json, json->len == 0 ? "{" : ", ");
+	escape_json(json, name);
+	appendStringInfoString(json, ": ");
+}
+
+void
+kwj_arguments_add_text(StringInfo json, const char *name, const char *value)
+{
+	if (value == NULL)
+		return;
+	add_key(json, name);
+	escape_json(json, value);
+}
+
+void
+kwj_arguments_add_texts(StringInfo json, const char *name, const List *values)
+{
+	if (values == NIL)
+		return;
+	add_key(json, name);
+	kwj_json_append_texts(json, values);
+}
+
+void
+kwj_arguments_add_object(StringInfo json, const char *name, Jsonb *value)
+{
+	if (value == NULL)
+		return;
+	add_key(json, name);
+	(void) JsonbToCString(json, &value->root, VARSIZE(value));
+}
+
+Jsonb *
+kwj_arguments_made(StringInfo json)
+{
+	appendStringInfoString(json, json->len == 0 ? "{}" : "}");
+	return kwj_json_parse(json->data);
 }

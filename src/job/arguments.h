@@ -7,6 +7,8 @@
 
 #include "kwjobs.h"
 #include "compat.h"
+#include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
 #include "utils/array.h"
 #include "utils/jsonb.h"
 
@@ -28,6 +30,15 @@ extern Jsonb *kwj_argument_object(Jsonb *arguments, const char *name);
 /* The same: any value, and true or false; false if there is no such key, or its value is null. */
 extern Jsonb *kwj_argument_value(Jsonb *arguments, const char *name);
 extern bool kwj_argument_boolean(Jsonb *arguments, const char *name);
+
+/*
+ * Make such an object: these append a key to a text that is empty at first, but nothing for NULL and NIL,
+ * and the last one returns the object, palloc'd.
+ */
+extern void kwj_arguments_add_text(StringInfo json, const char *name, const char *value);
+extern void kwj_arguments_add_texts(StringInfo json, const char *name, const List *values);
+extern void kwj_arguments_add_object(StringInfo json, const char *name, Jsonb *value);
+extern Jsonb *kwj_arguments_made(StringInfo json);
 
 /* Raise the error that a key is missing or null: 22004. */
 pg_noreturn extern void kwj_argument_missing(const char *job_type, const char *name);

@@ -351,6 +351,12 @@ kwj_attempt_reverted(KwjAttempt *attempt, const char *note, bool undone)
 	commit();
 }
 
+bool
+kwj_attempt_failed_at_record(const KwjAttempt *attempt)
+{
+	return kwj_store_failed_at_record(attempt->job_id);
+}
+
 FullTransactionId *
 kwj_attempt_transactions(KwjAttempt *attempt, int *n)
 {

@@ -161,6 +161,13 @@ extern void kwj_attempt_run_deferred(void);
 extern void kwj_attempt_reverted(KwjAttempt *attempt, const char *note, bool undone);
 
 /*
+ * Returns whether the revert is that of a job that has failed with an error that has a place in a file, not
+ * of one that was canceled or has failed for another reason. Call it in a transaction that
+ * kwj_attempt_begin has started.
+ */
+extern bool kwj_attempt_failed_at_record(const KwjAttempt *attempt);
+
+/*
  * Returns the ids of the transactions that have committed a revertible checkpoint of the job, as a
  * palloc'd array of *n. Call it in a transaction that kwj_attempt_begin has started.
  */

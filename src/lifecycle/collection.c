@@ -11,7 +11,7 @@
 #include "lifecycle/collection.h"
 #include "pgstat.h"
 #include "postmaster/autovacuum.h"
-#include "shared/changes.h"
+#include "shared/looked.h"
 #include "store/collected.h"
 #include "utils/fmgrprotos.h"
 

@@ -386,7 +386,7 @@ kwj_due_times_act(KwjSchedule *schedule, TimestampTz now)
 	if (!schedule->at_home)
 	{
 		pause_by_itself(schedule, now, "it has come with a dump or a copy of another database");
-		kwj_store_schedule_update(schedule, false);
+		kwj_store_schedule_update(schedule, KWJ_WRITE_STATE);
 		return;
 	}
 	kwj_recurrence_read(schedule, &acting.recurrence);
@@ -400,7 +400,7 @@ kwj_due_times_act(KwjSchedule *schedule, TimestampTz now)
 		take_due_times(&acting);
 		insert_rest(&acting);
 	}
-	kwj_store_schedule_update(schedule, false);
+	kwj_store_schedule_update(schedule, KWJ_WRITE_STATE);
 	forget_old_sometimes(schedule, now);
 }
 
@@ -452,7 +452,7 @@ kwj_due_times_refuse(KwjSchedule *schedule, TimestampTz now, const char *why)
 	if (++schedule->refusals >= MOST_REFUSALS)
 		pause_by_itself(schedule, now, psprintf("no job could be created %d times in a row: %s",
 												schedule->refusals, short_why));
-	kwj_store_schedule_update(schedule, false);
+	kwj_store_schedule_update(schedule, KWJ_WRITE_STATE);
 }
 
 void
@@ -461,7 +461,7 @@ kwj_due_times_give_up(KwjSchedule *schedule, TimestampTz now, const char *why)
 	insert_row(schedule, schedule->next_due != 0 ? schedule->next_due : now, KWJ_KIND_DUE,
 			   KWJ_OUTCOME_REFUSED, kwj_quoted(why, 1000), now);
 	pause_by_itself(schedule, now, kwj_quoted(why, 1000));
-	kwj_store_schedule_update(schedule, false);
+	kwj_store_schedule_update(schedule, KWJ_WRITE_STATE);
 }
 
 void
@@ -469,7 +469,7 @@ kwj_due_times_go_back(KwjSchedule *schedule, TimestampTz now)
 {
 	kwj_recurrence_go_on(schedule, now);
 	schedule->last_due = 0;
-	kwj_store_schedule_update(schedule, false);
+	kwj_store_schedule_update(schedule, KWJ_WRITE_STATE);
 }
 
 /* ---- the end of a run ---- */
@@ -565,7 +565,7 @@ kwj_due_times_end(KwjSchedule *schedule, const KwjEndedRun *run, TimestampTz now
 		run_failed(schedule, run, now);
 		run_failure_statement(schedule, run);
 	}
-	kwj_store_schedule_update(schedule, false);
+	kwj_store_schedule_update(schedule, KWJ_WRITE_STATE);
 }
 
 /* ---- run now ---- */
@@ -580,7 +580,7 @@ kwj_due_times_run_now(KwjSchedule *schedule, TimestampTz now)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("schedule \"%s\" cannot run now: a job with its key is not over", schedule->name),
 				 errhint("Wait for that job, or cancel it.")));
-	kwj_store_schedule_update(schedule, false);
+	kwj_store_schedule_update(schedule, KWJ_WRITE_STATE);
 	forget_old(schedule, now);
 	return job_id;
 }

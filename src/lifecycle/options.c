@@ -55,6 +55,7 @@ static const char *const names[] = {
 };
 
 StaticAssertDecl(lengthof(names) == KWJ_OPTION_COUNT, "each option has a name");
+StaticAssertDecl(KWJ_OPTION_COUNT <= 32, "each option has a bit in KwjNewJob.given");
 
 const char *
 kwj_option_name(KwjOption option)
@@ -601,4 +602,5 @@ kwj_set_option_text(KwjNewJob *job, KwjOption option, const char *value)
 	datum = parse_value(option, value);
 	error_context_stack = callback.previous;
 	set_value(job, option, datum);
+	job->given |= KWJ_GIVEN(option);
 }

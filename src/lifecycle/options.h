@@ -26,8 +26,8 @@ extern bool kwj_option_from_name(const char *name, KwjOption *option);
 extern void kwj_set_option(KwjNewJob *job, KwjOption option, Datum value, bool isnull);
 
 /*
- * Sets an option of a new job from a text, as in WITH priority = '5'. Errors: as kwj_set_option,
- * and whatever the input function of the option's type raises.
+ * Sets an option of a new job from a text, as in WITH priority = '5', and notes that it was given.
+ * Errors: as kwj_set_option, and whatever the input function of the option's type raises.
  */
 extern void kwj_set_option_text(KwjNewJob *job, KwjOption option, const char *value);
 

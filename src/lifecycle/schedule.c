@@ -16,6 +16,8 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_authid.h"
+#include "compat.h"
 #include "job/clip.h"
 #include "job/schedule_clock.h"
 #include "lifecycle/bounds.h"
@@ -30,6 +32,7 @@
 #include "store/schedules.h"
 #include "store/template.h"
 #include "utils/builtins.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 /* CREATE and ALTER SCHEDULE tell the user so many of the next runs. */
@@ -168,6 +171,14 @@ kwj_schedule_check_new(KwjBy by, const char *name, bool if_not_exists)
 }
 
 void
+kwj_schedule_check_change(KwjBy by, const char *name, bool if_exists)
+{
+	kwj_check_writable("ALTER SCHEDULE");
+	if (!if_exists)
+		(void) find_schedule(by, name, false);
+}
+
+void
 kwj_schedule_job_options(Jsonb *options, KwjNewJob *job)
 {
 	kwj_schedule_set_job_options(job, options);
@@ -205,10 +216,15 @@ static void
 set_options(KwjSchedule *schedule, const KwjScheduleChange *change, bool has_job_options, KwjGivenSchedule *given)
 {
 	KwjNewJob	job;
+	const char *statement;
 
 	kwj_new_job(&job, schedule->job_type);
 	kwj_template_read(schedule->job, &job);
+	statement = kwj_template_is_described(&job) ? job.statement : job.description;
 	kwj_schedule_set_options(schedule, has_job_options ? NULL : &job, change->options, given);
+	/* A job with a description of the user's has its statement beside it. */
+	if (kwj_template_is_described(&job))
+		job.statement = statement;
 	change->check_job(schedule->job_type, &job);
 	if (!has_job_options)
 		schedule->job = kwj_template_write(&job);
@@ -359,7 +375,10 @@ kwj_schedule_create(KwjBy by, const KwjScheduleChange *change, bool has_job_opti
 
 /* ---- change ---- */
 
-/* Returns a template that does what the new one does, with the options that the schedule's jobs have had. */
+/*
+ * Returns a template that does what the new one does, with the options that the schedule's jobs have had, as
+ * far as the new one has not named them.
+ */
 static Jsonb *
 keep_options(const KwjSchedule *schedule, const KwjTemplate *template)
 {
@@ -370,13 +389,8 @@ keep_options(const KwjSchedule *schedule, const KwjTemplate *template)
 	kwj_new_job(&new, template->job_type);
 	kwj_template_read(schedule->job, &job);
 	kwj_template_read(template->job, &new);
-	job.payload = new.payload;
-	job.has_revert = new.has_revert;
-	/* A job with a description of the user's has its statement beside it. */
-	if (job.statement != NULL)
-		job.statement = new.description;
-	else
-		job.description = new.description;
+	new.given |= template->given;
+	kwj_template_change(&job, &new);
 	return kwj_template_write(&job);
 }
 
@@ -394,6 +408,8 @@ change_template(KwjSchedule *schedule, const KwjTemplate *template)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("the jobs of schedule \"%s\" belong to another role", schedule->name),
 				 errhint("Alter it as that role, or create another schedule.")));
+	/* As in kwj_schedule_create, the job need not be the user's. */
+	kwj_check_may_own(template->owner);
 	job = keep_options(schedule, template);
 	set_template(schedule, template);
 	schedule->job = job;
@@ -433,7 +449,9 @@ kwj_schedule_alter(KwjBy by, const KwjScheduleChange *change)
 	}
 	else if (schedule.retry_of == 0 && schedule.next_due != 0)
 		schedule.next_run = kwj_recurrence_run_time(&schedule, schedule.next_due);
-	kwj_store_schedule_update(&schedule, false);
+	kwj_store_schedule_update(&schedule, KWJ_WRITE_RULES);
+	if (change->template != NULL || change->failure != NULL)
+		kwj_store_schedule_set_owner(&schedule);
 	log_control(&schedule, "altered", NULL);
 	if (paused)
 		ereport(NOTICE,
@@ -457,36 +475,69 @@ kwj_schedule_pause(KwjBy by, const char *name, bool if_exists, const char *reaso
 	schedule.paused = kwj_clock();
 	schedule.paused_by = GetUserId();
 	schedule.pause_reason = unconstify(char *, reason);
-	kwj_store_schedule_update(&schedule, false);
+	kwj_store_schedule_update(&schedule, KWJ_WRITE_STATE);
 	log_control(&schedule, "paused", reason);
 	return true;
 }
 
+/* Error context callback: says why something is checked that the user has not typed. */
+static void
+explain_anew(void *arg)
+{
+	errcontext("checking schedule \"%s\", which has come with a dump or a copy of another database",
+			   ((const KwjSchedule *) arg)->name);
+}
+
+/* Raises an error if the owner, whose name has come with the dump, is no role of this server. */
+static void
+check_owner_exists(const KwjSchedule *schedule)
+{
+	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(schedule->owner)))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the owner of schedule \"%s\" does not exist on this server", schedule->name),
+				 errdetail("The schedule has come with a dump or a copy of another database."),
+				 errhint("Drop it, and create it again. To have it come with its owner, create the role before you restore the dump.")));
+}
+
 /*
- * A schedule that has come with a dump or a copy can go on here if its jobs are of type SQL. Those of
- * other types name tables by OIDs, which may be those of other tables here.
+ * Makes what the runs of a schedule do fit for this database, as the schedule has come with a dump or a copy
+ * of another one. A SQL job is the same everywhere. Others name tables by OIDs, and were checked in the
+ * other database, so that they are made anew; whose they are, and their options, stay.
  */
 static void
-check_may_come_home(const KwjSchedule *schedule)
+come_home(KwjSchedule *schedule, KwjMakeAnew make_anew)
 {
-	if (!schedule->at_home && strcmp(schedule->job_type, "SQL") != 0)
+	ErrorContextCallback callback = {error_context_stack, explain_anew, schedule};
+	KwjNewJob	job;
+
+	check_owner_exists(schedule);
+	if (strcmp(schedule->job_type, "SQL") == 0)
+		return;
+	kwj_new_job(&job, schedule->job_type);
+	kwj_template_read(schedule->job, &job);
+	if (job.arguments == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("schedule \"%s\" cannot go on in this database", schedule->name),
-				 errdetail("It has come with a dump or a copy of another database, and its %s jobs may name tables by OIDs of that one.",
+				 errdetail("It has come with a dump or a copy of another database, and it is not known by which arguments its %s jobs were created there.",
 						   schedule->job_type),
-				 errhint("Drop it, and create it again.")));
+				 errhint("Type ALTER SCHEDULE name FOR, and what it is to do here, before RESUME SCHEDULE.")));
+	error_context_stack = &callback;
+	schedule->job = keep_options(schedule, make_anew(schedule->job_type, &job, schedule->owner));
+	error_context_stack = callback.previous;
 }
 
 bool
-kwj_schedule_resume(KwjBy by, const char *name, bool if_exists)
+kwj_schedule_resume(KwjBy by, const char *name, bool if_exists, KwjMakeAnew make_anew)
 {
 	KwjSchedule schedule;
 	TimestampTz now = kwj_clock();
 
 	if (!lock_schedule(by, "RESUME SCHEDULE", name, if_exists, &schedule))
 		return false;
-	check_may_come_home(&schedule);
+	if (!schedule.at_home)
+		come_home(&schedule, make_anew);
 	if (is_paused(&schedule))
 	{
 		schedule.paused = 0;
@@ -495,7 +546,7 @@ kwj_schedule_resume(KwjBy by, const char *name, bool if_exists)
 		schedule.state = NULL;
 		schedule.failures = schedule.refusals = 0;
 		kwj_recurrence_go_on(&schedule, now);
-		kwj_store_schedule_update(&schedule, true);
+		kwj_store_schedule_update(&schedule, KWJ_WRITE_HOME);
 		log_control(&schedule, "resumed", NULL);
 	}
 	tell_next_runs(&schedule);
@@ -514,6 +565,17 @@ kwj_schedule_drop(KwjBy by, const char *name, bool if_exists)
 	return true;
 }
 
+static void
+check_may_run_here(const KwjSchedule *schedule)
+{
+	if (!schedule->at_home && strcmp(schedule->job_type, "SQL") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("schedule \"%s\" cannot run yet", schedule->name),
+				 errdetail("It has come with a dump or a copy of another database."),
+				 errhint("Type RESUME SCHEDULE, which checks it for this database; after that it may be paused.")));
+}
+
 int64
 kwj_schedule_run(KwjBy by, const char *name)
 {
@@ -521,7 +583,7 @@ kwj_schedule_run(KwjBy by, const char *name)
 	int64		job_id;
 
 	(void) lock_schedule(by, "kwjobs.run_schedule", name, false, &schedule);
-	check_may_come_home(&schedule);
+	check_may_run_here(&schedule);
 	job_id = kwj_due_times_run_now(&schedule, kwj_clock());
 	log_control(&schedule, psprintf("run by hand as job " INT64_FORMAT, job_id), NULL);
 	return job_id;

@@ -42,6 +42,12 @@ extern char *kwj_schedule_default_name(void);
 extern void kwj_schedule_check_new(KwjBy by, const char *name, bool if_not_exists);
 
 /*
+ * Errors: 42704 if there is no schedule of this name that the current user may see, unless if_exists is
+ * true; 25006. To be called before the job that it is to run is checked.
+ */
+extern void kwj_schedule_check_change(KwjBy by, const char *name, bool if_exists);
+
+/*
  * Applies those of the options that all jobs have to a new job, before its type checks it. Errors: those
  * of kwj_set_option_text; 22023 for an option that neither jobs nor schedules have.
  */
@@ -55,12 +61,24 @@ extern void kwj_schedule_job_options(Jsonb *options, KwjNewJob *job);
 extern int64 kwj_schedule_create(KwjBy by, const KwjScheduleChange *change, bool has_job_options);
 
 /*
+ * Has a job made from job->arguments by the type, as a template of this owner's (kwj_template_want). Errors:
+ * those of the type, which checks all of it as if the job was new.
+ */
+typedef KwjTemplate *(*KwjMakeAnew) (const char *job_type, const KwjNewJob *job, Oid owner);
+
+/*
  * The following return false if there is no such schedule and if_exists is true. Errors: 42704 if there
  * is none, or the user may not see it; 25006 on a standby and in a read-only transaction; 22023.
  */
 extern bool kwj_schedule_alter(KwjBy by, const KwjScheduleChange *change);
 extern bool kwj_schedule_pause(KwjBy by, const char *name, bool if_exists, const char *reason);
-extern bool kwj_schedule_resume(KwjBy by, const char *name, bool if_exists);
+
+/*
+ * A schedule that has come with a dump or a copy of another database belongs to this one from now on. What
+ * its runs do is made anew, because OIDs, files and rights may be others here. Errors: also those of
+ * make_anew; 42704 if its owner is no role here; 55000 if what it does cannot be made anew.
+ */
+extern bool kwj_schedule_resume(KwjBy by, const char *name, bool if_exists, KwjMakeAnew make_anew);
 extern bool kwj_schedule_drop(KwjBy by, const char *name, bool if_exists);
 
 /* Runs it now. Returns the id of the job. Errors: 42704, 25006, and those of kwj_due_times_run_now. */

@@ -7,12 +7,14 @@
  *         kwjobs_import(...)             checks everything, then kwj_submit -> kwj_template_catch: CAUGHT
  *         ...)                           kwj_template_take: NOTHING
  *
+ * ALTER SCHEDULE name FOR IMPORT ... is the same with kwjobs_for_altered_schedule.
+ *
  * PostgreSQL evaluates the arguments of a CALL in their order. So the statement of each job type,
  * also of one that is added later, can be scheduled as it is.
  *
  * Process: sessions, and workers whose statement creates a schedule. Locks: none. What was wanted in
  * a transaction or subtransaction that is rolled back is forgotten. If a user calls
- * kwjobs_for_schedule() by hand, and the transaction commits with a job that was caught but not
+ * one of these functions by hand, and the transaction commits with a job that was caught but not
  * taken, the commit fails: the job would be lost otherwise.
  */
 #include "postgres.h"
@@ -50,7 +52,7 @@ at_end(XactEvent event, void *arg)
 			ereport(ERROR,
 					(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 					 errmsg("a job was to become a schedule, and none was created"),
-					 errhint("Type CREATE SCHEDULE, and do not call kwjobs_for_schedule().")));
+					 errhint("Type CREATE SCHEDULE or ALTER SCHEDULE, and do not call the functions that they call.")));
 	}
 	else
 		forget();
@@ -77,7 +79,7 @@ kwj_template_want(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("a schedule cannot be created while another one is"),
-				 errhint("Type CREATE SCHEDULE, which calls this function.")));
+				 errhint("Type CREATE SCHEDULE or ALTER SCHEDULE, which call this function.")));
 	state = WANTED;
 	wanted_in = GetCurrentSubTransactionId();
 }
@@ -113,6 +115,7 @@ kwj_template_catch(const KwjNewJob *job)
 	caught->n_authority = job->n_authority;
 	caught->authority = palloc(sizeof(Oid) * Max(job->n_authority, 1));
 	memcpy(caught->authority, job->authority, sizeof(Oid) * job->n_authority);
+	caught->given = job->given;
 	caught->job = kwj_template_write(job);
 	MemoryContextSwitchTo(old);
 	state = CAUGHT;

@@ -17,6 +17,7 @@ typedef struct KwjTemplate
 	Oid			created_by_session;
 	Oid		   *authority;
 	int			n_authority;
+	uint32		given;			/* the options that the statement has named, as in KwjNewJob */
 	Jsonb	   *job;			/* store/template.h */
 } KwjTemplate;
 

@@ -9,6 +9,9 @@
 
 #include <signal.h>
 #include <sys/socket.h>
+#ifdef __linux__
+#include <sys/timerfd.h>
+#endif
 #include <unistd.h>
 
 #include "child/child.h"
@@ -23,8 +26,8 @@
 
 #ifdef KWJ_CAN_SERVE
 
-/* How long a client waits until the postmaster has a slot for its session, and how often it is asked. */
-#define SLOT_MS			2000
+/* How long a client waits for room for its session, and how often the postmaster is asked for a slot. */
+#define SLOT_MS			5000
 #define SLOT_STEP_MS	10
 
 /* Obeys a cancel request: a packet of its code, a process id and a key. */
@@ -90,29 +93,9 @@ why_not(const KwjServer *server, const KwjHandoff *handoff)
 }
 
 /*
- * Has the postmaster start a session. The job has a place for it (shared/served.h), but the postmaster's slot
- * may still be that of a process that has exited and that the postmaster has yet to reap, or that of a
- * parallel worker of somebody's query. So this waits for a moment, and asks again and again: when the
- * postmaster frees a slot, it tells only the process that has registered the worker of that slot. Returns
- * false if none became free.
+ * Starts the session of a client. Returns whether there was room for it: the job must have a place left,
+ * and the postmaster a slot.
  */
-static bool
-register_session(BackgroundWorker *worker, BackgroundWorkerHandle **handle)
-{
-	instr_time	began;
-
-	INSTR_TIME_SET_CURRENT(began);
-	while (!RegisterDynamicBackgroundWorker(worker, handle))
-	{
-		if (kwj_elapsed_ms(began) >= SLOT_MS)
-			return false;
-		(void) WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, SLOT_STEP_MS,
-						 kwj_wait_event("KwjobsProgram"));
-	}
-	return true;
-}
-
-/* Starts the session of a client. Returns whether there was room for it. */
 static bool
 start_session(KwjServer *server, Peer *peer)
 {
@@ -139,7 +122,7 @@ start_session(KwjServer *server, Peer *peer)
 	memcpy(worker.bgw_extra, &extra, sizeof(extra));
 	old = MemoryContextSwitchTo(server->context);
 	room = kwj_peer_sessions(server) < server->most &&
-		register_session(&worker, &peer->handle);
+		RegisterDynamicBackgroundWorker(&worker, &peer->handle);
 	MemoryContextSwitchTo(old);
 	return room;
 }
@@ -175,16 +158,56 @@ take_packet(KwjServer *server, Peer *peer)
 	refusal = why_not(server, handoff);
 	if (refusal != NULL)
 		kwj_peer_turn_away(server, peer, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, refusal);
-	else if (!start_session(server, peer))
-		kwj_peer_turn_away(server, peer, ERRCODE_TOO_MANY_CONNECTIONS,
-				  "no background worker slot is free for a session of the job's program; increase max_worker_processes");
 	else
 	{
 		kwj_peer_unwatch(server, peer);
 		peer->client = peer->fd;
 		peer->fd = -1;
-		peer->kind = WAITING;
+		peer->kind = QUEUED;
+		INSTR_TIME_SET_CURRENT(peer->queued);
 	}
+}
+
+/* Lets the timer expire every SLOT_STEP_MS, or not any more. */
+static void
+set_timer(KwjServer *server, bool runs)
+{
+	struct timespec step = {.tv_nsec = runs ? SLOT_STEP_MS * 1000 * 1000 : 0};
+	struct itimerspec time = {step, step};
+
+	if (runs != server->timer_runs)
+		(void) timerfd_settime(server->timer.fd, 0, &time, NULL);
+	server->timer_runs = runs;
+}
+
+/*
+ * A client may have to wait for a moment. Another session of the program may be over for the program, but
+ * its process has yet to exit: the postmaster tells this worker when it has. Or the postmaster's slots are
+ * all taken, by a process that has exited and that the postmaster has yet to reap, or by a parallel worker of
+ * somebody's query: when the postmaster frees such a slot, it tells only the process that has registered
+ * the worker of that slot, so the timer lets this worker ask again.
+ */
+void
+kwj_clients_start(KwjServer *server)
+{
+	dlist_mutable_iter iter;
+	bool		waits = false;
+
+	dlist_foreach_modify(iter, &server->peers)
+	{
+		Peer	   *peer = dlist_container(Peer, node, iter.cur);
+
+		if (peer->kind != QUEUED)
+			continue;
+		if (start_session(server, peer))
+			peer->kind = WAITING;
+		else if (kwj_elapsed_ms(peer->queued) < SLOT_MS)
+			waits = true;
+		else
+			kwj_peer_turn_away(server, peer, ERRCODE_TOO_MANY_CONNECTIONS,
+					  "no background worker slot is free for a session of the job's program; increase max_worker_processes");
+	}
+	set_timer(server, waits);
 }
 
 /* Reads more of a client's first packet. */

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "lib/ilist.h"
+#include "portability/instr_time.h"
 #include "postmaster/bgworker.h"
 #include "serve/handoff.h"
 #include "serve/server.h"
@@ -23,8 +24,10 @@ typedef enum PeerKind
 {
 	FOR_CLIENTS,				/* the socket to which the program connects */
 	FOR_SESSIONS,				/* the socket to which sessions connect */
+	TIMER,						/* expires again and again while a peer is QUEUED */
 	CLIENT,						/* a connection of the program whose first packet is not complete */
-	WAITING,					/* such a connection, in `client`, which waits for its session */
+	QUEUED,						/* such a connection, in `client`, for which no session could be started yet */
+	WAITING,					/* ... whose session was started, and has not come yet */
 	NEWCOMER,					/* a connection to the second socket, without a secret so far */
 	SESSION,					/* a session that has its client */
 	GONE,						/* a session that has closed its socket, and is about to exit */
@@ -35,7 +38,8 @@ typedef struct Peer
 	dlist_node	node;
 	PeerKind	kind;
 	int			fd;				/* in the epoll set; -1: none */
-	int			client;			/* of WAITING: the program's connection; else -1 */
+	int			client;			/* of QUEUED and WAITING: the program's connection; else -1 */
+	instr_time	queued;			/* of QUEUED: since when */
 	BackgroundWorkerHandle *handle; /* of WAITING, SESSION and GONE */
 	uint64		secret;
 	pid_t		pid;			/* of the session */
@@ -58,6 +62,8 @@ struct KwjServer
 	char		directory[KWJ_SERVE_PATH];	/* relative to the data directory */
 	Peer		clients;		/* FOR_CLIENTS */
 	Peer		sessions;		/* FOR_SESSIONS */
+	Peer		timer;			/* TIMER */
+	bool		timer_runs;
 	dlist_head	peers;			/* the others */
 	Oid			database;
 	char		database_name[NAMEDATALEN];
@@ -111,5 +117,11 @@ extern bool kwj_peer_is_own(int fd, pid_t *pid);
 /* clients.c: accepts a connection to the program's socket; reads more of its first packet. */
 extern void kwj_client_accept(KwjServer *server);
 extern void kwj_client_read(KwjServer *server, Peer *peer);
+
+/*
+ * clients.c: starts the sessions of those that are QUEUED, as far as there is room, and turns away those
+ * that have waited too long. Sets the timer if any are left.
+ */
+extern void kwj_clients_start(KwjServer *server);
 
 #endif

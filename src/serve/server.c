@@ -18,11 +18,13 @@
  *
  * The states of a peer, whose socket is in the set:
  *
- *     CLIENT --first packet complete--> WAITING --its session has come--> SESSION --it ends--> GONE
- *        |                                 |                                                     |
- *        +-- cancel request, refused,      +-- its session never came: 53300                     |
- *            closed --> (none)             v                                                     v
- *                                       (none) <----- the postmaster says: it has exited --------+
+ *     CLIENT --first packet complete--> QUEUED --its session is started--> WAITING
+ *        |                                |                                |    |
+ *        +-- cancel request, refused,     +-- no room for SLOT_MS: 53300   |    |
+ *            closed --> (none)                --> (none)                   |    |
+ *                                                                          |    |
+ *       (none) <-- its session never came: 53000 --------------------------+    |
+ *       (none) <-- the postmaster says: it has exited -- GONE <--it ends-- SESSION
  *     NEWCOMER --the secret of a WAITING peer--> (its socket becomes that peer's)
  *
  * Who dies where:
@@ -49,6 +51,7 @@
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 #endif
 
 #include "common/file_perm.h"
@@ -348,6 +351,9 @@ reap(KwjServer *server)
 static void
 handle(KwjServer *server, Peer *peer)
 {
+	uint64		expirations;
+	ssize_t		n PG_USED_FOR_ASSERTS_ONLY;
+
 	switch (peer->kind)
 	{
 		case FOR_CLIENTS:
@@ -365,6 +371,11 @@ handle(KwjServer *server, Peer *peer)
 		case SESSION:
 			(void) read_news(server, peer);
 			break;
+		case TIMER:
+			n = read(peer->fd, &expirations, sizeof(expirations));
+			Assert(n == sizeof(expirations) || errno == EAGAIN);
+			break;
+		case QUEUED:
 		case WAITING:
 		case GONE:
 			break;
@@ -384,6 +395,7 @@ look_after(void *arg)
 	for (int i = 0; i < N_EVENTS && epoll_wait(server->set, &event, 1, 0) == 1; i++)
 		handle(server, event.data.ptr);
 	reap(server);
+	kwj_clients_start(server);
 	if (server->on_news != NULL)
 		server->on_news(server->news_arg);
 }
@@ -472,6 +484,7 @@ kwj_server_open(Oid role, int most)
 	strlcpy(server->role_name, name, NAMEDATALEN);
 	server->clients = (Peer) {.kind = FOR_CLIENTS, .fd = -1, .client = -1};
 	server->sessions = (Peer) {.kind = FOR_SESSIONS, .fd = -1, .client = -1};
+	server->timer = (Peer) {.kind = TIMER, .fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC), .client = -1};
 	dlist_init(&server->peers);
 	server->set = -1;
 	open_server = server;
@@ -487,7 +500,8 @@ kwj_server_open(Oid role, int most)
 	server->sessions.fd = listen_on(server, path, SOCK_SEQPACKET);
 	clients_path(server, path);
 	server->clients.fd = listen_on(server, path, SOCK_STREAM);
-	if (!kwj_peer_watch(server, &server->sessions, server->sessions.fd))
+	if (server->timer.fd < 0 || !kwj_peer_watch(server, &server->timer, server->timer.fd) ||
+		!kwj_peer_watch(server, &server->sessions, server->sessions.fd))
 		directory_error(server, "watch sockets in");
 	return server;
 }
@@ -596,7 +610,7 @@ shut(KwjServer *server, bool for_good)
 	{
 		Peer	   *peer = dlist_container(Peer, node, iter.cur);
 
-		if (peer->kind == CLIENT)
+		if (peer->kind == CLIENT || peer->kind == QUEUED)
 			kwj_peer_forget(server, peer);
 		else if (peer->kind == WAITING)
 			kwj_peer_close(&peer->client);
@@ -681,6 +695,7 @@ kwj_server_close(KwjServer *server)
 	while (!dlist_is_empty(&server->peers))
 		kwj_peer_forget(server, dlist_head_element(Peer, node, &server->peers));
 	kwj_peer_close(&server->sessions.fd);
+	kwj_peer_close(&server->timer.fd);
 	if (server->events != NULL)
 		FreeWaitEventSet(server->events);
 	kwj_peer_close(&server->set);

@@ -8,7 +8,6 @@
 
 #include "compat.h"
 #include "miscadmin.h"
-#include "postmaster/bgworker.h"
 #include "session/other_sessions.h"
 #include "storage/latch.h"
 #include "utils/backend_status.h"
@@ -17,15 +16,22 @@
 #define LOOKS			50
 #define LOOK_AGAIN_MS	100
 
-static bool
-is_ours(const PgBackendStatus *status)
-{
-	const char *type;
+/* As which the workers of Citus connect to their own and other servers. */
+#define CITUS_INTERNAL	"citus_internal"
 
-	if (status->st_backendType != B_BG_WORKER)
-		return false;
-	type = GetBackgroundWorkerTypeByPid(status->st_procpid);
-	return type != NULL && strncmp(type, "kwjobs ", strlen("kwjobs ")) == 0;
+/*
+ * Returns whether the session leaves, if at all, because of the command itself. That are our own
+ * processes, which a lockout sends away, autovacuum's, and background workers of other extensions:
+ * the extension may stop its worker in its own ProcessUtility_hook, which is called after ours. Citus
+ * does so, and the sessions that its worker has in the same database leave with it. If none of
+ * them leaves, PostgreSQL refuses the command; then our jobs were interrupted for nothing, and go on.
+ */
+static bool
+leaves_by_command(const PgBackendStatus *status)
+{
+	return status->st_backendType == B_AUTOVAC_WORKER || status->st_backendType == B_BG_WORKER ||
+		(status->st_backendType == B_BACKEND &&
+		 strncmp(status->st_appname, CITUS_INTERNAL, strlen(CITUS_INTERNAL)) == 0);
 }
 
 static int
@@ -41,7 +47,7 @@ count_others(Oid dboid)
 		const PgBackendStatus *status = &kwj_local_backend_status(i)->backendStatus;
 
 		n += status->st_databaseid == dboid && status->st_procpid != MyProcPid &&
-			status->st_backendType != B_AUTOVAC_WORKER && !is_ours(status);
+			!leaves_by_command(status);
 	}
 	pgstat_clear_backend_activity_snapshot();
 	return n;

@@ -9,9 +9,10 @@
 
 /*
  * Wait until no other session uses the database, as long as PostgreSQL itself would wait (5 s). If
- * one still does, raise PostgreSQL's error, 55006. Processes of kwjobs and autovacuum do not count,
- * because they step aside. The caller does this before it interrupts any job, so a command that is
- * refused interrupts none. is_source: the database is to be copied; decides the error's text.
+ * one still does, raise PostgreSQL's error, 55006. Autovacuum and background workers (of kwjobs or of
+ * other extensions) do not count, because the command may make them leave. The caller does this before
+ * it interrupts any job, so a command that is refused because of a client interrupts none.
+ * is_source: the database is to be copied; decides the error's text.
  *
  * Process: sessions, in a transaction.
  */

@@ -6,16 +6,19 @@
  * after one look at their node tag. For the others:
  *
  *     DROP / RENAME / SET TABLESPACE of a database, CREATE DATABASE ... TEMPLATE
- *         1 wait until other sessions have left it, as PostgreSQL does; if they stay, raise 55006
- *         2 lock it out: terminate its coordinator and workers, wait for their exit, let none start
- *         3 run the command
- *         4 release the lockout at the end of the transaction
+ *         1 take the command's lock on the database, so that who connects now waits for its end
+ *         2 wait until other sessions have left it, as PostgreSQL does; if they stay, raise 55006
+ *         3 lock it out: terminate its coordinator and workers, wait for their exit, let none start
+ *         4 run the command
+ *         5 release the lockout at the end of the transaction
  *     DROP / ALTER EXTENSION kwjobs
- *         steps 2 to 4 for this database; sessions that wait for a job there get an error
+ *         steps 3 to 5 for this database; sessions that wait for a job there get an error
  *     CREATE EXTENSION kwjobs, CREATE / ALTER DATABASE
  *         at commit: ask for a coordinator
  *     ALTER ROLE, GRANT and others
  *         after commit: wake the coordinators that have jobs whose owner could not connect
+ *     DROP ROLE, DROP OWNED, REASSIGN OWNED
+ *         after the command: do the same to the schedules of the role (roles.c)
  *     CREATE / ALTER SUBSCRIPTION
  *         remove our tables from the subscription
  *     ALTER SCHEMA kwjobs RENAME
@@ -23,15 +26,20 @@
  *     COMMIT / ROLLBACK PREPARED
  *         end the jobs that sessions did in the prepared transaction
  *     all statements that src/track knows, if kwjobs.track is not none
- *         make the statement a job of type SCHEMA CHANGE or CREATE_STATS; the job begins before the
- *         steps above
+ *         make the statement a job of type SCHEMA CHANGE or CREATE_STATS (track_hook.c); the job begins
+ *         before the steps above
  *
- * Why the lockout comes before the command: the command takes its lock on the database or the
- * extension first, and would then wait for our processes, or fail because of them. So nothing is
- * locked when the session waits for them. The command is checked first as far as possible (rights,
- * names, transaction block), because a command that fails must not interrupt jobs.
+ * Why the lockout comes before the command: the command locks the extension or counts the sessions
+ * of the database first, and would then wait for our processes, or fail because of them. The command
+ * is checked first as far as possible (rights, names, transaction block), because a command that fails
+ * must not interrupt jobs.
  *
- * Locks: none but the LWLock of shared memory, inside kwj_shared_lock_out.
+ * Why the lock on the database comes before both waits: another extension may have told a worker of
+ * its own to start again when it saw the statement (TimescaleDB does). Without the lock, that worker
+ * would be back before the command counts. Our own processes hold no lock on a database once they are
+ * connected; those that wait for this one to connect are sent away by SIGTERM, as all are.
+ *
+ * Locks: that of the command on the database; the LWLock of shared memory, inside kwj_shared_lock_out.
  *
  * If the session dies, its transaction is aborted, which ends its lockouts, and the launcher starts
  * a coordinator again; interrupted jobs go on from their checkpoints.
@@ -57,14 +65,16 @@
 #include "nodes/value.h"
 #include "session/admin_role.h"
 #include "session/other_sessions.h"
+#include "session/roles.h"
 #include "session/subscription.h"
+#include "session/track_hook.h"
 #include "session/utility_hook.h"
 #include "shared/lockout.h"
 #include "shared/notify.h"
 #include "shared/quiet.h"
 #include "statement/statement.h"
+#include "storage/lmgr.h"
 #include "tcop/utility.h"
-#include "track/track.h"
 #include "utils/acl.h"
 #include "utils/resowner.h"
 #include "utils/syscache.h"
@@ -315,6 +325,8 @@ step_aside(Node *statement, bool alone)
 		refuse_to_rename_schema(((RenameStmt *) statement)->subname);
 	if (OidIsValid(needed.dboid))
 	{
+		LockSharedObject(DatabaseRelationId, needed.dboid, 0,
+						 needed.is_source ? ShareLock : AccessExclusiveLock);
 		if (!needed.forced)
 			kwj_wait_for_other_sessions(needed.dboid, needed.is_source);
 		kwj_shared_lock_out(needed.dboid, false);
@@ -386,6 +398,9 @@ is_of_interest(Node *statement)
 		case T_AlterExtensionStmt:
 		case T_CreateSubscriptionStmt:
 		case T_AlterSubscriptionStmt:
+		case T_DropRoleStmt:
+		case T_DropOwnedStmt:
+		case T_ReassignOwnedStmt:
 			/* no catalog may be read in an aborted transaction */
 			return IsTransactionState();
 		default:
@@ -425,15 +440,21 @@ run(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 	bool		of_rights = changes_rights(statement);
 	bool		of_prepared = ends_prepared(statement);
 	bool		may_be_new = of_interest && may_create_extension(statement);
+	KwjNamedRoles roles = {NIL};
 
 	kwj_statement_arm();
 	if (of_interest)
+	{
 		kwj_at_transaction_end(&registered, at_transaction_end, NULL);
-	if (of_interest)
 		step_aside(statement, !IsInTransactionBlock(context == PROCESS_UTILITY_TOPLEVEL));
+		roles = kwj_roles_of(statement);
+	}
 	call_previous(pstmt, query, read_only_tree, context, params, env, dest, qc);
 	if (of_interest)
+	{
 		follow_up(statement, may_be_new);
+		kwj_roles_follow(statement, &roles);
+	}
 	if (of_rights)
 		note_rights();
 	if (of_prepared)
@@ -449,24 +470,7 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 				ProcessUtilityContext context, ParamListInfo params,
 				QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
 {
-	KwjTracked	tracked;
-
-	if (kwj_track == KWJ_TRACK_NONE || !kwj_track_begin(&tracked, pstmt, query, context))
-	{
-		run(pstmt, query, read_only_tree, context, params, env, dest, qc);
-		return;
-	}
-	PG_TRY();
-	{
-		run(pstmt, query, read_only_tree, context, params, env, dest, qc);
-		kwj_track_done(&tracked);
-	}
-	PG_CATCH();
-	{
-		kwj_track_error(&tracked);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
+	kwj_track_run(run, pstmt, query, read_only_tree, context, params, env, dest, qc);
 }
 
 void

@@ -37,6 +37,9 @@ copy(KwjLive *live, KwjSlot *slot)
 	live->part = slot->part;
 	live->owner = slot->role;
 	live->pid = slot->proc ? slot->proc->pid : 0;
+	memset(&live->waits, 0, sizeof(live->waits));
+	if (slot->proc)
+		kwj_wait_counts_note(&live->waits, *(volatile uint32 *) &slot->proc->wait_event_info, 1);
 	live->request = (KwjRequest) pg_atomic_read_u32(&progress->request);
 	live->reverting = pg_atomic_read_u32(&progress->reverting) != 0;
 	live->stands = kwj_slot_stands(slot);
@@ -86,6 +89,7 @@ add_up(KwjLive *live, int n, const KwjTeam *team)
 	KwjLive    *first = NULL;
 	uint64		done = team->done;
 	uint64		rows = team->rows;
+	KwjWaitCounts waits = {0};
 
 	for (int i = 0; i < n; i++)
 	{
@@ -93,6 +97,7 @@ add_up(KwjLive *live, int n, const KwjTeam *team)
 			continue;
 		done += live[i].done;
 		rows += live[i].rows;
+		kwj_wait_counts_add(&waits, &live[i].waits);
 		if (first == NULL || live[i].part < first->part)
 			first = &live[i];
 	}
@@ -101,6 +106,7 @@ add_up(KwjLive *live, int n, const KwjTeam *team)
 	first->done = done;
 	first->rows = rows;
 	first->total = team->total;
+	first->waits = waits;
 }
 
 /*

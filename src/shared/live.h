@@ -8,6 +8,7 @@
 #include "kwjobs.h"
 #include "job/progress.h"
 #include "nodes/pg_list.h"
+#include "shared/wait_counts.h"
 #include "utils/timestamp.h"
 
 /*
@@ -36,6 +37,7 @@ typedef struct KwjLive
 	KwjNewFile	file;			/* this and the next two: of the statement that runs */
 	uint32		scan_block;
 	uint32		scan_blocks;	/* 0: not known */
+	KwjWaitCounts waits;		/* what its worker, or all of them, wait for at this moment */
 	KwjStatement statement;		/* count is 0 if the worker has noted none */
 } KwjLive;
 
@@ -51,8 +53,8 @@ extern int	kwj_shared_live(KwjLive *live, bool everywhere);
 
 /*
  * As kwj_shared_live for this database, but with one entry for each attempt. If several workers
- * carry the attempt, done and rows are the sums over all parts and the pieces that are done, total
- * is the team's, and the other fields are copied from the part with the lowest number.
+ * carry the attempt, done, rows and waits are the sums over all parts and the pieces that are done,
+ * total is the team's, and the other fields are copied from the part with the lowest number.
  */
 extern int	kwj_shared_live_attempts(KwjLive *live);
 

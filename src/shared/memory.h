@@ -290,14 +290,16 @@ typedef struct KwjQuiet
 	TimestampTz newest;			/* when the last of its jobs ended; DT_NOBEGIN: it has none */
 } KwjQuiet;
 
-/* How many databases are remembered, see changes.c. */
+/* How many databases are remembered, see looked.c. */
 #define KWJ_LOOKED		1024
 
-/* How many rows had changed in a database when its collector last looked. */
+/* What the coordinators of a database have found when they last looked. */
 typedef struct KwjLooked
 {
 	Oid			dboid;			/* InvalidOid: unused */
-	int64		changes;
+	bool		counted;		/* the collector has looked */
+	int64		changes;		/* how many rows had changed then */
+	TimestampTz schedules;		/* the last look at the schedules, by kwj_clock(); 0: there was none */
 } KwjLooked;
 
 /* A place for a job that a session does itself. Its states are drawn in session_jobs.c. */

@@ -72,3 +72,22 @@ kwj_sight_look(KwjSight *sight, const KwjSeen *seen)
 	SpinLockRelease(&sight->mutex);
 	return known;
 }
+
+KwjWaitCounts
+kwj_sight_add_waits(KwjSight *sight, Oid dboid, int64 job_id, int32 attempt, const KwjWaitCounts *waits)
+{
+	KwjWaitCounts sum;
+
+	SpinLockAcquire(&sight->mutex);
+	if (sight->waits_dboid != dboid || sight->waits_job_id != job_id || sight->waits_attempt != attempt)
+	{
+		sight->waits_dboid = dboid;
+		sight->waits_job_id = job_id;
+		sight->waits_attempt = attempt;
+		memset(&sight->waits, 0, sizeof(sight->waits));
+	}
+	kwj_wait_counts_add(&sight->waits, waits);
+	sum = sight->waits;
+	SpinLockRelease(&sight->mutex);
+	return sum;
+}

@@ -10,6 +10,7 @@
 #define KWJ_SHARED_SIGHT_H
 
 #include "kwjobs.h"
+#include "shared/wait_counts.h"
 #include "storage/spin.h"
 #include "utils/timestamp.h"
 
@@ -31,6 +32,11 @@ typedef struct KwjSight
 	TimestampTz moved;			/* of the last look that saw other counters; 0: none did */
 	TimestampTz first_at;		/* of the first look that saw a fraction; 0: none did */
 	double		first_fraction;
+	/* What looks have found the workers of this attempt waiting for. */
+	Oid			waits_dboid;
+	int64		waits_job_id;
+	int32		waits_attempt;
+	KwjWaitCounts waits;
 } KwjSight;
 
 /* What is known after a look. */
@@ -44,6 +50,13 @@ typedef struct KwjKnown
 
 /* Notes what a look has seen, and returns what is known now. Takes the spinlock. */
 extern KwjKnown kwj_sight_look(KwjSight *sight, const KwjSeen *seen);
+
+/*
+ * Adds what a look has found the workers of an attempt waiting for. Returns what all looks at it have found.
+ * Takes the spinlock.
+ */
+extern KwjWaitCounts kwj_sight_add_waits(KwjSight *sight, Oid dboid, int64 job_id, int32 attempt,
+										 const KwjWaitCounts *waits);
 
 /* Returns the sight of a slot of a worker, and of a place of a session's job. */
 extern KwjSight *kwj_sight_of_slot(int slot);

@@ -86,7 +86,7 @@ static const KwjForm forms[] = {
 		"Type CREATE SCHEDULE [IF NOT EXISTS] name FOR {SQL 'statement' | job statement} " USAGE_RECURRING,
 	kwj_build_create_schedule},
 	{{"alter", "schedule"}, false, "ALTER SCHEDULE",
-		"Type ALTER SCHEDULE [IF EXISTS] name [FOR SQL 'statement'] [RECURRING 'cron expression'] " USAGE_OPTIONS,
+		"Type ALTER SCHEDULE [IF EXISTS] name [FOR {SQL 'statement' | job statement}] [RECURRING 'cron expression'] " USAGE_OPTIONS,
 	kwj_build_alter_schedule},
 	{{"pause", "schedule"}, false, "PAUSE SCHEDULE",
 	"Type PAUSE SCHEDULE [IF EXISTS] name [WITH REASON = 'text'].", kwj_build_control_schedule},

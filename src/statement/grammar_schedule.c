@@ -2,7 +2,7 @@
  * src/statement/grammar_schedule.c
  *	  The schedule statements: their syntax, and their parse trees.
  *
- * CREATE SCHEDULE name FOR job statement has the tree of that statement's own call in it, as an
+ * CREATE or ALTER SCHEDULE name FOR job statement has the tree of that statement's own call in it, as an
  * argument: the call then creates no job, but hands it over (lifecycle/template.c).
  */
 #include "postgres.h"
@@ -85,6 +85,18 @@ find_recurring(const KwjStatement *statement, int first)
 	return token;
 }
 
+/* The token WITH of WITH SCHEDULE OPTIONS; `last` if there is none. */
+static int
+find_options(const KwjStatement *statement, int first)
+{
+	int			token = kwj_find_word(statement, first, "with");
+
+	while (token < statement->last && !(kwj_next_is(statement, token + 1, "schedule") &&
+										kwj_next_is(statement, token + 2, "options")))
+		token = kwj_find_word(statement, token + 1, "with");
+	return token;
+}
+
 /* RECURRING {'cron' | NEVER}; NEVER gives NULL. Returns the token after it. */
 static int
 take_recurrence(KwjStatement *statement, int token, Node **cron)
@@ -138,10 +150,38 @@ take_sql(KwjStatement *statement, int token, Node **sql)
 }
 
 /*
+ * {SQL 'sql' | job statement}, up to RECURRING, WITH SCHEDULE OPTIONS or the end. Sets one of *sql and *job.
+ * Returns the token after it.
+ */
+static int
+take_job(KwjStatement *statement, int token, Node **sql, Node **job)
+{
+	int			end;
+
+	if (kwj_next_is(statement, token, "sql"))
+		return take_sql(statement, token, sql);
+	end = Min(find_recurring(statement, token), find_options(statement, token));
+	*job = kwj_build_job(statement, token, end);
+	return end;
+}
+
+/*
+ * CALL kwjobs_create_schedule_of_job(kwjobs_for_schedule(name, is_if), job, recurring, options, is_if), or the
+ * same with "alter"
+ */
+static Node *
+call_for_job(const char *procedure, const char *before, Node *name, Node *job, Node *cron, Node *options, bool is_if,
+			 int location)
+{
+	List	   *args = list_make2(kwj_own_call(before, list_make2(name, flag(is_if)), location), job);
+
+	args = lappend(args, cron ? cron : null_text());
+	args = lappend(lappend(args, options), flag(is_if));
+	return (Node *) kwj_call_procedure(procedure, args, location);
+}
+
+/*
  * [[IF NOT EXISTS] name] FOR {SQL 'sql' | job statement} RECURRING ...
- *
- * The second one is CALL kwjobs_create_schedule_of_job(kwjobs_for_schedule(name, if_not_exists), job,
- * recurring, options, if_not_exists).
  */
 Node *
 kwj_build_create_schedule(KwjStatement *statement)
@@ -153,7 +193,6 @@ kwj_build_create_schedule(KwjStatement *statement)
 	Node	   *sql = NULL;
 	Node	   *cron;
 	Node	   *options;
-	List	   *args;
 
 	if (if_not_exists)
 	{
@@ -163,45 +202,36 @@ kwj_build_create_schedule(KwjStatement *statement)
 	if (if_not_exists || !kwj_next_is(statement, token, "for"))
 		token = take_name(statement, token, &name);
 	token = kwj_expect_word(statement, token, "for", "FOR SQL, or FOR and a job statement, must follow the name.");
-	if (kwj_next_is(statement, token, "sql"))
-		token = take_sql(statement, token, &sql);
-	else
-	{
-		int			end = find_recurring(statement, token);
-
-		job = kwj_build_job(statement, token, end);
-		token = end;
-	}
+	token = take_job(statement, token, &sql, &job);
 	token = take_recurrence(statement, token, &cron);
 	options = take_options(statement, token);
 	kwj_prevent_in_recovery(statement);
 	if (job == NULL)
 		return call_for_sql("create_schedule", name, cron, sql, options, if_not_exists, location_of(statement));
-	args = list_make2(kwj_own_call("for_schedule", list_make2(name, flag(if_not_exists)), location_of(statement)), job);
-	args = lappend(args, cron ? cron : null_text());
-	args = lappend(lappend(args, options), flag(if_not_exists));
-	return (Node *) kwj_call_procedure("create_schedule_of_job", args, location_of(statement));
+	return call_for_job("create_schedule_of_job", "for_schedule", name, job, cron, options, if_not_exists,
+						location_of(statement));
 }
 
-/* [IF EXISTS] name [FOR SQL 'sql'] [RECURRING ...] [WITH SCHEDULE OPTIONS ...], one of them at least */
+/*
+ * [IF EXISTS] name [FOR {SQL 'sql' | job statement}] [RECURRING ...] [WITH SCHEDULE OPTIONS ...], one of
+ * them at least
+ */
 Node *
 kwj_build_alter_schedule(KwjStatement *statement)
 {
 	bool		if_exists;
 	int			token = skip_if_exists(statement, statement->rest, &if_exists);
 	Node	   *name;
+	Node	   *job = NULL;
 	Node	   *sql = NULL;
 	Node	   *cron = NULL;
 	Node	   *options;
 
 	token = take_name(statement, token, &name);
 	if (token >= statement->last)
-		kwj_syntax_error(statement, token, "RECURRING, FOR SQL or WITH SCHEDULE OPTIONS must stand here.");
+		kwj_syntax_error(statement, token, "FOR, RECURRING or WITH SCHEDULE OPTIONS must stand here.");
 	if (kwj_next_is(statement, token, "for"))
-	{
-		token = kwj_expect_word(statement, token + 1, "sql", "SQL must follow FOR.");
-		token = take_sql(statement, token - 1, &sql);
-	}
+		token = take_job(statement, token + 1, &sql, &job);
 	if (kwj_next_is(statement, token, "recurring"))
 	{
 		token = take_recurrence(statement, token, &cron);
@@ -210,7 +240,10 @@ kwj_build_alter_schedule(KwjStatement *statement)
 	}
 	options = take_options(statement, token);
 	kwj_prevent_in_recovery(statement);
-	return call_for_sql("alter_schedule", name, cron, sql, options, if_exists, location_of(statement));
+	if (job == NULL)
+		return call_for_sql("alter_schedule", name, cron, sql, options, if_exists, location_of(statement));
+	return call_for_job("alter_schedule_of_job", "for_altered_schedule", name, job, cron, options, if_exists,
+						location_of(statement));
 }
 
 /*

@@ -99,6 +99,14 @@ static KwjQuery forget_state_query = {
 	"UPDATE kwjobs.checkpoint SET state = NULL WHERE job_id = $1", 1, {INT8OID}
 };
 
+/* While a revert has failed, "cause" has the error that made the job revert. */
+static KwjQuery failed_at_record_query = {
+	"SELECT revert_to = 'failed' AND"
+	" (CASE WHEN cause IS NULL THEN error_file ELSE cause->>'error_file' END) IS NOT NULL AS failed"
+	" FROM kwjobs.job WHERE job_id = $1",
+	1, {INT8OID}
+};
+
 static KwjQuery revert_to_query = {
 	"SELECT revert_to FROM kwjobs.job WHERE job_id = $1", 1, {INT8OID}
 };
@@ -270,6 +278,19 @@ kwj_store_revert_to(int64 job_id)
 	status = kwj_status_from_name(name ? name : "failed");
 	kwj_store_leave(&scope);
 	return status;
+}
+
+bool
+kwj_store_failed_at_record(int64 job_id)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+	bool		failed;
+
+	kwj_store_enter(&scope);
+	failed = kwj_query_run(&failed_at_record_query, values, NULL, false) > 0 && kwj_row_bool(0, "failed");
+	kwj_store_leave(&scope);
+	return failed;
 }
 
 void

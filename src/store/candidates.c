@@ -268,16 +268,6 @@ choose_groups(KwjTable *jobs, KwjGroups *groups, const List *without, TimestampT
 	return list_truncate(open, groups->most_groups);
 }
 
-/* Returns the text in a column of the row that was found, palloc'd; NULL for NULL. */
-static char *
-text_of(KwjTable *row, const char *column)
-{
-	bool		isnull;
-	Datum		value = kwj_table_get(row, column, &isnull);
-
-	return isnull ? NULL : TextDatumGetCString(value);
-}
-
 /* A candidate of the group: the row that was found; or the placeholder if no job was locked. */
 static KwjCandidate *
 make_candidate(KwjTable *row, const ReadyGroup *group)
@@ -295,8 +285,8 @@ make_candidate(KwjTable *row, const ReadyGroup *group)
 	/* A revert is not bound to the job's window. */
 	if (kwj_table_get_status(row, &status) == KWJ_PENDING)
 	{
-		candidate->window = text_of(row, "window");
-		candidate->window_end = text_of(row, "window_end");
+		candidate->window = kwj_table_get_text(row, "window", CurrentMemoryContext);
+		candidate->window_end = kwj_table_get_text(row, "window_end", CurrentMemoryContext);
 	}
 	return candidate;
 }

@@ -168,18 +168,6 @@ read_authority(Claim *claim)
 	into->authority = kwj_copy_oids(authority, isnull, &into->n_authority, claim->context);
 }
 
-/* Read which queue the job belongs to: before it begins, the worker looks whether that is held. */
-static void
-read_queue(Claim *claim)
-{
-	MemoryContext old = MemoryContextSwitchTo(claim->context);
-	bool		isnull;
-	Datum		queue = kwj_table_get(claim->tables->jobs, "queue", &isnull);
-
-	claim->into->queue = isnull ? NULL : TextDatumGetCString(queue);
-	MemoryContextSwitchTo(old);
-}
-
 static void
 read_checkpoint(Claim *claim)
 {
@@ -215,7 +203,8 @@ read_claim(void *arg)
 		kwj_check_attempt(into->attempt);
 		into->timeout_ms = kwj_table_get_int64(jobs, "timeout");
 		read_authority(claim);
-		read_queue(claim);
+		/* Before the job begins, the worker looks whether its queue is held. */
+		into->queue = kwj_table_get_text(jobs, "queue", claim->context);
 		(void) kwj_table_get_next(jobs, "total_num_of_ex");
 		claim->place = kwj_table_row_place(jobs);
 		claim->may = claim->fits(into->payload) && !has_attempt(claim, into->attempt);

@@ -59,12 +59,13 @@ static KwjQuery unfinished_query = {
 
 static KwjQuery ended_query = {
 	"SELECT d.schedule_id, d.job_id, d.due, j.job_id IS NULL OR j.finished IS NOT NULL AS over, j.status,"
+	" j.started, j.finished,"
 	" CASE WHEN j.finished IS NOT NULL THEN left(j.error, 1000) END AS error"
 	" FROM (SELECT o.schedule_id, o.job_id, o.due FROM kwjobs.due_time AS o"
 	"  WHERE o.job_id IS NOT NULL AND o.finished IS NULL AND (o.schedule_id, o.job_id) > ($1, $2)"
 	"  ORDER BY o.schedule_id, o.job_id LIMIT $3) AS d"
-	" LEFT JOIN LATERAL (SELECT k.job_id, k.status, k.finished, k.error FROM kwjobs.job AS k"
-	"  WHERE k.job_id = d.job_id LIMIT 1) AS j ON true"
+	" LEFT JOIN LATERAL (SELECT k.job_id, k.status, k.started, k.finished, k.error"
+	"  FROM kwjobs.job AS k WHERE k.job_id = d.job_id LIMIT 1) AS j ON true"
 	" ORDER BY d.schedule_id, d.job_id",
 	3, {INT8OID, INT8OID, INT4OID}
 };
@@ -75,10 +76,9 @@ static KwjQuery jobs_query = {
 };
 
 static KwjQuery note_query = {
-	"UPDATE kwjobs.due_time AS d SET (status, started, finished) = (SELECT j.status, j.started,"
-	"  coalesce(j.finished, clock_timestamp()) FROM (VALUES (1)) AS v LEFT JOIN kwjobs.job AS j ON j.job_id = $2)"
+	"UPDATE kwjobs.due_time AS d SET status = $3, started = $4, finished = coalesce($5, clock_timestamp())"
 	" WHERE d.schedule_id = $1 AND d.job_id = $2 AND d.finished IS NULL",
-	2, {INT8OID, INT8OID}
+	5, {INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 };
 
 void
@@ -151,6 +151,8 @@ kwj_store_unfinished_runs(int64 schedule_id, int64 *job_id, KwjStatus *status)
 	Datum		values[1] = {Int64GetDatum(schedule_id)};
 	int			n;
 
+	*job_id = 0;
+	*status = KWJ_UNKNOWN_STATUS;
 	kwj_store_enter(&scope);
 	n = (int) kwj_query_run(&unfinished_query, values, NULL, false);
 	if (n > 0)
@@ -166,12 +168,13 @@ static KwjEndedRun *
 read_run(uint64 row, MemoryContext context)
 {
 	KwjEndedRun *run = MemoryContextAllocZero(context, sizeof(KwjEndedRun));
-	char	   *status = kwj_row_text(row, "status", CurrentMemoryContext);
-
 	run->schedule_id = kwj_row_int64(row, "schedule_id");
 	run->job_id = kwj_row_int64(row, "job_id");
 	run->due = kwj_row_time(row, "due");
-	run->status = status ? kwj_status_from_name(status) : KWJ_UNKNOWN_STATUS;
+	run->status_name = kwj_row_text(row, "status", context);
+	run->status = run->status_name ? kwj_status_from_name(run->status_name) : KWJ_UNKNOWN_STATUS;
+	run->started = kwj_row_time(row, "started");
+	run->finished = kwj_row_time(row, "finished");
 	run->error = kwj_row_text_or_empty(row, "error", context);
 	return run;
 }
@@ -208,11 +211,15 @@ bool
 kwj_store_note_end(const KwjEndedRun *run)
 {
 	KwjStoreScope scope;
-	Datum		values[2] = {Int64GetDatum(run->schedule_id), Int64GetDatum(run->job_id)};
+	Datum		values[5] = {Int64GetDatum(run->schedule_id), Int64GetDatum(run->job_id)};
+	char		nulls[5] = {' ', ' ', ' ', run->started == 0 ? 'n' : ' ', run->finished == 0 ? 'n' : ' '};
 	bool		noted;
 
 	kwj_store_enter(&scope);
-	noted = kwj_query_run(&note_query, values, NULL, false) > 0;
+	kwj_text_arg(&values[2], &nulls[2], run->status_name);
+	values[3] = TimestampTzGetDatum(run->started);
+	values[4] = TimestampTzGetDatum(run->finished);
+	noted = kwj_query_run(&note_query, values, nulls, false) > 0;
 	kwj_store_leave(&scope);
 	return noted;
 }

@@ -42,6 +42,9 @@ typedef struct KwjEndedRun
 	int64		job_id;
 	TimestampTz due;
 	KwjStatus	status;			/* KWJ_UNKNOWN_STATUS: the job is gone */
+	char	   *status_name;	/* its text in the job's row; NULL: the job is gone */
+	TimestampTz started;		/* 0: the job has never started, or is gone */
+	TimestampTz finished;		/* 0: the job is gone */
 	char	   *error;			/* its message, clipped; "": none */
 } KwjEndedRun;
 

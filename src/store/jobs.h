@@ -38,6 +38,9 @@ typedef enum KwjOption
 
 #define KWJ_OPTION_COUNT	(KWJ_OPTION_WINDOW_END + 1)
 
+/* The bit of an option in KwjNewJob.given. */
+#define KWJ_GIVEN(option)	(((uint32) 1) << (option))
+
 /* What becomes of a new job if an unfinished job of its owner has the same key. */
 typedef enum KwjConflict
 {
@@ -68,6 +71,13 @@ typedef struct KwjNewJob
 	const char *queue;			/* the queue to which it belongs; NULL: none */
 	const char *serial_key;		/* of the jobs with this key one runs at a time; NULL: none */
 	KwjConflict on_conflict;	/* no column: what is done if a job has the key */
+	/*
+	 * No column: arguments of kwjobs.create_job by which the type makes the same job in another database,
+	 * without OIDs of this one; for schedules that come there with a dump. NULL: not known, or, for a SQL
+	 * job, not needed.
+	 */
+	Jsonb	   *arguments;
+	uint32		given;			/* no column: the options that a statement has named, KWJ_GIVEN of each */
 	const char *notify;			/* the channel on which its end is told; NULL: none */
 	const char *window;			/* the hours in which it may run, with their zone; NULL: always */
 	const char *window_end;		/* "pause", "stop", "finish" */

@@ -130,6 +130,15 @@ bookkeeping_owner(void)
 	return owner;
 }
 
+bool
+kwj_store_is_usable(void)
+{
+	if (!kwj_extension_exists())
+		return false;
+	kwj_store_lock_tables(false);
+	return superuser_arg(owner_of("checkpoint")) && superuser_arg(owner_of("job"));
+}
+
 static void
 set_locally(const char *setting, const char *value)
 {
@@ -424,8 +433,12 @@ kwj_copy_oids(Datum value, bool isnull, int *n, MemoryContext context)
 
 	*n = 0;
 	if (!isnull)
-		deconstruct_array(DatumGetArrayTypeP(value), OIDOID, sizeof(Oid), true, TYPALIGN_INT,
+	{
+		ArrayType  *array = DatumGetArrayTypeP(value);
+
+		deconstruct_array(array, ARR_ELEMTYPE(array), sizeof(Oid), true, TYPALIGN_INT,
 						  &elements, &nulls, n);
+	}
 	if (*n == 0)
 		return NULL;
 	copy = MemoryContextAlloc(context, sizeof(Oid) * *n);

@@ -44,6 +44,12 @@ extern void kwj_store_lock_jobs(void);
  */
 extern bool kwj_store_try_lock_jobs(void);
 
+/*
+ * Returns whether the extension is installed, and a superuser owns its tables: then kwj_store_enter raises no
+ * error. For statements that concern other things, too, and must not fail because of this one.
+ */
+extern bool kwj_store_is_usable(void);
+
 /* Check the owner of one of our tables. Errors: 42501 if the role is not a superuser. */
 extern void kwj_store_check_owner(Oid owner);
 
@@ -150,7 +156,7 @@ extern Jsonb *kwj_row_jsonb(uint64 row, const char *column, MemoryContext contex
 extern KwjJobs kwj_row_jobs(uint64 row, const char *column, MemoryContext context);
 
 /*
- * Copy the elements of an oid[] into context, *n of them. NULL for NULL or an empty array; a NULL
+ * Copy the elements of an oid[] or a kwjobs.role[] into context, *n of them. NULL for NULL or an empty array; a NULL
  * element gives InvalidOid.
  */
 extern Oid *kwj_copy_oids(Datum value, bool isnull, int *n, MemoryContext context);

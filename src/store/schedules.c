@@ -11,17 +11,28 @@
  * A session waits for the lock; the coordinator skips the row (SKIP LOCKED), and the end of the
  * transaction that holds the lock wakes it. A second schedule of the same name waits in the unique
  * index. If the process dies, its transaction is rolled back, and nothing of this has happened.
+ *
+ * Each due time locks and changes a row, so this is done without plans (table.h), which would take longer than all
+ * else that the coordinator does for it.
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
+#include "compat.h"
+#include "job/clip.h"
 #include "job/role.h"
+#include "miscadmin.h"
 #include "shared/job_id.h"
 #include "shared/wakeup.h"
+#include "storage/proc.h"
 #include "store/query.h"
+#include "store/relation.h"
 #include "store/schedules.h"
+#include "store/table.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 const char *const kwj_on_previous_names[3] = {
@@ -34,69 +45,49 @@ const char *const kwj_catch_up_names[3] = {
 	[KWJ_CATCH_UP_ONE] = "one", [KWJ_CATCH_UP_ALL] = "all", [KWJ_CATCH_UP_NONE] = "none",
 };
 
-/* The columns that change, which row_args() sets, in this order; $1 is the id. */
+/* The columns that may change, in this order; $1 is the id. */
 #define N_ROW_ARGS	29
 #define ROW_ARG_TYPES \
 	INT8OID, TEXTOID, JSONBOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, \
 	INT8OID, TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, \
 	TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, OIDOID, TEXTOID, INT4OID, INT4OID, \
 	INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID
-#define ROW_COLUMNS \
-	"job_type, job, cron, time_zone, anchor, starts, ends, jitter, on_previous_running," \
-	" on_execution_failure, catch_up, pause_after, failure_statement, failure_job, next_due, next_run," \
-	" retry_of, last_due, state, paused, paused_by, pause_reason, failures, refusals, runs, succeeded," \
-	" failed, last_success"
+static const char *const row_columns[N_ROW_ARGS] = {
+	"schedule_id", "job_type", "job", "cron", "time_zone", "anchor", "starts", "ends", "jitter",
+	"on_previous_running", "on_execution_failure", "catch_up", "pause_after", "failure_statement",
+	"failure_job", "next_due", "next_run", "retry_of", "last_due", "state", "paused", "paused_by",
+	"pause_reason", "failures", "refusals", "runs", "succeeded", "failed", "last_success"
+};
+/* The first of those that say when it is due next, and how its runs have gone. */
+#define FIRST_STATE_ARG	15
 #define ROW_ARGS \
 	"$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22," \
 	" $23, $24, $25, $26, $27, $28, $29"
 
-/*
- * The same for an UPDATE. PostgreSQL does not copy a long value, which is in the table's TOAST table, if the
- * UPDATE assigns the column to itself. So the columns with long values are assigned to themselves where they
- * stay the same. Otherwise each due time would write them anew.
- */
-#define SAME_OR(column, arg)	"CASE WHEN s." column " = " arg " THEN s." column " ELSE " arg " END"
-#define CHANGED_ARGS \
-	"$2, " SAME_OR("job", "$3") ", $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, " \
-	SAME_OR("failure_statement", "$14") ", " SAME_OR("failure_job", "$15") ", $16, $17, $18, $19, $20, $21, $22," \
-	" $23, $24, $25, $26, $27, $28, $29"
-
 /* $30: its name; $31, $32: its owner, and the owner's name. */
 static KwjQuery insert_query = {
-	"INSERT INTO kwjobs.schedule (schedule_id, " ROW_COLUMNS ", name, owner, owner_name,"
-	"  created, modified, home_cluster, home_database)"
-	" SELECT $1, " ROW_ARGS ", $30, $31, $32, t.now, t.now, c.system_identifier, d.oid"
+	"INSERT INTO kwjobs.schedule (schedule_id, job_type, job, cron, time_zone, anchor, starts, ends, jitter,"
+	"  on_previous_running, on_execution_failure, catch_up, pause_after, failure_statement, failure_job,"
+	"  next_due, next_run, retry_of, last_due, state, paused, paused_by, pause_reason, failures, refusals,"
+	"  runs, succeeded, failed, last_success, name, owner, owner_name, created, modified, home_cluster,"
+	"  home_database, home_table)"
+	" SELECT $1, " ROW_ARGS ", $30, $31, $32, t.now, t.now, c.system_identifier, d.oid, 'kwjobs.schedule'::regclass"
 	" FROM pg_control_system() AS c, pg_database AS d, (SELECT clock_timestamp()) AS t (now)"
 	" WHERE d.datname = current_database() ON CONFLICT (name) DO NOTHING",
 	N_ROW_ARGS + 3, {ROW_ARG_TYPES, TEXTOID, OIDOID, TEXTOID}
 };
 
-/* This sets the columns for which insert_query has no arguments left (KWJ_QUERY_MAX_ARGS). */
-static KwjQuery creator_query = {
-	"UPDATE kwjobs.schedule SET created_by = $2, created_by_session = $3,"
+/* Whose the schedule is. insert_query has no arguments left for some of these columns (KWJ_QUERY_MAX_ARGS). */
+static KwjQuery owner_query = {
+	"UPDATE kwjobs.schedule SET owner = $5, owner_name = $6, created_by = $2, created_by_session = $3,"
 	" authority = (SELECT array_agg(a.role::kwjobs.role ORDER BY a.i) FROM unnest($4) WITH ORDINALITY AS a (role, i))"
 	" WHERE schedule_id = $1",
-	4, {INT8OID, OIDOID, OIDOID, OIDARRAYOID}
+	6, {INT8OID, OIDOID, OIDOID, OIDARRAYOID, OIDOID, TEXTOID}
 };
 
-/* $30: it belongs to this database from now on; $31: the name of who has paused it. */
-static KwjQuery update_query = {
-	"UPDATE kwjobs.schedule AS s SET (" ROW_COLUMNS ") = ROW (" CHANGED_ARGS "),"
-	" modified = clock_timestamp(), paused_by_name = CASE WHEN $22 IS NOT NULL THEN $31 END,"
-	" home_cluster = CASE WHEN $30 THEN c.system_identifier ELSE s.home_cluster END,"
-	" home_database = CASE WHEN $30 THEN d.oid ELSE s.home_database END"
-	" FROM pg_control_system() AS c, pg_database AS d"
-	" WHERE d.datname = current_database() AND s.schedule_id = $1",
-	N_ROW_ARGS + 2, {ROW_ARG_TYPES, BOOLOID, TEXTOID}
+static KwjQuery home_query = {
+	"SELECT cluster, database FROM kwjobs.home", 0, {0}
 };
-
-#define LOCK_QUERY \
-	"SELECT s.schedule_id, s.name, s.owner, s.created_by, s.created_by_session, s.authority::oid[] AS authority," \
-	" s.home_cluster = h.cluster AND s.home_database = h.database AS at_home, " ROW_COLUMNS \
-	" FROM kwjobs.schedule AS s, kwjobs.home AS h WHERE s.schedule_id = $1 FOR NO KEY UPDATE OF s"
-
-static KwjQuery lock_query = {LOCK_QUERY, 1, {INT8OID}};
-static KwjQuery lock_free_query = {LOCK_QUERY " SKIP LOCKED", 1, {INT8OID}};
 
 static KwjQuery find_query = {
 	"SELECT schedule_id, owner FROM kwjobs.schedule WHERE name = $1", 1, {TEXTOID}
@@ -110,6 +101,14 @@ static KwjQuery delete_query = {
 
 static KwjQuery count_query = {
 	"SELECT count(*) AS n FROM kwjobs.schedule WHERE owner = $1", 1, {OIDOID}
+};
+
+static KwjQuery owned_query = {
+	"SELECT schedule_id FROM kwjobs.schedule WHERE owner = $1 ORDER BY name", 1, {OIDOID}
+};
+
+static KwjQuery names_query = {
+	"SELECT name FROM kwjobs.schedule WHERE owner = $1 ORDER BY name LIMIT $2", 2, {OIDOID, INT4OID}
 };
 
 static KwjQuery due_query = {
@@ -142,11 +141,10 @@ jsonb_arg(Datum *value, char *null, Jsonb *jb)
 	*null = jb == NULL ? 'n' : ' ';
 }
 
-/* Set the values of $1 and ROW_ARGS. Both arrays have KWJ_QUERY_MAX_ARGS elements. */
+/* Set the values of $1, and of the columns that say what the schedule does and when. */
 static void
-row_args(const KwjSchedule *schedule, Datum *values, char *nulls)
+rule_args(const KwjSchedule *schedule, Datum *values, char *nulls)
 {
-	memset(nulls, ' ', KWJ_QUERY_MAX_ARGS);
 	values[0] = Int64GetDatum(schedule->schedule_id);
 	values[1] = CStringGetTextDatum(schedule->job_type);
 	values[2] = JsonbPGetDatum(schedule->job);
@@ -163,6 +161,12 @@ row_args(const KwjSchedule *schedule, Datum *values, char *nulls)
 	nulls[12] = schedule->pause_after == 0 ? 'n' : ' ';
 	kwj_text_arg(&values[13], &nulls[13], schedule->failure_statement);
 	jsonb_arg(&values[14], &nulls[14], schedule->failure_job);
+}
+
+/* Set the values of the other columns, from FIRST_STATE_ARG on. */
+static void
+state_args(const KwjSchedule *schedule, Datum *values, char *nulls)
+{
 	time_arg(&values[15], &nulls[15], schedule->next_due);
 	time_arg(&values[16], &nulls[16], schedule->next_run);
 	time_arg(&values[17], &nulls[17], schedule->retry_of);
@@ -180,6 +184,23 @@ row_args(const KwjSchedule *schedule, Datum *values, char *nulls)
 	time_arg(&values[28], &nulls[28], schedule->last_success);
 }
 
+void
+kwj_store_schedule_set_owner(const KwjSchedule *schedule)
+{
+	KwjStoreScope scope;
+	Datum		values[6] = {
+		Int64GetDatum(schedule->schedule_id), ObjectIdGetDatum(schedule->created_by),
+		ObjectIdGetDatum(schedule->created_by_session)
+	};
+
+	kwj_store_enter(&scope);
+	values[3] = kwj_oids_arg(schedule->authority, schedule->n_authority);
+	values[4] = ObjectIdGetDatum(schedule->owner);
+	values[5] = CStringGetTextDatum(kwj_role_name(schedule->owner));
+	(void) kwj_query_run(&owner_query, values, NULL, false);
+	kwj_store_leave(&scope);
+}
+
 bool
 kwj_store_schedule_insert(KwjSchedule *schedule)
 {
@@ -190,18 +211,15 @@ kwj_store_schedule_insert(KwjSchedule *schedule)
 
 	schedule->schedule_id = kwj_job_id_next();
 	kwj_store_enter(&scope);
-	row_args(schedule, values, nulls);
+	memset(nulls, ' ', sizeof(nulls));
+	rule_args(schedule, values, nulls);
+	state_args(schedule, values, nulls);
 	values[N_ROW_ARGS] = CStringGetTextDatum(schedule->name);
 	values[N_ROW_ARGS + 1] = ObjectIdGetDatum(schedule->owner);
 	values[N_ROW_ARGS + 2] = CStringGetTextDatum(kwj_role_name(schedule->owner));
 	inserted = kwj_query_run(&insert_query, values, nulls, false) > 0;
 	if (inserted)
-	{
-		values[1] = ObjectIdGetDatum(schedule->created_by);
-		values[2] = ObjectIdGetDatum(schedule->created_by_session);
-		values[3] = kwj_oids_arg(schedule->authority, schedule->n_authority);
-		(void) kwj_query_run(&creator_query, values, NULL, false);
-	}
+		kwj_store_schedule_set_owner(schedule);
 	kwj_store_leave(&scope);
 	if (inserted)
 		kwj_wakeup_at_end(schedule->schedule_id);
@@ -215,6 +233,8 @@ kwj_store_schedule_find(const char *name, int64 *schedule_id, Oid *owner)
 	Datum		values[1] = {CStringGetTextDatum(name)};
 	bool		found;
 
+	*schedule_id = 0;
+	*owner = InvalidOid;
 	kwj_store_enter(&scope);
 	found = kwj_query_run(&find_query, values, NULL, false) > 0;
 	if (found)
@@ -228,11 +248,11 @@ kwj_store_schedule_find(const char *name, int64 *schedule_id, Oid *owner)
 
 /* Returns which of the three names the column has. Errors: 55000 if it has none of them. */
 static int
-row_choice(const char *column, const char *const names[3])
+row_choice(KwjTable *row, const char *column, const char *const names[3])
 {
-	char	   *name = kwj_row_text_or_empty(0, column, CurrentMemoryContext);
+	char	   *name = kwj_table_get_text(row, column, CurrentMemoryContext);
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; name != NULL && i < 3; i++)
 		if (strcmp(name, names[i]) == 0)
 			return i;
 	ereport(ERROR,
@@ -243,90 +263,171 @@ row_choice(const char *column, const char *const names[3])
 	return 0;
 }
 
-static void
-read_rules(KwjSchedule *schedule, MemoryContext context)
+/* Returns the text of a column that is NOT NULL unless a user has changed the table. */
+static char *
+text_or_empty(KwjTable *row, const char *column, MemoryContext context)
 {
-	schedule->job_type = kwj_row_text_or_empty(0, "job_type", context);
-	schedule->job = kwj_row_jsonb(0, "job", context);
-	schedule->cron = kwj_row_text(0, "cron", context);
-	schedule->time_zone = kwj_row_text_or_empty(0, "time_zone", context);
-	schedule->anchor = kwj_row_time(0, "anchor");
-	schedule->starts = kwj_row_time(0, "starts");
-	schedule->ends = kwj_row_time(0, "ends");
-	schedule->jitter_ms = kwj_row_int64(0, "jitter");
-	schedule->on_previous_running = row_choice("on_previous_running", kwj_on_previous_names);
-	schedule->on_execution_failure = row_choice("on_execution_failure", kwj_on_run_failure_names);
-	schedule->catch_up = row_choice("catch_up", kwj_catch_up_names);
-	schedule->pause_after = kwj_row_int32(0, "pause_after");
-	schedule->failure_statement = kwj_row_text(0, "failure_statement", context);
-	schedule->failure_job = kwj_row_jsonb(0, "failure_job", context);
+	char	   *text = kwj_table_get_text(row, column, context);
+
+	return text != NULL ? text : MemoryContextStrdup(context, "");
+}
+
+static char *
+clipped_text(KwjTable *row, const char *column, MemoryContext context)
+{
+	const char *text = kwj_clip_text(kwj_table_get_text(row, column, CurrentMemoryContext));
+
+	return text != NULL ? MemoryContextStrdup(context, text) : NULL;
 }
 
 static void
-read_state(KwjSchedule *schedule, MemoryContext context)
+read_creator(KwjTable *row, KwjSchedule *schedule, MemoryContext context)
 {
-	schedule->next_due = kwj_row_time(0, "next_due");
-	schedule->next_run = kwj_row_time(0, "next_run");
-	schedule->retry_of = kwj_row_time(0, "retry_of");
-	schedule->last_due = kwj_row_time(0, "last_due");
-	schedule->state = kwj_row_clipped(0, "state", context);
-	schedule->paused = kwj_row_time(0, "paused");
-	schedule->paused_by = kwj_row_oid(0, "paused_by");
-	schedule->pause_reason = kwj_row_clipped(0, "pause_reason", context);
-	schedule->failures = kwj_row_int32(0, "failures");
-	schedule->refusals = kwj_row_int32(0, "refusals");
-	schedule->runs = kwj_row_int64(0, "runs");
-	schedule->succeeded = kwj_row_int64(0, "succeeded");
-	schedule->failed = kwj_row_int64(0, "failed");
-	schedule->last_success = kwj_row_time(0, "last_success");
+	Datum		authority;
+	bool		isnull;
+
+	schedule->name = text_or_empty(row, "name", context);
+	schedule->owner = kwj_table_get_oid(row, "owner");
+	schedule->created_by = kwj_table_get_oid(row, "created_by");
+	schedule->created_by_session = kwj_table_get_oid(row, "created_by_session");
+	authority = kwj_table_get(row, "authority", &isnull);
+	schedule->authority = kwj_copy_oids(authority, isnull, &schedule->n_authority, context);
+}
+
+static void
+read_rules(KwjTable *row, KwjSchedule *schedule, MemoryContext context)
+{
+	schedule->job_type = text_or_empty(row, "job_type", context);
+	schedule->job = kwj_table_get_jsonb(row, "job", context);
+	schedule->cron = kwj_table_get_text(row, "cron", context);
+	schedule->time_zone = text_or_empty(row, "time_zone", context);
+	schedule->anchor = kwj_table_get_int64(row, "anchor");
+	schedule->starts = kwj_table_get_int64(row, "starts");
+	schedule->ends = kwj_table_get_int64(row, "ends");
+	schedule->jitter_ms = kwj_table_get_int64(row, "jitter");
+	schedule->on_previous_running = row_choice(row, "on_previous_running", kwj_on_previous_names);
+	schedule->on_execution_failure = row_choice(row, "on_execution_failure", kwj_on_run_failure_names);
+	schedule->catch_up = row_choice(row, "catch_up", kwj_catch_up_names);
+	schedule->pause_after = kwj_table_get_int32(row, "pause_after");
+	schedule->failure_statement = kwj_table_get_text(row, "failure_statement", context);
+	schedule->failure_job = kwj_table_get_jsonb(row, "failure_job", context);
+}
+
+static void
+read_state(KwjTable *row, KwjSchedule *schedule, MemoryContext context)
+{
+	schedule->next_due = kwj_table_get_int64(row, "next_due");
+	schedule->next_run = kwj_table_get_int64(row, "next_run");
+	schedule->retry_of = kwj_table_get_int64(row, "retry_of");
+	schedule->last_due = kwj_table_get_int64(row, "last_due");
+	schedule->state = clipped_text(row, "state", context);
+	schedule->paused = kwj_table_get_int64(row, "paused");
+	schedule->paused_by = kwj_table_get_oid(row, "paused_by");
+	schedule->pause_reason = clipped_text(row, "pause_reason", context);
+	schedule->failures = kwj_table_get_int32(row, "failures");
+	schedule->refusals = kwj_table_get_int32(row, "refusals");
+	schedule->runs = kwj_table_get_int64(row, "runs");
+	schedule->succeeded = kwj_table_get_int64(row, "succeeded");
+	schedule->failed = kwj_table_get_int64(row, "failed");
+	schedule->last_success = kwj_table_get_int64(row, "last_success");
+}
+
+/*
+ * Returns whether the row belongs to this database. What kwjobs.home has is read once in a transaction, because
+ * the coordinator asks for many schedules. It changes only in a transaction in which no schedule is locked (home.c).
+ */
+static bool
+is_at_home(KwjTable *row)
+{
+	static LocalTransactionId read_in = InvalidLocalTransactionId;
+	static int64 cluster;
+	static Oid	database;
+
+	if (read_in != kwj_local_transaction_id())
+	{
+		bool		found = kwj_query_run(&home_query, NULL, NULL, false) > 0;
+
+		cluster = found ? kwj_row_int64(0, "cluster") : 0;
+		database = found ? kwj_row_oid(0, "database") : InvalidOid;
+		read_in = kwj_local_transaction_id();
+	}
+	return kwj_table_get_int64(row, "home_cluster") == cluster &&
+		kwj_table_get_oid(row, "home_database") == database && kwj_table_get_oid(row, "home_table") == kwj_store_relation("schedule");
 }
 
 bool
 kwj_store_schedule_lock(int64 schedule_id, KwjLockWait wait, KwjSchedule *schedule)
 {
 	KwjStoreScope scope;
-	Datum		values[1] = {Int64GetDatum(schedule_id)};
-	KwjQuery   *query = wait == KWJ_SKIP_LOCKED ? &lock_free_query : &lock_query;
-	Datum		authority;
-	bool		isnull;
+	Datum		key[1] = {Int64GetDatum(schedule_id)};
+	KwjTable   *row;
 	bool		found;
 
 	kwj_wakeup_at_end(schedule_id);
 	kwj_store_enter(&scope);
-	found = kwj_query_run(query, values, NULL, false) > 0;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	row = kwj_table_open("schedule");
+	found = kwj_table_lock(row, key, NULL, wait == KWJ_SKIP_LOCKED ? LockWaitSkip : LockWaitBlock);
 	if (found)
 	{
 		memset(schedule, 0, sizeof(*schedule));
 		schedule->schedule_id = schedule_id;
-		schedule->name = kwj_row_text_or_empty(0, "name", scope.caller);
-		schedule->owner = kwj_row_oid(0, "owner");
-		schedule->created_by = kwj_row_oid(0, "created_by");
-		schedule->created_by_session = kwj_row_oid(0, "created_by_session");
-		authority = kwj_row_datum(0, "authority", &isnull);
-		schedule->authority = kwj_copy_oids(authority, isnull, &schedule->n_authority, scope.caller);
-		schedule->at_home = kwj_row_bool(0, "at_home");
-		read_rules(schedule, scope.caller);
-		read_state(schedule, scope.caller);
+		read_creator(row, schedule, scope.caller);
+		read_rules(row, schedule, scope.caller);
+		read_state(row, schedule, scope.caller);
+		schedule->at_home = is_at_home(row);
 	}
-	/* It may have the text of a large job, and the caller may have very many schedules. */
-	SPI_freetuptable(SPI_tuptable);
+	kwj_table_close(row);
+	PopActiveSnapshot();
 	kwj_store_leave(&scope);
 	return found;
 }
 
+static void
+set_columns(KwjTable *row, const KwjSchedule *schedule, KwjScheduleWrite what)
+{
+	Datum		values[N_ROW_ARGS];
+	char		nulls[N_ROW_ARGS];
+	int			first = what == KWJ_WRITE_STATE ? FIRST_STATE_ARG : 1;
+
+	memset(nulls, ' ', sizeof(nulls));
+	if (what != KWJ_WRITE_STATE)
+		rule_args(schedule, values, nulls);
+	state_args(schedule, values, nulls);
+	for (int i = first; i < N_ROW_ARGS; i++)
+		if (nulls[i] == ' ')
+			kwj_table_set(row, row_columns[i], values[i]);
+		else
+			kwj_table_set_null(row, row_columns[i]);
+	kwj_table_set_text(row, "paused_by_name",
+					   OidIsValid(schedule->paused_by) ? kwj_role_name(schedule->paused_by) : NULL);
+	kwj_table_set(row, "modified", TimestampTzGetDatum(GetCurrentTimestamp()));
+	if (what == KWJ_WRITE_HOME)
+	{
+		kwj_table_set(row, "home_cluster", Int64GetDatum((int64) GetSystemIdentifier()));
+		kwj_table_set(row, "home_database", ObjectIdGetDatum(MyDatabaseId));
+		kwj_table_set(row, "home_table", ObjectIdGetDatum(kwj_store_relation("schedule")));
+	}
+}
+
 void
-kwj_store_schedule_update(const KwjSchedule *schedule, bool now_at_home)
+kwj_store_schedule_update(const KwjSchedule *schedule, KwjScheduleWrite what)
 {
 	KwjStoreScope scope;
-	Datum		values[KWJ_QUERY_MAX_ARGS];
-	char		nulls[KWJ_QUERY_MAX_ARGS];
+	Datum		key[1] = {Int64GetDatum(schedule->schedule_id)};
+	KwjTable   *row;
 
 	kwj_store_enter(&scope);
-	row_args(schedule, values, nulls);
-	values[N_ROW_ARGS] = BoolGetDatum(now_at_home);
-	kwj_text_arg(&values[N_ROW_ARGS + 1], &nulls[N_ROW_ARGS + 1],
-				 OidIsValid(schedule->paused_by) ? kwj_role_name(schedule->paused_by) : NULL);
-	(void) kwj_query_run(&update_query, values, nulls, false);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	row = kwj_table_open("schedule");
+	if (kwj_table_find(row, key, NULL))
+	{
+		kwj_table_change_row(row);
+		set_columns(row, schedule, what);
+		kwj_table_update(row);
+	}
+	kwj_table_close(row);
+	PopActiveSnapshot();
 	kwj_store_leave(&scope);
 }
 
@@ -359,6 +460,41 @@ read_ids(uint64 n, MemoryContext context)
 	for (uint64 i = 0; i < n; i++)
 		ids[i] = kwj_row_int64(i, "schedule_id");
 	return (KwjJobs) {ids, (int) n};
+}
+
+KwjJobs
+kwj_store_schedules_owned(Oid owner)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {ObjectIdGetDatum(owner)};
+	KwjJobs		owned;
+
+	kwj_store_enter(&scope);
+	owned = read_ids(kwj_query_run(&owned_query, values, NULL, false), scope.caller);
+	kwj_store_leave(&scope);
+	return owned;
+}
+
+List *
+kwj_store_schedule_names(Oid owner, int limit)
+{
+	KwjStoreScope scope;
+	Datum		values[2] = {ObjectIdGetDatum(owner), Int32GetDatum(limit)};
+	List	   *names = NIL;
+	uint64		n;
+
+	kwj_store_enter(&scope);
+	n = kwj_query_run(&names_query, values, NULL, false);
+	for (uint64 i = 0; i < n; i++)
+	{
+		char	   *name = kwj_row_text_or_empty(i, "name", scope.caller);
+		MemoryContext old = MemoryContextSwitchTo(scope.caller);
+
+		names = lappend(names, name);
+		MemoryContextSwitchTo(old);
+	}
+	kwj_store_leave(&scope);
+	return names;
 }
 
 KwjJobs

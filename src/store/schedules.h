@@ -35,7 +35,7 @@ typedef enum KwjCatchUp
 
 /*
  * A row of kwjobs.schedule; kwjobs--1.0.sql explains the columns. A time of 0 stands for NULL. A change of
- * this struct reaches the row only by kwj_store_schedule_update.
+ * this struct reaches the row only by kwj_store_schedule_update and kwj_store_schedule_set_owner.
  */
 typedef struct KwjSchedule
 {
@@ -101,18 +101,38 @@ extern bool kwj_store_schedule_find(const char *name, int64 *schedule_id, Oid *o
  */
 extern bool kwj_store_schedule_lock(int64 schedule_id, KwjLockWait wait, KwjSchedule *schedule);
 
+/* What kwj_store_schedule_update() writes, beside when the schedule is due next and how its runs have gone. */
+typedef enum KwjScheduleWrite
+{
+	KWJ_WRITE_STATE,			/* nothing else */
+	KWJ_WRITE_RULES,			/* what it does, and when */
+	KWJ_WRITE_HOME,				/* that, too, and that it belongs to this database now: it may have come with a
+								 * dump or a copy of another */
+} KwjScheduleWrite;
+
 /*
- * Writes what may change of a schedule whose row the caller has locked: all but its id, its name and
- * who has created it. now_at_home: it belongs to this database from now on, also if it has come with a
- * dump or a copy of another one.
+ * Writes what has changed of a schedule whose row the caller has locked. Each due time does so with
+ * KWJ_WRITE_STATE, which does not write long values, like the job, anew.
  */
-extern void kwj_store_schedule_update(const KwjSchedule *schedule, bool now_at_home);
+extern void kwj_store_schedule_update(const KwjSchedule *schedule, KwjScheduleWrite what);
+
+/*
+ * Writes whose the schedule is, whose row the caller has locked, and by whose right its runs have the rights
+ * of that role: owner, created_by, created_by_session and authority.
+ */
+extern void kwj_store_schedule_set_owner(const KwjSchedule *schedule);
 
 /* Deletes the schedule, whose row the caller has locked, and its due times. */
 extern void kwj_store_schedule_delete(int64 schedule_id);
 
 /* Returns how many schedules the role owns in this database. */
 extern int64 kwj_store_schedules_of(Oid owner);
+
+/* Returns the ids of the schedules that the role owns, in the order of their names. */
+extern KwjJobs kwj_store_schedules_owned(Oid owner);
+
+/* Returns the names of the first `limit` of them, as a list of strings. */
+extern List *kwj_store_schedule_names(Oid owner, int limit);
 
 /*
  * Locks the rows of up to `limit` schedules that are to be acted on by `now`, the first ones first,

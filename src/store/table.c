@@ -3,8 +3,9 @@
  *	  Single rows of our tables, found by their primary keys without a plan.
  *
  * Callers: claim.c, end.c and dependency.c, in the worker and in the coordinator; record.c, in the
- * session and in the coordinator; jobs.c, in the session, only to insert rows. They call these
- * functions between kwj_table_open and kwj_table_close:
+ * session and in the coordinator; jobs.c, in the session, only to insert rows; schedules.c, in the
+ * coordinator and in the session. They call these functions between kwj_table_open and
+ * kwj_table_close:
  *
  *     kwj_table_find, kwj_table_lock
  *         -> kwj_table_change_row -> kwj_table_set ... -> kwj_table_update
@@ -213,6 +214,31 @@ kwj_table_is_null(KwjTable *table, const char *column)
 
 	(void) kwj_table_get(table, column, &isnull);
 	return isnull;
+}
+
+Oid
+kwj_table_get_oid(KwjTable *table, const char *column)
+{
+	bool		isnull;
+	Datum		value = kwj_table_get(table, column, &isnull);
+
+	return isnull ? InvalidOid : DatumGetObjectId(value);
+}
+
+char *
+kwj_table_get_text(KwjTable *table, const char *column, MemoryContext context)
+{
+	bool		isnull;
+	Datum		value = kwj_table_get(table, column, &isnull);
+	MemoryContext old;
+	char	   *copy;
+
+	if (isnull)
+		return NULL;
+	old = MemoryContextSwitchTo(context);
+	copy = TextDatumGetCString(value);
+	MemoryContextSwitchTo(old);
+	return copy;
 }
 
 Jsonb *

@@ -188,7 +188,11 @@ extern int32 kwj_table_get_int32(KwjTable *table, const char *column);
 extern int64 kwj_table_get_next(KwjTable *table, const char *column);
 extern bool kwj_table_is_null(KwjTable *table, const char *column);
 
-/* A jsonb column, copied into context; NULL for NULL. */
+/* An oid column; InvalidOid for NULL. */
+extern Oid	kwj_table_get_oid(KwjTable *table, const char *column);
+
+/* A text or jsonb column, copied into context; NULL for NULL. */
+extern char *kwj_table_get_text(KwjTable *table, const char *column, MemoryContext context);
 extern Jsonb *kwj_table_get_jsonb(KwjTable *table, const char *column, MemoryContext context);
 
 /*

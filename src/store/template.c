@@ -23,6 +23,7 @@ typedef enum Kind
 	FLAG,
 	TEXTS,						/* ArrayType * of text; NULL: the key is left out */
 	OBJECT,						/* Jsonb * */
+	OBJECT_OR_NONE,				/* the same; NULL: the key is left out */
 } Kind;
 
 typedef struct Field
@@ -30,29 +31,36 @@ typedef struct Field
 	const char *name;
 	Kind		kind;
 	Size		offset;			/* in KwjNewJob */
+	int			option;			/* the KwjOption that sets it; NOT_GIVEN: none does */
 } Field;
 
-#define FIELD(name, kind, member)	{name, kind, offsetof(KwjNewJob, member)}
+#define NOT_GIVEN	(-1)
+
+#define FIELD(name, kind, member, option)	{name, kind, offsetof(KwjNewJob, member), option}
 
 /* What a template has of a job. The comments in template.h say what it does not have. */
 static const Field fields[] = {
-	FIELD("description", TEXT, description),
-	FIELD("statement", TEXT, statement),
-	FIELD("payload", OBJECT, payload),
-	FIELD("key", TEXT, key),
-	FIELD("priority", NUMBER32, priority),
-	FIELD("max_attempts", NUMBER32, max_attempts),
-	FIELD("retry_delay", NUMBER64, retry_delay_ms),
-	FIELD("timeout", NUMBER64, timeout_ms),
-	FIELD("on_failure", TEXT, on_failure),
-	FIELD("has_revert", FLAG, has_revert),
-	FIELD("tags", TEXTS, tags),
-	FIELD("queue", TEXT, queue),
-	FIELD("serial_key", TEXT, serial_key),
-	FIELD("notify", TEXT, notify),
-	FIELD("window", TEXT, window),
-	FIELD("window_end", TEXT, window_end),
+	FIELD("description", TEXT, description, NOT_GIVEN),
+	FIELD("statement", TEXT, statement, NOT_GIVEN),
+	FIELD("payload", OBJECT, payload, NOT_GIVEN),
+	FIELD("arguments", OBJECT_OR_NONE, arguments, NOT_GIVEN),
+	FIELD("key", TEXT, key, KWJ_OPTION_KEY),
+	FIELD("priority", NUMBER32, priority, KWJ_OPTION_PRIORITY),
+	FIELD("max_attempts", NUMBER32, max_attempts, KWJ_OPTION_MAX_ATTEMPTS),
+	FIELD("retry_delay", NUMBER64, retry_delay_ms, KWJ_OPTION_RETRY_INITIAL_DELAY),
+	FIELD("timeout", NUMBER64, timeout_ms, KWJ_OPTION_TIMEOUT),
+	FIELD("on_failure", TEXT, on_failure, KWJ_OPTION_ON_FAILURE),
+	FIELD("has_revert", FLAG, has_revert, NOT_GIVEN),
+	FIELD("tags", TEXTS, tags, KWJ_OPTION_TAGS),
+	FIELD("queue", TEXT, queue, KWJ_OPTION_QUEUE),
+	FIELD("serial_key", TEXT, serial_key, KWJ_OPTION_SERIAL_KEY),
+	FIELD("notify", TEXT, notify, KWJ_OPTION_NOTIFY),
+	FIELD("window", TEXT, window, KWJ_OPTION_WINDOW),
+	FIELD("window_end", TEXT, window_end, KWJ_OPTION_WINDOW_END),
 };
+
+/* The key of a template whose description the user has given; without it, the description is the statement. */
+#define DESCRIBED	"described"
 
 /*
  * Whoever adds an option that all jobs have adds a line above, too, and counts it here. Without the line the
@@ -107,6 +115,7 @@ append_value(StringInfo json, Kind kind, const void *place)
 			kwj_json_append_texts(json, texts_of(*(ArrayType *const *) place));
 			break;
 		case OBJECT:
+		case OBJECT_OR_NONE:
 			{
 				Jsonb	   *object = *(Jsonb *const *) place;
 
@@ -114,6 +123,12 @@ append_value(StringInfo json, Kind kind, const void *place)
 				break;
 			}
 	}
+}
+
+bool
+kwj_template_is_described(const KwjNewJob *job)
+{
+	return (job->given & KWJ_GIVEN(KWJ_OPTION_DESCRIPTION)) != 0;
 }
 
 Jsonb *
@@ -128,11 +143,13 @@ kwj_template_write(const KwjNewJob *job)
 		const char *place = (const char *) job + fields[i].offset;
 		Kind		kind = fields[i].kind;
 
-		if ((kind == TEXT || kind == TEXTS) && *(void *const *) place == NULL)
+		if ((kind == TEXT || kind == TEXTS || kind == OBJECT_OR_NONE) && *(void *const *) place == NULL)
 			continue;
 		appendStringInfo(&json, "%s\"%s\": ", json.len > 1 ? ", " : "", fields[i].name);
 		append_value(&json, kind, place);
 	}
+	if (kwj_template_is_described(job))
+		appendStringInfoString(&json, ", \"" DESCRIBED "\": true");
 	appendStringInfoChar(&json, '}');
 	return kwj_json_parse(json.data);
 }
@@ -165,6 +182,48 @@ kwj_template_read(Jsonb *template, KwjNewJob *job)
 			case OBJECT:
 				*(Jsonb **) place = kwj_json_object(template, name);
 				break;
+			case OBJECT_OR_NONE:
+				*(Jsonb **) place = kwj_json_object_or_null(template, name);
+				break;
 		}
 	}
+	if (kwj_json_bool_or_false(template, DESCRIBED))
+		job->given |= KWJ_GIVEN(KWJ_OPTION_DESCRIPTION);
+}
+
+/* Copies the field from one job to another. */
+static void
+copy_field(const Field *field, KwjNewJob *to, const KwjNewJob *from)
+{
+	static const Size sizes[] = {
+		[TEXT] = sizeof(const char *),
+		[NUMBER32] = sizeof(int),
+		[NUMBER64] = sizeof(int64),
+		[FLAG] = sizeof(bool),
+		[TEXTS] = sizeof(ArrayType *),
+		[OBJECT] = sizeof(Jsonb *),
+		[OBJECT_OR_NONE] = sizeof(Jsonb *),
+	};
+
+	memcpy((char *) to + field->offset, (const char *) from + field->offset, sizes[field->kind]);
+}
+
+void
+kwj_template_change(KwjNewJob *job, const KwjNewJob *new)
+{
+	job->payload = new->payload;
+	job->arguments = new->arguments;
+	job->has_revert = new->has_revert;
+	for (int i = 0; i < lengthof(fields); i++)
+		if (fields[i].option != NOT_GIVEN && (new->given & KWJ_GIVEN(fields[i].option)) != 0)
+			copy_field(&fields[i], job, new);
+	/* Beside a description that stays, the statement says what is done now. */
+	if (kwj_template_is_described(job) && !kwj_template_is_described(new))
+		job->statement = new->description;
+	else
+	{
+		job->description = new->description;
+		job->statement = new->statement;
+	}
+	job->given |= new->given;
 }

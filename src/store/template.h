@@ -16,7 +16,19 @@
  */
 extern Jsonb *kwj_template_write(const KwjNewJob *job);
 
-/* Sets these fields of *job; all others are left as they are. */
+/*
+ * Sets these fields of *job, and in job->given whether the user has given the description; all others
+ * are left as they are.
+ */
 extern void kwj_template_read(Jsonb *template, KwjNewJob *job);
+
+/* Returns whether the user has given the job's description. Otherwise it is made of what the job does. */
+extern bool kwj_template_is_described(const KwjNewJob *job);
+
+/*
+ * Makes a job that a schedule has had do what the new one does, which may be of another type. Options that
+ * were not given with the new one, its description among them, stay as they are.
+ */
+extern void kwj_template_change(KwjNewJob *job, const KwjNewJob *new);
 
 #endif

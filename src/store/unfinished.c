@@ -1,9 +1,9 @@
 /*
  * src/store/unfinished.c
- *	  How many unfinished jobs a role has, and how large they and their dependencies are.
+ *	  How many unfinished jobs a role has, how large they and their dependencies are, and which they are.
  *
- * Process: sessions that submit a job (src/lifecycle/bounds.c). Locks: kwjobs.job and
- * kwjobs.dependency in AccessShareLock, until the end of the transaction.
+ * Process: sessions that submit a job (src/lifecycle/bounds.c), or drop a role (src/lifecycle/owned.c).
+ * Locks: kwjobs.job and kwjobs.dependency in AccessShareLock, until the end of the transaction.
  */
 #include "postgres.h"
 
@@ -224,4 +224,24 @@ kwj_store_unfinished(Oid owner, int64 max_jobs, int64 max_bytes, KwjUnfinished *
 	}
 	close_indexed(&count.dependencies);
 	close_indexed(&count.jobs);
+}
+
+KwjJobs
+kwj_store_unfinished_ids(Oid owner, int limit)
+{
+	static KwjQuery query = {
+		"SELECT job_id FROM kwjobs.job WHERE owner = $1 AND finished IS NULL ORDER BY job_id LIMIT $2",
+		2, {OIDOID, INT4OID}
+	};
+	KwjStoreScope scope;
+	Datum		values[2] = {ObjectIdGetDatum(owner), Int32GetDatum(limit)};
+	int64	   *ids = palloc(sizeof(int64) * limit);
+	int			n;
+
+	kwj_store_enter(&scope);
+	n = (int) kwj_query_run(&query, values, NULL, false);
+	for (int i = 0; i < n; i++)
+		ids[i] = kwj_row_int64(i, "job_id");
+	kwj_store_leave(&scope);
+	return (KwjJobs) {ids, n};
 }

@@ -1,11 +1,12 @@
 /*
  * src/store/unfinished.h
- *	  How many unfinished jobs a role has.
+ *	  How many unfinished jobs a role has, and which.
  */
 #ifndef KWJ_STORE_UNFINISHED_H
 #define KWJ_STORE_UNFINISHED_H
 
 #include "kwjobs.h"
+#include "store/store.h"
 
 /*
  * About how many bytes a dependency takes: its row, and its entries in two indexes. On disk it
@@ -27,5 +28,8 @@ typedef struct KwjUnfinished
  */
 extern void kwj_store_unfinished(Oid owner, int64 max_jobs, int64 max_bytes,
 								 KwjUnfinished *unfinished);
+
+/* Returns the ids of the role's unfinished jobs, the oldest ones first; at most `limit` of them. */
+extern KwjJobs kwj_store_unfinished_ids(Oid owner, int limit);
 
 #endif

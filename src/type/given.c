@@ -13,6 +13,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/formatting.h"
 
 /* Returns the name of the function that does the same as the statement. */
@@ -225,4 +226,16 @@ kwj_given_set_job_options(const char *statement, Jsonb *options, KwjNewJob *job)
 		else if (token == WJB_VALUE && kwj_option_from_name(name, &option))
 			kwj_set_option_text(job, option, job_option_text(statement, name, option, &v));
 	}
+}
+
+Jsonb *
+kwj_given_own_options(Jsonb *options)
+{
+	Datum		own = JsonbPGetDatum(options);
+
+	if (options == NULL)
+		return NULL;
+	for (int i = 0; i < KWJ_OPTION_COUNT; i++)
+		own = DirectFunctionCall2(jsonb_delete, own, CStringGetTextDatum(kwj_option_name((KwjOption) i)));
+	return DatumGetJsonbP(own);
 }

@@ -72,4 +72,7 @@ extern void kwj_given_append(StringInfo text, List *given);
  */
 extern void kwj_given_set_job_options(const char *statement, Jsonb *options, KwjNewJob *job);
 
+/* Returns the options without those that jobs of all types have; NULL for NULL. */
+extern Jsonb *kwj_given_own_options(Jsonb *options);
+
 #endif

@@ -36,7 +36,8 @@ typedef struct KwjType
 	bool		reverts_in_new_session; /* a revert gets a worker that has run no other job */
 
 	/*
-	 * Checks the arguments of a new job and sets its payload, and its description if it has none.
+	 * Checks the arguments of a new job and sets its payload, the arguments by which it can be created in
+	 * another database (store/jobs.h), and its description if it has none.
 	 * The caller has set the options that all types have, the owner among them. Before the type
 	 * does anything as the owner, it has to check that the current user may (kwj_check_may_own).
 	 * NULL: only kwjobs itself creates jobs of this type.

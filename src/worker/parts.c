@@ -28,6 +28,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "compat.h"
 #include "job/isolate.h"
 #include "job/stop.h"
 #include "job/test_gate.h"
@@ -320,7 +321,7 @@ wait_for_news(KwjAttempt *attempt, void *arg)
 		CHECK_FOR_INTERRUPTS();
 		if (kwj_team_look().news != part->news || kwj_progress_request() != KWJ_REQUEST_NONE)
 			return;
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1, PG_WAIT_EXTENSION);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1, kwj_wait_event("KwjobsPiece"));
 	}
 }
 

@@ -35,7 +35,10 @@ sub wait_until_clean
 	my ($node, $name) = @_;
 	my $data = $node->data_dir;
 	wait_query($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs session'");
-	return ok(comes_true(sub { !programs($node, qr/pg_dump|psql|pg_restore/) && !glob("$data/base/pgsql_tmp/pgsql_tmp*") }), $name);
+	return ok(comes_true(sub {
+		my @directories = glob("$data/base/pgsql_tmp/pgsql_tmp*");
+		return !programs($node, qr/pg_dump|psql|pg_restore/) && !@directories;
+	}), $name);
 }
 
 # Writes a file anew.

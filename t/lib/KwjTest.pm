@@ -569,6 +569,8 @@ UNION ALL SELECT 'failures', job_id FROM of_worker LEFT JOIN counted USING (job_
  WHERE total_num_of_fail <> coalesce(n_failures, 0)
 UNION ALL SELECT 'dependency of a finished job', job_id FROM kwjobs.dependency
  WHERE job_id IN (SELECT job_id FROM kwjobs.job WHERE finished IS NOT NULL)
+UNION ALL SELECT 'rejected records of a finished job', job_id FROM kwjobs.rejected
+ WHERE job_id IN (SELECT job_id FROM kwjobs.job WHERE finished IS NOT NULL AND status NOT IN ('failed', 'canceled', 'revert-failed'))
 UNION ALL SELECT 'transactions of a finished job', job_id FROM kwjobs.job_transaction
  WHERE job_id IN (SELECT job_id FROM kwjobs.job WHERE finished IS NOT NULL AND status <> 'revert-failed')
 EOF

@@ -1,7 +1,9 @@
 /*
  * t/lib/keeper_hooks.c
  *	  A library that keeps the rows of the table "kept" in the table "store", as Citus does with shards: it
- *	  takes COPY over. t/171_import_elsewhere.pl builds it.
+ *	  takes COPY over. It does CREATE INDEX of that table itself, too, as TimescaleDB does. What it does
+ *	  there is nothing, or to fail if the index is called "wrong". t/171_import_elsewhere.pl and
+ *	  t/175_track_outside.pl build it.
  */
 #include "postgres.h"
 
@@ -15,6 +17,13 @@ void		_PG_init(void);
 
 static ProcessUtility_hook_type previous_hook;
 
+/* Returns whether the statement creates an index of the table "kept". */
+static bool
+is_own_index(Node *statement)
+{
+	return IsA(statement, IndexStmt) && strcmp(((IndexStmt *) statement)->relation->relname, "kept") == 0;
+}
+
 static void
 on_utility(PlannedStmt *pstmt, const char *text, bool read_only_tree, ProcessUtilityContext context,
 		   ParamListInfo params, QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
@@ -26,6 +35,13 @@ on_utility(PlannedStmt *pstmt, const char *text, bool read_only_tree, ProcessUti
 		elog(LOG, "keeper_hooks: %s", text);
 		if (copy->is_from && copy->relation != NULL && strcmp(copy->relation->relname, "kept") == 0)
 			copy->relation->relname = "store";
+	}
+	if (is_own_index(pstmt->utilityStmt))
+	{
+		const char *name = ((IndexStmt *) pstmt->utilityStmt)->idxname;
+
+		elog(name != NULL && strcmp(name, "wrong") == 0 ? ERROR : LOG, "keeper_hooks: CREATE INDEX of its own");
+		return;
 	}
 	if (previous_hook)
 		previous_hook(pstmt, text, read_only_tree, context, params, env, dest, qc);

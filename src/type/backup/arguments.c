@@ -56,6 +56,19 @@ kwj_backup_arguments(Jsonb *arguments, const char *job_type)
 	return given;
 }
 
+Jsonb *
+kwj_backup_made_arguments(const KwjNewBackup *given, const char *directory, const List *tables)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	kwj_arguments_add_text(&json, "directory", directory);
+	kwj_arguments_add_texts(&json, "tables", tables);
+	kwj_arguments_add_text(&json, "database", given->database);
+	kwj_arguments_add_object(&json, "options", kwj_given_own_options(given->options));
+	return kwj_arguments_made(&json);
+}
+
 /* ---- options ---- */
 
 static const char *const option_names[] = {
@@ -422,6 +435,7 @@ kwj_backup_validate(const KwjNewBackup *backup, KwjNewJob *job)
 	kwj_check_as_owner(job->owner, validate_as_owner, &checking);
 	kwj_server_check_places("BACKUP", kwj_backup_sessions_of(&spec));
 	job->payload = make_payload(&spec);
+	job->arguments = kwj_backup_made_arguments(backup, spec.directory, spec.tables);
 	/* What the first attempt leaves is removed, whether it has written a checkpoint or not. */
 	job->has_revert = true;
 	if (job->description == NULL)

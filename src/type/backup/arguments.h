@@ -6,6 +6,7 @@
 #define KWJ_TYPE_BACKUP_ARGUMENTS_H
 
 #include "nodes/pg_list.h"
+#include "type/backup/backup.h"
 #include "type/given.h"
 #include "utils/jsonb.h"
 
@@ -29,6 +30,12 @@ typedef struct KwjBackupSpec
 	bool		schema_only;
 	bool		verify_restore;	/* restore it into a scratch database, and compare */
 } KwjBackupSpec;
+
+/*
+ * Returns the arguments by which the same BACKUP or RESTORE can be created in another database. directory,
+ * tables: as they were checked.
+ */
+extern Jsonb *kwj_backup_made_arguments(const KwjNewBackup *given, const char *directory, const List *tables);
 
 extern void kwj_backup_read_payload(Jsonb *payload, KwjBackupSpec *spec);
 

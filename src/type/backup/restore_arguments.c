@@ -285,6 +285,7 @@ kwj_restore_validate(const KwjNewBackup *restore, KwjNewJob *job)
 	kwj_check_as_owner(job->owner, validate_as_owner, &checking);
 	kwj_server_check_places("RESTORE", kwj_restore_sessions(&spec));
 	job->payload = make_payload(&spec);
+	job->arguments = kwj_backup_made_arguments(restore, spec.directory, spec.tables);
 	/* What the first attempt leaves is dropped, whether it has written a checkpoint or not. */
 	job->has_revert = spec.creates;
 	if (job->description == NULL)

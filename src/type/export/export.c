@@ -263,7 +263,7 @@ sync_item(Export *export, KwjExportItem *item)
 	{
 		obey_request(export);
 		CHECK_FOR_INTERRUPTS();
-		kwj_output_sync(directory, ((KwjExportFile *) lfirst(lc))->name);
+		kwj_file_sync_in(directory, ((KwjExportFile *) lfirst(lc))->name);
 	}
 	kwj_directory_sync(directory);
 	if (directory != export->stage)

@@ -221,18 +221,6 @@ kwj_output_write_text(const KwjExportOptions *options, const KwjDirectory *direc
 	result->checksum = kwj_checksum_end(&checksum);
 	kwj_file_write(file, text, result->bytes, name);
 	kwj_file_close(file, name);
-	kwj_output_sync(directory, name);
+	kwj_file_sync_in(directory, name);
 	return result;
-}
-
-void
-kwj_output_sync(const KwjDirectory *directory, const char *name)
-{
-	KwjOpenFile *file = kwj_file_open_in(directory, name, O_RDWR);
-
-	if (file->fd < 0 || pg_fsync(file->fd) != 0)
-		ereport(ERROR,
-				errcode_for_file_access(),
-				errmsg("could not fsync file \"%s/%s\": %m", directory->path, name));
-	kwj_file_close(file, name);
 }

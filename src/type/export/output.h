@@ -45,7 +45,4 @@ extern List *kwj_output_end(KwjExportOutput *output);
 extern KwjExportFile *kwj_output_write_text(const KwjExportOptions *options, const KwjDirectory *directory,
 											const char *name, const char *text);
 
-/* Makes the contents of the file durable. */
-extern void kwj_output_sync(const KwjDirectory *directory, const char *name);
-
 #endif

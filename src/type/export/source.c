@@ -190,10 +190,22 @@ estimate_rows(Relation rel)
 static bool
 is_kept_elsewhere(Relation rel)
 {
-	List	   *tables = list_make1_oid(RelationGetRelid(rel));
 	KwjKept		kept;
 
-	return kwj_find_kept(tables, &kept);
+	return kwj_find_kept(list_make1_oid(RelationGetRelid(rel)), &kept);
+}
+
+/*
+ * Returns whether the table is where another extension keeps rows of one of its ancestors, as the chunks
+ * of a hypertable of TimescaleDB. The rows of that ancestor are its own and theirs.
+ */
+static bool
+is_part_of_kept(Relation rel)
+{
+	KwjKept		kept;
+
+	return kwj_find_kept(list_make1_oid(RelationGetRelid(rel)), &kept) &&
+		kept.relid != RelationGetRelid(rel);
 }
 
 static KwjExportItem *
@@ -305,7 +317,8 @@ database_items(const KwjExportSpec *spec)
 		/* The snapshot is older than the lock: the table was dropped in between. */
 		if (rel == NULL)
 			continue;
-		items = lappend(items, make_item_in_schema(rel));
+		if (!is_part_of_kept(rel))
+			items = lappend(items, make_item_in_schema(rel));
 		relation_close(rel, NoLock);
 	}
 	return items;

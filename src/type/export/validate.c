@@ -22,6 +22,7 @@
 #include "type/given.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/snapmgr.h"
 
 #define USAGE	"Type EXPORT INTO CSV 'directory' FROM {TABLE table, ... | query | DATABASE database}."
@@ -132,6 +133,27 @@ validate_as_owner(void *arg)
 	check_directory(spec);
 }
 
+/*
+ * Returns the arguments by which the same EXPORT can be created in another database. NULL: its query may mean
+ * something else there, as standard_conforming_strings is off here.
+ */
+static Jsonb *
+make_arguments(const KwjNewExport *new, const KwjExportSpec *spec)
+{
+	StringInfoData json;
+
+	if (spec->query != NULL && strcmp(GetConfigOption("standard_conforming_strings", false, false), "on") != 0)
+		return NULL;
+	initStringInfo(&json);
+	kwj_arguments_add_text(&json, "directory", spec->directory);
+	kwj_arguments_add_text(&json, "table", spec->kind == KWJ_EXPORT_TABLE ? spec->name : NULL);
+	kwj_arguments_add_texts(&json, "tables", spec->names);
+	kwj_arguments_add_text(&json, "query", spec->query);
+	kwj_arguments_add_text(&json, "database", new->database);
+	kwj_arguments_add_object(&json, "options", kwj_given_own_options(new->options));
+	return kwj_arguments_made(&json);
+}
+
 void
 kwj_export_validate(const KwjNewExport *new, KwjNewJob *job)
 {
@@ -151,6 +173,7 @@ kwj_export_validate(const KwjNewExport *new, KwjNewJob *job)
 	kwj_given_set_job_options("EXPORT", new->options, job);
 	kwj_check_as_owner(job->owner, validate_as_owner, &spec);
 	job->payload = kwj_export_payload(&spec);
+	job->arguments = make_arguments(new, &spec);
 	if (job->description == NULL)
 		job->description = kwj_export_description(&spec, given);
 }

@@ -640,6 +640,24 @@ kwj_directory_rename(const KwjDirectory *directory, const char *from, const char
 	rename_entry(directory, from, directory, to);
 }
 
+bool
+kwj_directory_rename_new(const KwjDirectory *directory, const char *from, const char *to)
+{
+	/* Only a second link fails if the name is taken. Some file systems have none. */
+	if (linkat(directory->fd, from, directory->fd, to, 0) == 0)
+	{
+		if (unlinkat(directory->fd, from, 0) == 0)
+			return true;
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not remove file \"%s/%s\": %m", directory->path, from));
+	}
+	if (errno == EEXIST || kwj_directory_has(directory, to))
+		return false;
+	rename_entry(directory, from, directory, to);
+	return true;
+}
+
 static bool
 remove_tree(int fd, const char *name, int depth)
 {
@@ -766,11 +784,23 @@ kwj_file_write(const KwjOpenFile *file, const char *data, size_t size, const cha
 			ereport(ERROR,
 					errcode_for_file_access(),
 					errmsg("could not write to file \"%s\": %m", name),
-					is_full ? errhint("Free some space, or export to another directory.") : 0);
+					is_full ? errhint("Free some space, or name another directory.") : 0);
 		}
 		data += n;
 		size -= n;
 	}
+}
+
+void
+kwj_file_sync_in(const KwjDirectory *directory, const char *name)
+{
+	KwjOpenFile *file = kwj_file_open_in(directory, name, O_RDWR);
+
+	if (file->fd < 0 || pg_fsync(file->fd) != 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not fsync file \"%s/%s\": %m", directory->path, name));
+	kwj_file_close(file, name);
 }
 
 char *

@@ -83,6 +83,12 @@ extern void kwj_directory_move(const KwjDirectory *from, const KwjDirectory *to,
 extern void kwj_directory_rename(const KwjDirectory *directory, const char *from, const char *to);
 
 /*
+ * Renames a file within the directory. Returns false, and does nothing, if there is an entry of the new
+ * name. Errors: of the file system.
+ */
+extern bool kwj_directory_rename_new(const KwjDirectory *directory, const char *from, const char *to);
+
+/*
  * Removes an entry with all that is in it, follows no symbolic link, and raises no error, so that it
  * can be called after one. Returns false, and sets errno, if something is left.
  */
@@ -131,6 +137,9 @@ extern void kwj_file_close(KwjOpenFile *file, const char *name);
 
 /* Writes all of it. Errors: 53100 if the disk is full, and others of the file system. */
 extern void kwj_file_write(const KwjOpenFile *file, const char *data, size_t size, const char *name);
+
+/* Makes what is in a file of the directory durable. Errors: of the file system. */
+extern void kwj_file_sync_in(const KwjDirectory *directory, const char *name);
 
 /*
  * If kwjobs.data_directories is set, checks that the file, which a job is to read, lies in one of

@@ -21,6 +21,10 @@
  * with the checkpoint, as that of the batch's transaction is, so that a revert finds the rows. A batch
  * ends when it has used KWJ_IMPORT_SUBTRANSACTIONS numbers.
  *
+ * It also ends when its time is over, but not before the search has imported something or left a record
+ * out. What it has read in vain by then, the next batch would read again. So the next one takes no more
+ * than this one has come to (kwj_pace_search_is_long), and the sizes grow again from there.
+ *
  * Caller: batch.c. Process: worker. Locks: those of COPY; in a subtransaction that fails, they are
  * released. If the worker dies, the whole batch is rolled back, with what it has written into the
  * reject table.
@@ -34,6 +38,7 @@
 #include "miscadmin.h"
 #include "type/import/bad_records.h"
 #include "type/import/records.h"
+#include "type/import/reject_file.h"
 #include "type/import/reject_table.h"
 #include "type/import/statement.h"
 #include "utils/memutils.h"
@@ -192,6 +197,8 @@ raise_beyond_limit(KwjImport *import, const Failure *failure)
 {
 	char	   *hint = NULL;
 
+	if (import->decides)
+		kwj_reject_file_write(&import->spec.options, import->attempt, import->rejected, false);
 	if (import->rejected > 0)
 		hint = psprintf("Before it, " INT64_FORMAT " %s left out, as many as reject_limit allows.",
 						import->rejected, import->rejected == 1 ? "record was" : "records were");
@@ -224,6 +231,7 @@ leave_out(KwjImport *import, const Failure *failure, int64 to)
 	MemoryContext context = AllocSetContextCreate(caller, "kwjobs rejected record", ALLOCSET_DEFAULT_SIZES);
 	KwjRejected rejected = {
 		.job_id = import->attempt->job_id,
+		.file_number = import->position.file,
 		.file = current_file(import),
 		.line = import->position.line + 1,
 		.column = failure->column[0] != '\0' ? failure->column : NULL,
@@ -238,12 +246,15 @@ leave_out(KwjImport *import, const Failure *failure, int64 to)
 	MemoryContextSwitchTo(context);
 	import->rejected++;
 	tell(import, failure);
-	if (OidIsValid(options->reject_table))
+	if (OidIsValid(options->reject_table) || options->reject_file != NULL)
 	{
 		rejected.reason = reason_of(failure->error);
 		rejected.record = kwj_import_record_text(import, to, MOST_OF_RECORD);
-		kwj_reject_table_add(options, &rejected);
 	}
+	if (OidIsValid(options->reject_table))
+		kwj_reject_table_add(options, &rejected);
+	if (options->reject_file != NULL)
+		kwj_reject_file_keep(&rejected, import->in_one_batch);
 	kwj_import_pass_records(import, to);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
@@ -331,6 +342,8 @@ kwj_import_good_records(KwjImport *import, int64 bytes)
 		search(import, kwj_import_find_end(import, Max(failure.reached - here, 1)), &failure);
 		import->searching = false;
 		FreeErrorData(failure.error);
+		if (kwj_pace_is_over(&import->pace))
+			kwj_pace_search_is_long(&import->pace);
 	}
 	return import->position.file == file ? import->position.offset - before : import->passed - before;
 }

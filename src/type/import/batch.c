@@ -164,6 +164,17 @@ kwj_import_set_piece(KwjImport *import, const KwjPiece *piece)
 }
 
 bool
+kwj_import_is_whole(const KwjImport *import, const KwjPiece *piece)
+{
+	KwjImportPosition from;
+	KwjImportEnd end;
+
+	kwj_import_position_read(&from, piece->what);
+	kwj_import_position_read_end(&end, piece->what);
+	return from.file == 0 && from.offset == 0 && end.file == list_length(import->spec.files);
+}
+
+bool
 kwj_import_is_done(const KwjImport *import)
 {
 	return kwj_import_position_is_at_end(&import->position, &import->end);
@@ -196,6 +207,11 @@ kwj_import_result(const KwjImport *import, int64 rows, int64 rejected)
 		appendStringInfo(&json, ", \"rejected\": " INT64_FORMAT, rejected);
 	if (options->keeps_rows)
 		appendStringInfoString(&json, ", \"revert\": \"none\"");
+	if (options->reject_file != NULL && rejected > 0)
+	{
+		appendStringInfoString(&json, ", \"reject_file\": ");
+		escape_json(&json, options->reject_file);
+	}
 	if (OidIsValid(options->reject_table))
 	{
 		appendStringInfoString(&json, ", \"reject_table\": ");

@@ -39,6 +39,7 @@ typedef struct KwjImport
 	KwjSourceIdentity *checked; /* of each file; inode 0: not known; NULL: of none (verify.h) */
 	bool		all_checked;	/* this process has compared all files that it may begin */
 	bool		in_one_batch;	/* no time, size or request ends a batch, only the end of the input */
+	bool		decides;		/* the first record beyond reject_limit that this meets is that of the job */
 	bool		quiet;			/* no remark about skipped lines is to be made */
 
 	/* Is called in the first batch, when the rights were checked, and not again; NULL: nothing. */
@@ -56,7 +57,7 @@ typedef struct KwjImport
 
 	/* Of a batch that leaves bad records out. */
 	int			subtransactions;	/* how many have got a number */
-	bool		searching;		/* a record is looked for; no time ends the batch */
+	bool		searching;		/* bad records are looked for; no time ends a try */
 	int64		passed;			/* the offset at which the last file ended that was left behind */
 
 	/* Set while COPY runs. */
@@ -101,6 +102,9 @@ extern void kwj_import_read_created(KwjImport *import, Jsonb *state);
 
 /* Sets where the import goes on, and ends, to what is left of a piece. */
 extern void kwj_import_set_piece(KwjImport *import, const KwjPiece *piece);
+
+/* Returns whether the piece is all of the import. */
+extern bool kwj_import_is_whole(const KwjImport *import, const KwjPiece *piece);
 
 /* Returns how many bytes of the import, or of the piece, are done, as they are stored. */
 static inline int64

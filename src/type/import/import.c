@@ -28,6 +28,7 @@
 #include "type/import/import.h"
 #include "type/import/maintain.h"
 #include "type/import/parts.h"
+#include "type/import/reject_file.h"
 #include "type/import/revert.h"
 #include "type/import/verify.h"
 #include "utils/fmgrprotos.h"
@@ -50,6 +51,7 @@ start(KwjImport *import)
 {
 	Execution  *execution = import->arg;
 
+	kwj_reject_file_begin(&import->spec.options, import->attempt->job_id);
 	if (import->rows > 0)
 		kwj_import_check_not_emptied(import->attempt, &import->storage);
 	execution->bytes_total = import->bytes_before + kwj_import_bytes_of_files(import);
@@ -106,6 +108,7 @@ begin_import(Execution *execution, KwjAttempt *attempt)
 
 	kwj_import_init(import, attempt);
 	import->start = start;
+	import->decides = true;
 	import->show = show;
 	import->arg = execution;
 	import->rows = execution->first_rows = attempt->rows;
@@ -190,9 +193,17 @@ check_sums(Execution *execution)
 	return request;
 }
 
+/* Returns whether there is something to do when all rows are committed. */
+static bool
+has_last_step(const KwjImport *import)
+{
+	return kwj_import_maintains(&import->spec.options) || kwj_import_has_rest(import) ||
+		import->spec.options.reject_file != NULL;
+}
+
 /*
  * When all rows are committed: does the last step, if there is one, creates what the definition has for
- * this time, and ends the job.
+ * this time, writes the reject file, and ends the job.
  */
 static KwjRequest
 finish(KwjImport *import)
@@ -201,6 +212,7 @@ finish(KwjImport *import)
 	kwj_attempt_begin(import->attempt);
 	if (kwj_import_has_rest(import))
 		kwj_import_create_rest(import);
+	kwj_reject_file_write(&import->spec.options, import->attempt, import->rejected, true);
 	return kwj_attempt_succeed(import->attempt, checkpoint_state(import), import->rows, false,
 							   kwj_import_result(import, import->rows, import->rejected));
 }
@@ -218,8 +230,7 @@ execute_batches(Execution *execution)
 		request = create_target(import);
 	if (request != KWJ_REQUEST_NONE)
 		return request;
-	while (!kwj_import_is_done(import) ||
-		   (!kwj_import_maintains(&import->spec.options) && !kwj_import_has_rest(import)))
+	while (!kwj_import_is_done(import) || !has_last_step(import))
 	{
 		Jsonb	   *state;
 
@@ -227,8 +238,7 @@ execute_batches(Execution *execution)
 		kwj_import_run_batch(import);
 		show(import, import->rows);
 		state = checkpoint_state(import);
-		if (kwj_import_is_done(import) && !kwj_import_has_rest(import) &&
-			!kwj_import_maintains(&import->spec.options))
+		if (kwj_import_is_done(import) && !has_last_step(import))
 			return kwj_attempt_succeed(attempt, state, import->rows, true,
 									   kwj_import_result(import, import->rows, import->rejected));
 		request = kwj_attempt_checkpoint(attempt, state, fraction_done(execution),

@@ -16,6 +16,7 @@
 #include "type/columns.h"
 #include "type/given.h"
 #include "type/import/options.h"
+#include "type/files/directory.h"
 #include "type/import/reject_table.h"
 #include "type/import/settings.h"
 #include "type/source/source.h"
@@ -34,6 +35,7 @@ static void set_format(KwjImportOptions *options, const char *value);
 static void set_header(KwjImportOptions *options, const char *value);
 static void set_nullif(KwjImportOptions *options, const char *value);
 static void set_on_error(KwjImportOptions *options, const char *value);
+static void set_reject_file(KwjImportOptions *options, const char *value);
 static void set_reject_limit(KwjImportOptions *options, const char *value);
 static void set_reject_table(KwjImportOptions *options, const char *value);
 static void set_revert(KwjImportOptions *options, const char *value);
@@ -63,6 +65,7 @@ static const struct
 	{"header", set_header},
 	{"nullif", set_nullif},
 	{"on_error", set_on_error},
+	{"reject_file", set_reject_file},
 	{"reject_limit", set_reject_limit},
 	{"reject_table", set_reject_table},
 	{"revert", set_revert},
@@ -83,7 +86,7 @@ static const KwjForeignOption foreign_options[] = {
 	{"jobs", "How many workers import at most is the option thread_concurrency."},
 	{"null", "The text that stands for NULL is the option nullif, for instance WITH nullif = 'NULL'."},
 	{"parallel", "How many workers import at most is the option thread_concurrency."},
-	{"log_errors", "Records that were left out are written into the option reject_table, with on_error = 'skip'."},
+	{"log_errors", "Records that were left out are written where the options reject_table and reject_file say, with on_error = 'skip'."},
 	{"max_errors", "How many records may be left out is the option reject_limit, with on_error = 'skip'."},
 	{"quote", "The character around a field is the option enclosed, for instance WITH enclosed = '\"'."},
 	{"rejected_rows", "How many records may be left out is the option reject_limit, with on_error = 'skip'."},
@@ -185,6 +188,15 @@ set_on_error(KwjImportOptions *options, const char *value)
 {
 	options->on_error = index_of_value("on_error", value, on_error_names, lengthof(on_error_names),
 									   "Type on_error = 'skip' to leave out records that cannot be imported, or on_error = 'stop' to import none then.");
+}
+
+static void
+set_reject_file(KwjImportOptions *options, const char *value)
+{
+	if (!is_absolute_path(value) || value[strlen(value) - 1] == '/')
+		kwj_given_refuse_value("IMPORT", "reject_file", value,
+							   "Give the absolute path of a file on the server, in a directory that exists.");
+	options->reject_file = kwj_directory_check_path("IMPORT", value);
 }
 
 static void
@@ -351,11 +363,12 @@ check_conflicts(const KwjImportOptions *options)
 {
 	check_characters(options);
 	if (options->on_error == KWJ_IMPORT_STOP &&
-		(options->reject_limit >= 0 || OidIsValid(options->reject_table)))
+		(options->reject_limit >= 0 || OidIsValid(options->reject_table) || options->reject_file != NULL))
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("IMPORT option \"%s\" needs on_error = 'skip'",
-					   options->reject_limit >= 0 ? "reject_limit" : "reject_table"),
+					   options->reject_limit >= 0 ? "reject_limit" :
+					   OidIsValid(options->reject_table) ? "reject_table" : "reject_file"),
 				errhint("Type WITH on_error = 'skip', or leave it out."));
 	check_conversion(options->charset);
 	/* If COPY has another reason to refuse the options, the user shall learn it now, not from the job. */
@@ -607,6 +620,8 @@ kwj_import_payload(const KwjImportSpec *spec)
 		appendStringInfoString(&buf, ", \"freeze\": 1");
 	if (options->reject_limit >= 0)
 		appendStringInfo(&buf, ", \"reject_limit\": " INT64_FORMAT, options->reject_limit);
+	if (options->reject_file != NULL)
+		append_json_text(&buf, "reject_file", options->reject_file);
 	if (OidIsValid(options->reject_table))
 	{
 		appendStringInfo(&buf, ", \"reject_table\": %u", options->reject_table);
@@ -685,6 +700,7 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	options->analyze = kwj_json_int64_or(payload, "analyze", 0) != 0;
 	options->freeze = kwj_json_int64_or(payload, "freeze", 0) != 0;
 	options->reject_limit = kwj_json_int64_or(payload, "reject_limit", -1);
+	options->reject_file = kwj_json_text_or_null(payload, "reject_file");
 	options->reject_table = (Oid) kwj_json_int64_or(payload, "reject_table", InvalidOid);
 	options->reject_name = kwj_json_text_or_null(payload, "reject_name");
 	options->workers = kwj_import_payload_workers(payload);

@@ -60,6 +60,7 @@ kwj_pace_begin_batch(KwjPace *pace)
 {
 	pace->begun = GetCurrentTimestamp();
 	pace->asked = 0;
+	pace->searched = false;
 	return kwj_import_batch_time == 0 ? largest_batch() : Min(pace->batch, largest_batch());
 }
 
@@ -89,6 +90,12 @@ kwj_pace_next_piece(KwjPace *pace)
 		pace->piece = Min(pace->piece * 2, LARGEST_PIECE);
 	pace->asked = now;
 	return now - pace->begun >= time_limit_us();
+}
+
+void
+kwj_pace_search_is_long(KwjPace *pace)
+{
+	pace->searched = true;
 }
 
 /*
@@ -123,6 +130,13 @@ kwj_pace_end_batch(KwjPace *pace, int64 bytes)
 	double		for_bytes;
 	double		fitting;
 
+	if (pace->searched)
+	{
+		/* The time of a search says nothing about that of good records. */
+		pace->batch = Max(bytes, SMALLEST_BATCH);
+		pace->last_bytes = 0;
+		return;
+	}
 	/* The end of a file, or records that were skipped, say nothing about the speed. */
 	if (bytes < SMALLEST_BATCH || kwj_import_batch_time == 0)
 		return;

@@ -21,6 +21,7 @@ typedef struct KwjPace
 	int64		last_bytes;
 	int64		last_us;
 	int64		fixed_us;		/* what a batch takes however small it is, by the last batches */
+	bool		searched;		/* a search for bad records has used up the time of the batch */
 } KwjPace;
 
 /* Begins an attempt, of whose speed nothing is known. */
@@ -41,6 +42,12 @@ extern bool kwj_pace_next_piece(KwjPace *pace);
 
 /* Returns whether the batch has taken kwjobs.import_batch_time already. */
 extern bool kwj_pace_is_over(const KwjPace *pace);
+
+/*
+ * A search for bad records in this batch has used up its time. So the next batch takes no more bytes than
+ * this one has come to.
+ */
+extern void kwj_pace_search_is_long(KwjPace *pace);
 
 /* The batch, which took so many bytes, is committed. */
 extern void kwj_pace_end_batch(KwjPace *pace, int64 bytes);

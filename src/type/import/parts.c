@@ -37,6 +37,7 @@
 #include "type/import/maintain.h"
 #include "type/import/order.h"
 #include "type/import/parts.h"
+#include "type/import/reject_file.h"
 #include "type/import/replay.h"
 #include "type/import/revert.h"
 #include "type/import/statement.h"
@@ -170,6 +171,7 @@ wanted(KwjAttempt *attempt)
 	char	   *reason = NULL;
 
 	need_storage(carrier);
+	kwj_reject_file_begin(&import->spec.options, attempt->job_id);
 	kwj_import_read_created(import, kwj_parts_state(attempt));
 	/* Nothing is created for files that are not as they should be. */
 	if (import->spec.definition != NULL && !import->created.is_done && kwj_import_needs_check(import, 0) &&
@@ -491,6 +493,7 @@ work(KwjAttempt *attempt, KwjPiece *piece)
 	kwj_import_set_piece(&carrier->import, piece);
 	kwj_import_read_checked(&carrier->import, piece->what);
 	carrier->piece = piece;
+	carrier->import.decides = kwj_import_is_whole(&carrier->import, piece);
 	while (import_batch(carrier, piece))
 		;
 }
@@ -535,6 +538,7 @@ finish(KwjAttempt *attempt)
 		kwj_import_read_created(import, state);
 		kwj_import_create_rest(import);
 	}
+	kwj_reject_file_write(&import->spec.options, attempt, rejected, true);
 	return kwj_attempt_succeed(attempt, NULL, rows, false,
 							   kwj_import_result(import, rows, rejected));
 }

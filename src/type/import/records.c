@@ -44,7 +44,7 @@ bool
 kwj_import_has_to_end(const KwjImport *import)
 {
 	bool		is_full = import->subtransactions >= KWJ_IMPORT_SUBTRANSACTIONS ||
-		(!import->searching && kwj_pace_is_over(&import->pace));
+		kwj_pace_is_over(&import->pace);
 
 	return !import->in_one_batch && (is_full || kwj_import_is_to_stop());
 }

@@ -25,6 +25,7 @@
 #include "type/import/as_owner.h"
 #include "type/import/keeper.h"
 #include "type/import/order.h"
+#include "type/import/reject_file.h"
 #include "type/import/reject_table.h"
 #include "type/import/target.h"
 #include "type/import/triggers.h"
@@ -180,6 +181,7 @@ kwj_import_check_skips(const KwjImportOptions *options, Relation target)
 				errhint("Import without on_error, or drop the constraint and add it again afterwards."));
 	if (OidIsValid(options->reject_table))
 		check_table(options, target);
+	kwj_reject_file_check_right(options);
 }
 
 /* Sets an argument of type text; NULL if there is no text. */

@@ -11,20 +11,9 @@
 
 #include "postgres.h"
 
+#include "lifecycle/rejected.h"
 #include "type/import/options.h"
 #include "utils/rel.h"
-
-/* A record that is left out. */
-typedef struct KwjRejected
-{
-	int64		job_id;
-	const char *file;
-	int64		line;			/* in which the record begins */
-	const char *column;			/* NULL: the error is about none */
-	int			code;			/* packed as elog.h does */
-	const char *reason;
-	const char *record;			/* as it is in the file, in the encoding of the database; NULL: no text */
-} KwjRejected;
 
 /*
  * Sets options->reject_table, and its name, to the table of this name. Errors: 42P01, 42602 and
@@ -33,8 +22,8 @@ typedef struct KwjRejected
 extern void kwj_reject_table_find(KwjImportOptions *options, const char *name);
 
 /*
- * Checks that bad records of this target can be left out, and written into the reject table, if the
- * options say so, by the current user. Takes RowExclusiveLock on it until the end of the transaction.
+ * Checks that bad records of this target can be left out, and written into the reject table and the reject
+ * file, if the options say so, by the current user. Takes RowExclusiveLock on it until the end of the transaction.
  * Errors: 42P01, 42809, 42703, 42804, 42501, 22023, 0A000, each with a hint.
  */
 extern void kwj_import_check_skips(const KwjImportOptions *options, Relation target);

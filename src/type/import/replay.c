@@ -23,7 +23,8 @@
  * which one is the first beyond reject_limit is known only when all pieces before it are done. A piece
  * that has left out any keeps their number. If there are more than the limit in all, the piece in which
  * it is reached is imported once more in the same way, from its start, counting on from the pieces
- * before it. It raises the error of the first record beyond the limit.
+ * before it. It raises the error of the first record beyond the limit. An import in one piece needs none
+ * of this: and if its rows depend on others, doing it again would meet them as if they were others.
  *
  * Caller: the last part of the attempt. Process: worker. Locks: RowExclusiveLock on the target and
  * its partitions, and the deleted rows, until the transaction is aborted. If the worker dies, the
@@ -135,6 +136,7 @@ import_in_one_batch(KwjImport *import)
 	import->show = show_nothing;
 	import->quiet = true;
 	import->in_one_batch = true;
+	import->decides = true;
 	kwj_import_run_batch(import);
 }
 
@@ -250,8 +252,8 @@ replay(KwjAttempt *attempt, KwjPiece *piece, const KwjError *error)
 	kwj_import_init(&import, attempt);
 	if (import.spec.options.on_error == KWJ_IMPORT_SKIP)
 	{
-		/* Where unique indexes matter, one worker imports everything (order.c). */
-		if (import.spec.options.reject_limit >= 0)
+		/* One piece was imported in order, as it has to be where unique indexes matter (order.c). */
+		if (import.spec.options.reject_limit >= 0 && !kwj_import_is_whole(&import, piece))
 			replay_limit(attempt, piece, import.spec.options.reject_limit);
 		return;
 	}

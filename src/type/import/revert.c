@@ -33,6 +33,7 @@
 #include "type/import/created.h"
 #include "type/import/keeper.h"
 #include "type/import/options.h"
+#include "type/import/reject_file.h"
 #include "type/import/reject_table.h"
 #include "type/import/revert.h"
 #include "type/import/statement.h"
@@ -419,6 +420,17 @@ clear_reject_table(KwjAttempt *attempt)
 
 	kwj_import_read_payload(attempt->payload, &spec);
 	kwj_reject_table_clear(&spec.options, attempt->job_id);
+	kwj_reject_file_forget(&spec.options, attempt);
+}
+
+/* Removes the reject file, unless it says why the job has failed. */
+static void
+remove_reject_file(KwjAttempt *attempt)
+{
+	KwjImportSpec spec;
+
+	kwj_import_read_payload(attempt->payload, &spec);
+	kwj_reject_file_remove(&spec.options, attempt->job_id, kwj_attempt_failed_at_record(attempt));
 }
 
 void
@@ -429,6 +441,7 @@ kwj_import_revert(KwjAttempt *attempt)
 	int			n;
 
 	kwj_attempt_begin(attempt);
+	remove_reject_file(attempt);
 	if (kwj_import_payload_keeps_rows(attempt->payload))
 	{
 		/* RETRY goes on from the checkpoint, so that no row is imported twice. */

@@ -20,6 +20,7 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
+#include "job/arguments.h"
 #include "lifecycle/submit.h"
 #include "type/columns.h"
 #include "type/given.h"
@@ -30,6 +31,7 @@
 #include "type/import/options.h"
 #include "type/import/patterns.h"
 #include "type/import/reader.h"
+#include "type/import/reject_file.h"
 #include "type/import/reject_table.h"
 #include "type/import/statement.h"
 #include "type/import/target.h"
@@ -215,6 +217,7 @@ read_spec(Checking *checking, const KwjDefinition *definition)
 	spec->options.names = spec->columns;
 	kwj_import_read_column_options(&spec->options, given);
 	kwj_import_check_skips(&spec->options, rel);
+	kwj_reject_file_check_place(&spec->options);
 	kwj_import_check_maintains(&spec->options, rel);
 	if (definition != NULL)
 	{
@@ -482,6 +485,23 @@ check_given(const KwjNewImport *new)
 			errhint("Type IMPORT INTO table CSV DATA ('file', ...), or IMPORT TABLE table (column type, ...) CSV DATA ('file', ...)."));
 }
 
+/* Returns the arguments by which the same IMPORT can be created in another database. */
+static Jsonb *
+make_arguments(const KwjNewImport *new, const KwjImportSpec *spec)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	kwj_arguments_add_text(&json, "target", OidIsValid(new->target) ? spec->table : NULL);
+	kwj_arguments_add_text(&json, "definition", new->definition);
+	kwj_arguments_add_text(&json, "definition_file", new->definition_file);
+	kwj_arguments_add_text(&json, "directory", new->directory);
+	kwj_arguments_add_texts(&json, "files", kwj_array_texts(new->files, "file of an IMPORT must not be NULL"));
+	kwj_arguments_add_texts(&json, "columns", kwj_array_texts(new->columns, "column of an IMPORT must not be NULL"));
+	kwj_arguments_add_object(&json, "options", kwj_given_own_options(new->options));
+	return kwj_arguments_made(&json);
+}
+
 void
 kwj_import_validate(const KwjNewImport *new, KwjNewJob *job)
 {
@@ -493,6 +513,7 @@ kwj_import_validate(const KwjNewImport *new, KwjNewJob *job)
 	kwj_given_set_job_options("IMPORT", new->options, job);
 	kwj_check_as_owner(job->owner, validate_as_owner, &checking);
 	job->payload = kwj_import_payload(&checking.spec);
+	job->arguments = make_arguments(new, &checking.spec);
 	if (job->description == NULL)
 		job->description = checking.description;
 }

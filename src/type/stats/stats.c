@@ -109,6 +109,20 @@ make_payload(const Spec *spec)
 	return kwj_json_parse(json.data);
 }
 
+/* Returns the arguments by which the same job can be created in another database. */
+static Jsonb *
+make_arguments(const Spec *spec)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	kwj_arguments_add_text(&json, "name", spec->name);
+	kwj_arguments_add_text(&json, "table", spec->table_name);
+	kwj_arguments_add_texts(&json, "columns", spec->columns);
+	kwj_arguments_add_text(&json, "throttling", spec->throttling);
+	return kwj_arguments_made(&json);
+}
+
 /* Returns the statement, with the name of the table in full. */
 static char *
 describe(const Spec *spec)
@@ -202,6 +216,7 @@ kwj_stats_validate(const KwjNewStats *stats, KwjNewJob *job)
 
 	kwj_check_as_owner(job->owner, validate_as_owner, &spec);
 	job->payload = make_payload(&spec);
+	job->arguments = make_arguments(&spec);
 	if (job->description == NULL)
 		job->description = describe(&spec);
 }

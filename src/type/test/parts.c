@@ -38,7 +38,7 @@ validate(Jsonb *arguments, KwjNewJob *job)
 	kwj_arguments_check(arguments, job->job_type, names);
 	(void) kwj_json_int64(arguments, "parts");
 	(void) kwj_json_int64(arguments, "pieces");
-	job->payload = arguments;
+	job->payload = job->arguments = arguments;
 	if (job->description == NULL)
 		job->description = "pieces";
 }

@@ -122,7 +122,7 @@ program_validate(Jsonb *arguments, KwjNewJob *job)
 	grace = kwj_argument_text(arguments, "grace");
 	if (grace)
 		(void) pg_strtoint32(grace);
-	job->payload = arguments;
+	job->payload = job->arguments = arguments;
 }
 
 /* ---- execution ---- */

@@ -1,0 +1,58 @@
+/*
+ * src/function/waits.c
+ *	  What the workers that carry an attempt together spend their time with.
+ *
+ * Callers: show.c and outcome.c, when a session looks at the attempt. Process: sessions. Locks: the spinlock
+ * of the sight, for a few instructions.
+ *
+ * Nobody measures the time of waits: each look at the attempt reads what its workers wait for at this moment,
+ * and adds that to what earlier looks have found (KwjSight). So nothing is done while nobody looks.
+ */
+#include "postgres.h"
+
+#include "function/waits.h"
+#include "lib/stringinfo.h"
+#include "shared/sight.h"
+#include "utils/wait_event.h"
+
+/* So many events are named. */
+#define SHOWN	3
+
+/* Returns the index of the event that was found most often; -1: there is none. */
+static int
+most_frequent(const KwjWaitCounts *counts)
+{
+	int			most = -1;
+
+	for (int i = 0; i < KWJ_WAIT_KINDS; i++)
+		if (counts->found[i].times > 0 && (most < 0 || counts->found[i].times > counts->found[most].times))
+			most = i;
+	return most;
+}
+
+const char *
+kwj_waits_text(const KwjLive *live)
+{
+	KwjWaitCounts counts;
+	StringInfoData text;
+	int			most;
+
+	if (live->waits.looks < 2)
+		return "";
+	initStringInfo(&text);
+	counts = kwj_sight_add_waits(kwj_sight_of_slot(live->slot), live->dboid, live->job_id, live->attempt,
+								 &live->waits);
+	for (int shown = 0; shown < SHOWN && (most = most_frequent(&counts)) >= 0; shown++)
+	{
+		const char *event = pgstat_get_wait_event(counts.found[most].event);
+
+		if (shown == 0)
+			appendStringInfo(&text, "; of %u looks at a worker, %u found it waiting", counts.looks,
+							 counts.found[most].times);
+		else
+			appendStringInfo(&text, ", %u", counts.found[most].times);
+		appendStringInfo(&text, " for %s", event ? event : "an unknown event");
+		counts.found[most].times = 0;
+	}
+	return text.data;
+}

@@ -1,0 +1,183 @@
+/*
+ * src/lifecycle/owned.c
+ *	  What becomes of a role's schedules and jobs when its objects, or the role itself, are dropped.
+ *
+ *     DROP ROLE        refused while schedules of this database belong to the role; a WARNING for its jobs
+ *                      that are not over, which the coordinator fails (coordinator/adopt.c)
+ *     DROP OWNED       drops its schedules; jobs stay as they are
+ *     REASSIGN OWNED   gives its schedules to the other role, and pauses them; jobs stay as they are
+ *
+ * Why REASSIGN OWNED pauses them: the statements are the old role's, and would run by themselves with
+ * the rights of the new one, who may be a superuser and has not seen them.
+ *
+ * Process: sessions, and workers whose statement does it, after PostgreSQL has carried the statement out
+ * (session/roles.c): so PostgreSQL has checked the rights, and an error here undoes what it has done. Only
+ * the schedules of this database are seen. Those of other databases go on without their owner: their due
+ * times are refused (lifecycle/due_times.c). The same happens if a transaction creates a schedule while
+ * another one drops the role.
+ *
+ * Locks: the rows of the schedules, as lifecycle/schedule.c.
+ */
+#include "postgres.h"
+
+#include "job/clip.h"
+#include "job/role.h"
+#include "job/schedule_clock.h"
+#include "lifecycle/authority.h"
+#include "lifecycle/control_log.h"
+#include "lifecycle/due_times.h"
+#include "lifecycle/owned.h"
+#include "lifecycle/schedule.h"
+#include "miscadmin.h"
+#include "store/query.h"
+#include "store/schedules.h"
+#include "store/unfinished.h"
+#include "utils/builtins.h"
+
+/* So many schedules, or jobs, are named. */
+#define MOST_NAMED	10
+
+/* Returns which schedules belong to the role, as PostgreSQL tells of objects: one a line. */
+static char *
+list_schedules(Oid role, int64 total)
+{
+	StringInfoData text;
+	List	   *names = kwj_store_schedule_names(role, MOST_NAMED);
+	ListCell   *lc;
+
+	initStringInfo(&text);
+	foreach(lc, names)
+		appendStringInfo(&text, "%sowner of schedule \"%s\"", text.len > 0 ? "\n" : "",
+						 kwj_quoted(lfirst(lc), KWJ_LONGEST_SCHEDULE));
+	if (total > list_length(names))
+		appendStringInfo(&text, "\nand of " INT64_FORMAT " other schedules", total - list_length(names));
+	return text.data;
+}
+
+static void
+check_schedules(Oid role, const char *name)
+{
+	int64		total = kwj_store_schedules_of(role);
+
+	if (total == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("role \"%s\" cannot be dropped because schedules of this database depend on it", name),
+			 errdetail_internal("%s", list_schedules(role, total)),
+			 errhint("Type DROP OWNED BY %s to drop them with all else that it owns here, REASSIGN OWNED BY %s TO another role to keep them, or DROP SCHEDULE.",
+					 quote_identifier(name), quote_identifier(name))));
+}
+
+/* Returns the ids, separated by commas. */
+static char *
+list_jobs(KwjJobs jobs)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = 0; i < Min(jobs.n, MOST_NAMED); i++)
+		appendStringInfo(&text, "%s" INT64_FORMAT, i > 0 ? ", " : "", jobs.ids[i]);
+	return text.data;
+}
+
+static void
+warn_of_jobs(Oid role, const char *name)
+{
+	KwjJobs		jobs = kwj_store_unfinished_ids(role, MOST_NAMED + 1);
+
+	if (jobs.n == 0)
+		return;
+	ereport(WARNING,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("role \"%s\" has jobs that are not over", name),
+			 jobs.n > MOST_NAMED ? errdetail("These and others cannot go on without it, and fail: %s.", list_jobs(jobs)) :
+			 errdetail("They cannot go on without it, and fail: %s.", list_jobs(jobs)),
+			 errhint("To have a job undo what it has done, use CANCEL JOB, and wait until it is over, before DROP ROLE.")));
+}
+
+void
+kwj_owned_check_dropped(Oid role, const char *name)
+{
+	if (!kwj_store_is_usable())
+		return;
+	check_schedules(role, name);
+	warn_of_jobs(role, name);
+}
+
+/* Calls act for each of the role's schedules, whose row is locked then. */
+static void
+for_each_schedule(Oid role, void (*act) (KwjSchedule *schedule, Oid to), Oid to)
+{
+	KwjJobs		owned;
+
+	if (!kwj_store_is_usable())
+		return;
+	owned = kwj_store_schedules_owned(role);
+	for (int i = 0; i < owned.n; i++)
+	{
+		KwjSchedule schedule;
+
+		CHECK_FOR_INTERRUPTS();
+		/* It may have been dropped, or given to another role, while this process has waited. */
+		if (kwj_store_schedule_lock(owned.ids[i], KWJ_WAIT, &schedule) && schedule.owner == role)
+			act(&schedule, to);
+	}
+}
+
+static void
+drop_schedule(KwjSchedule *schedule, Oid to)
+{
+	kwj_store_schedule_delete(schedule->schedule_id);
+	kwj_control_log(psprintf("schedule \"%s\" dropped with what its owner had", schedule->name), NULL);
+}
+
+void
+kwj_owned_drop(Oid role)
+{
+	for_each_schedule(role, drop_schedule, InvalidOid);
+}
+
+/* Pauses the schedule, unless it is paused, or has come with a dump or a copy, and so does not run, either. */
+static void
+pause_schedule(KwjSchedule *schedule, const char *reason)
+{
+	TimestampTz now = kwj_clock();
+
+	if (schedule->paused != 0 || !schedule->at_home)
+		return;
+	kwj_due_times_leave(schedule, now, reason);
+	schedule->next_due = schedule->next_run = schedule->retry_of = 0;
+	schedule->paused = now;
+	schedule->paused_by = GetUserId();
+	schedule->pause_reason = pstrdup(reason);
+}
+
+static void
+give_schedule(KwjSchedule *schedule, Oid to)
+{
+	char	   *name = kwj_role_name(to);
+	KwjNewJob	job = {.owner = to};
+
+	pause_schedule(schedule, psprintf("it was given to role \"%s\"", name));
+	kwj_authority_note(&job);
+	schedule->owner = to;
+	schedule->created_by = job.created_by;
+	schedule->created_by_session = job.created_by_session;
+	schedule->authority = unconstify(Oid *, job.authority);
+	schedule->n_authority = job.n_authority;
+	kwj_store_schedule_update(schedule, false);
+	kwj_store_schedule_set_owner(schedule);
+	kwj_control_log(psprintf("schedule \"%s\" given to role \"%s\"", schedule->name, name), NULL);
+	ereport(NOTICE,
+			(errmsg("schedule \"%s\" is paused, as it belongs to role \"%s\" now",
+					kwj_quoted(schedule->name, KWJ_LONGEST_SCHEDULE), name),
+			 errhint("Look at what it does, and type RESUME SCHEDULE to let it run.")));
+}
+
+void
+kwj_owned_reassign(Oid role, Oid to)
+{
+	if (role != to)
+		for_each_schedule(role, give_schedule, to);
+}

@@ -1,0 +1,43 @@
+/*
+ * src/shared/looked.h
+ *	  Shared memory: what is kept of each database about the looks of its coordinators, also while it
+ *	  has none: how many rows had changed there when its collector last looked, and when a coordinator
+ *	  last looked whether a schedule is due.
+ *
+ * Each function takes kwj_shared->lock for a moment, and raises no error.
+ */
+#ifndef KWJ_SHARED_LOOKED_H
+#define KWJ_SHARED_LOOKED_H
+
+#include "kwjobs.h"
+#include "utils/timestamp.h"
+
+/*
+ * Notes that the collector of this database has looked when PostgreSQL had counted so many changed
+ * rows there. Process: coordinator.
+ */
+extern void kwj_shared_changes_looked(int64 changes);
+
+/*
+ * PostgreSQL has counted so many changed rows in the database: if there are at least `enough` more
+ * than at the last look, or fewer, has the coordinator look. A database in which nobody has looked
+ * since the server's start counts as changed. Process: autovacuum worker, launcher.
+ */
+extern void kwj_shared_changes_counted(Oid dboid, int64 changes, int64 enough);
+
+/* Returns whether the collector is to look, since the last call. Process: coordinator. */
+extern bool kwj_shared_take_changes(void);
+
+/*
+ * Notes that this process has looked whether a schedule of its database is due; now: by kwj_clock().
+ * Process: coordinator.
+ */
+extern void kwj_shared_schedules_looked(TimestampTz now);
+
+/*
+ * Returns when the coordinator of this database last looked whether a schedule is due, by kwj_clock();
+ * 0: none has since the server's start, or too many other databases have looked since. Process: sessions.
+ */
+extern TimestampTz kwj_shared_schedules_last_look(void);
+
+#endif
