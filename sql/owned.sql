@@ -61,10 +61,11 @@ DO $$ BEGIN EXECUTE 'DROP ROLE kwj_plain'; END $$;
 PAUSE SCHEDULE second WITH REASON = 'not now';
 REASSIGN OWNED BY kwj_leaver TO kwj_heir;
 SELECT * FROM owners WHERE name IN ('first', 'second') ORDER BY name;
--- ... whose jobs run by the right of who has said so
+-- ... whose jobs run by the right of the old one, until somebody who may act as the new one resumes it
+SELECT authority::oid[]::regrole[] = ARRAY[current_user::regrole, 'kwj_leaver'] AS by_that_of_the_old_one FROM kwjobs.schedule WHERE name = 'first';
+RESUME SCHEDULE first;
 SELECT created_by::oid::regrole = current_user::regrole AS by_me, authority::oid[]::regrole[] = ARRAY[current_user::regrole] AS by_my_right
   FROM kwjobs.schedule WHERE name = 'first';
-RESUME SCHEDULE first;
 SELECT kwjobs.run_schedule('first') AS job \gset
 SELECT status, user_name FROM [SHOW JOB WHEN COMPLETE :job];
 -- ... nothing depends on the old one any more

@@ -100,5 +100,5 @@ SELECT length(description), status FROM [SHOW JOB WHEN COMPLETE :job];
 
 SELECT count(kwjobs.cancel(job_id)) > 0 AS canceled FROM kwdb_internal.jobs WHERE finished IS NULL;
 DROP FUNCTION owner_of, waits_for;
-SET client_min_messages = warning;
+SET client_min_messages = error;
 DROP ROLE "Kwj Owner", kwj_plain;

@@ -78,5 +78,5 @@ EXECUTE p(:good);
 BEGIN TRANSACTION READ ONLY;
 SELECT count(*) FROM why(:good);
 COMMIT;
-SET client_min_messages = warning;
+SET client_min_messages = error;
 DROP ROLE kwj_why, kwj_curious;

@@ -326,7 +326,7 @@ for my $workers (1, 3)
 		$ends->($job, 'failed', 4, "reject_limit, and a crash when it is $when");
 	}
 	# Somebody takes the name when the file is about to get it.
-	my ($job) = $stopped->(4943, '{}');
+	my ($job, $pid) = $stopped->(4943, '{}');
 	write_file($rejects, 'theirs');
 	run_sql('SELECT pg_advisory_unlock(4943)');
 	wait_until_over($job);
@@ -341,6 +341,21 @@ for my $workers (1, 3)
 	unlink $rejects;
 	run_sql("SELECT kwjobs.retry($job)");
 	$ends->($job, 'succeeded', 10, 'RETRY writes the file of all');
+	# A CANCEL that the worker finds in the job's row when it ends the job: the rows stay, so the records do, too.
+	# The coordinator would interrupt the worker before.
+	($job, $pid) = $stopped->(4944, '{"revert": "none"}');
+	my $coordinator = run_sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'");
+	kill('STOP', $coordinator) == 1 or die "no process $coordinator";
+	run_sql("BEGIN; SELECT kwjobs.cancel($job); SELECT pg_advisory_unlock(4944)");
+	wait_query($node, "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $pid AND locktype = 'transactionid' AND NOT granted)");
+	run_sql('COMMIT');
+	wait_query($node, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid AND backend_xid IS NOT NULL)");
+	kill('CONT', $coordinator) == 1 or die "no process $coordinator";
+	wait_until_over($job);
+	is(run_sql("SELECT status, (SELECT count(*) FROM kwjobs.rejected) FROM kwdb_internal.jobs WHERE job_id = $job"), 'canceled|10', "$workers: so does one that is canceled at its end");
+	is(-e $rejects ? 'there' : 'not there', 'not there', '... whose file is gone');
+	run_sql("SELECT kwjobs.retry($job)");
+	$ends->($job, 'succeeded', 10, 'RETRY after that');
 	# The disk is full when the file is written.
 	run_sql('SELECT pg_advisory_lock(4932)');
 	$job = $create->('{"max_attempts": 1}');
@@ -395,8 +410,18 @@ END
 	is(run_sql('SELECT count(DISTINCT xmin::text) FROM imported.rejected'), 60, '... is committed in as many batches as there are bad records');
 	# Without that, each batch would read all records that are left: 60 + 59 + 58 + ... of them, and halves.
 	cmp_ok(run_sql('SELECT last_value FROM tried'), '<', 1000, '... each of which reads no more than the one before has come to');
-	run_sql('ALTER DATABASE postgres RESET kwjobs.import_batch_time');
 	forget();
+	# So it is if the number of subtransactions ends the batches.
+	run_sql('ALTER DATABASE postgres SET kwjobs.import_batch_time = 0');
+	run_sql("CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN IF NEW.n % 20 = 0 THEN RAISE 'bad'; END IF; RETURN NULL; END \$\$");
+	run_sql("SELECT setval('tried', 1, false)");
+	write_file("$dir/slow.csv", join('', map { "$_,xxxx\n" } 1 .. 10000));
+	$job = run_sql("SELECT kwjobs.import('slow', ARRAY['$dir/slow.csv'], NULL, '{\"on_error\": \"skip\"}')");
+	wait_until_over($job);
+	is(run_sql("SELECT concat_ws(' ', status, result->>'rejected') FROM kwdb_internal.jobs WHERE job_id = $job"), 'succeeded 500', 'many bad records');
+	# 111,000 with that, 426,000 without.
+	cmp_ok(run_sql('SELECT last_value FROM tried'), '<', 200000, '... and nothing is read in vain again and again');
+	run_sql('ALTER DATABASE postgres RESET kwjobs.import_batch_time');
 }
 
 quit_session();

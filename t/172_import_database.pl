@@ -184,6 +184,11 @@ like(refusal("IMPORT DATABASE CSV DATA ('$plain', '$odd')"), qr/^42601\|/, 'two 
 like(refusal("IMPORT DATABASE CSV DATA ('$plain') WITH force_null = '*'"), qr/^22023\|IMPORT DATABASE has no option "force_null"/, 'an option about columns');
 like(refusal("IMPORT DATABASE CSV DATA ('$plain') WITH delimiter = ';'"), qr/^22023\|IMPORT option "delimiter" contradicts the manifest/, 'an option that contradicts the manifest');
 like(refusal('SELECT kwjobs.import_database(NULL)'), qr/^22004\|the directory to import from must not be null/, 'no directory');
+my $rejects = "WITH on_error = 'skip', reject_file = '$plain/manifest.json'";
+like(refusal("IMPORT DATABASE CSV DATA ('$plain') $rejects"), qr/^58P02\|reject file "\S+manifest.json" already exists\|/, 'a reject file that exists');
+target('GRANT pg_read_server_files TO reader');
+like(refusal("SET ROLE reader; IMPORT DATABASE CSV DATA ('$plain') $rejects"), qr/^42501\|permission denied to write reject file "\S+manifest.json"\|/, 'a role that may write no files does not learn that');
+target('REVOKE pg_read_server_files FROM reader');
 source("EXPORT INTO CSV '$dir/query' FROM SELECT 1");
 like(refusal("IMPORT DATABASE CSV DATA ('$dir/query')"), qr/^22023\|the manifest "\S+" is of a query, not of tables\|/, 'an export of a query');
 my $changed = export($all);

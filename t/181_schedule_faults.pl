@@ -144,6 +144,16 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 	sql('ALTER ROLE owner SUPERUSER', 'owned');
 	sql('DROP OWNED BY owner, member; DROP ROLE owner, member, heir', 'owned');
 	is(sql(q{SELECT count(*) FROM pg_extension WHERE extname = 'kwjobs'}, 'owned'), 0, '... DROP OWNED may drop the extension itself');
+	sql('CREATE EXTENSION kwjobs; CREATE ROLE idle LOGIN', 'owned');
+	my $session = $node->background_psql('owned');
+	$session->query_safe('BEGIN; DROP EXTENSION kwjobs');
+	my $dropper = $node->background_psql('owned');
+	$dropper->query_until(qr/begun/, "\\echo begun\nDROP ROLE idle;\n");
+	wait_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'DROP ROLE%' AND wait_event_type = 'Lock'});
+	$session->query_safe('COMMIT');
+	$session->quit;
+	$dropper->quit;
+	is(sql(q{SELECT count(*) FROM pg_roles WHERE rolname = 'idle'}, 'owned'), 0, '... nor does an extension that is dropped meanwhile keep one');
 	sql('DROP DATABASE owned');
 }
 

@@ -88,6 +88,35 @@ EOF
 	sql('DROP SCHEDULE "by right"; DROP ROLE middle');
 }
 
+# A schedule that REASSIGN OWNED gives to a superuser gets no rights by that before the superuser resumes it.
+{
+	my $gate = close_gate($node);
+	sql(qq{CREATE ROLE heir LOGIN SUPERUSER; SET ROLE weak; SELECT kwjobs.create_schedule('given', 'never', '$waits; SELECT 1/0', options => '{"failure_statement": "ALTER ROLE weak SUPERUSER"}')});
+	my $is_weak = sub { my ($name) = @_; return is(sql(q{SELECT rolsuper FROM pg_roles WHERE rolname = 'weak'}), 'f', $name) };
+	my $last = q{SELECT concat_ws(' ', user_name, status, error_code) FROM kwdb_internal.jobs WHERE description = 'ALTER ROLE weak SUPERUSER' ORDER BY job_id DESC LIMIT 1};
+	my $run = sql(q{SET ROLE weak; SELECT kwjobs.run_schedule('given')});
+	wait_for_status($node, $run, 'running');
+	sql('REASSIGN OWNED BY weak TO heir');
+	open_gate($gate);
+	wait_for_ends($node);
+	wait_query($node, "$last" =~ s/concat_ws.*error_code\)/finished IS NOT NULL/r);
+	is(sql($last), 'heir failed 42501', 'a run of the old owner fails: the failure_statement of the schedule runs without rights');
+	$is_weak->('... and has done nothing');
+	sql(q{SELECT kwjobs.create_schedule('given too', 'never', 'ALTER ROLE weak SUPERUSER', options => '{"run_as": "weak"}'); REASSIGN OWNED BY weak TO heir});
+	configure($node, 'kwjobs.admin_role', 'weak');
+	is(result_as($node, 'weak', 'RESUME SCHEDULE "given too"'), '42501', 'the admin role cannot resume it');
+	wait_for_end($node, result_as($node, 'weak', q{SELECT kwjobs.run_schedule('given too')}));
+	is(sql($last), 'heir failed 42501', '... nor run it by hand');
+	$is_weak->('... with other rights than it has');
+	like(said($node, 'RESUME SCHEDULE "given too"', 'weak'), qr/HINT:  Look at what it does, and type RESUME SCHEDULE as its owner\./, '... and is told who can');
+	configure($node, 'kwjobs.admin_role');
+	sql('DROP OWNED BY weak; GRANT ALL ON runs TO weak');
+	like(said($node, 'RESUME SCHEDULE "given too"', 'heir'), qr/NOTICE:  schedule "given too" runs by the right of role "heir" from now on/, 'its owner can');
+	wait_for_end($node, sql(q{SELECT kwjobs.run_schedule('given too')}));
+	is(sql($last), 'heir succeeded', '... and then it runs');
+	sql('ALTER ROLE weak NOSUPERUSER; DROP OWNED BY heir; DROP ROLE heir');
+}
+
 # Very many due times of one schedule, each with a row, are taken in small steps.
 {
 	my $gate = close_gate($node);

@@ -434,6 +434,14 @@ wait_for_room(KwjCoordinator *coordinator, int n_workers)
 		kwj_report_room(false, "worker");
 }
 
+/* Notes that the postmaster has had a slot for a worker, or has one now. */
+static void
+note_room(KwjCoordinator *coordinator)
+{
+	coordinator->no_room_ms = 0;
+	kwj_deadlock_note_room();
+}
+
 /*
  * Notes that there are n_workers now. If there were more when the postmaster had no slot, one has
  * exited since, and the next try need not wait.
@@ -444,7 +452,7 @@ see_room(KwjCoordinator *coordinator, int n_workers)
 	if (n_workers < coordinator->workers_without_room)
 	{
 		coordinator->room_again = 0;
-		coordinator->no_room_ms = 0;
+		note_room(coordinator);
 	}
 	coordinator->workers_without_room = Min(coordinator->workers_without_room, n_workers);
 }
@@ -517,7 +525,7 @@ start_workers(KwjPass *pass)
 		if (kwj_dispatch_start(item))
 		{
 			kwj_report_room(true, "worker");
-			pass->coordinator->no_room_ms = 0;
+			note_room(pass->coordinator);
 			room = true;
 			n_workers++;
 			continue;

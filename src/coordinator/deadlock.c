@@ -75,7 +75,7 @@ static Look look;
 
 /*
  * Since when no background workers of others have been seen when a worker found no slot; 0: there were
- * some the last time.
+ * some the last time, or a slot has come free since.
  */
 static TimestampTz alone_since;
 
@@ -513,6 +513,12 @@ end_look(void)
 	kwj_needed_reset();
 	look.begun = false;
 	look.not_before = GetCurrentTimestamp() + look.spent_us * (LOOK_SHARE - 1);
+}
+
+void
+kwj_deadlock_note_room(void)
+{
+	alone_since = 0;
 }
 
 bool

@@ -26,4 +26,7 @@
  */
 extern bool kwj_deadlock_end_one(bool no_room, bool news, TimestampTz *next);
 
+/* Notes that a background worker slot has come free: what was seen before of a full server does not count. */
+extern void kwj_deadlock_note_room(void);
+
 #endif

@@ -232,6 +232,12 @@ act_on_all(void *arg)
 	MemoryContextDelete(of_schedule);
 }
 
+static int
+most_in_batch(void)
+{
+	return kwj_scheduler_batch > 0 ? kwj_scheduler_batch : MOST_BATCH;
+}
+
 /* Acts on all schedules of a batch. Also if this raises an error, step->due has the schedules of the batch. */
 static void
 act_on_batch(void *arg)
@@ -243,9 +249,7 @@ act_on_batch(void *arg)
 		return;
 	kwj_test_gate(4960);
 	transaction = MemoryContextSwitchTo(step->scratch);
-	step->due = kwj_store_schedules_due(step->now, kwj_scheduler_batch > 0 ?
-										Min(kwj_scheduler_batch, batch_size) : batch_size,
-										list_set_aside());
+	step->due = kwj_store_schedules_due(step->now, Min(batch_size, most_in_batch()), list_set_aside());
 	MemoryContextSwitchTo(transaction);
 	kwj_store_together(act_on_all, step);
 	step->next = kwj_store_schedules_next(behind);
@@ -387,7 +391,7 @@ kwj_fire_due(void)
 		return step.due.n;
 	}
 	next = step.next;
-	batch_size = next > step.now ? FIRST_BATCH : Min(2 * batch_size, MOST_BATCH);
+	batch_size = next > step.now ? FIRST_BATCH : Min(2 * batch_size, most_in_batch());
 	if (step.due.n > 0 || next > step.now)
 		return step.due.n;
 	/* Others have locked all schedules that are due, or these are set aside. */

@@ -126,9 +126,11 @@ note_of(const KwjReturned *returned)
 	if (rejected_of(returned) == 0)
 		return "None";
 	table = kwj_json_text_or_null(returned->result, "reject_table");
+	file = kwj_json_text_or_null(returned->result, "reject_file");
+	if (table != NULL && file != NULL)
+		return psprintf("rejected records are in table %s and in file %s", table, file);
 	if (table != NULL)
 		return psprintf("rejected records are in table %s", table);
-	file = kwj_json_text_or_null(returned->result, "reject_file");
 	return file ? psprintf("rejected records are in file %s", file) :
 		"records were rejected: kwjobs.messages tells the first ones";
 }

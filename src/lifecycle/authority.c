@@ -78,6 +78,34 @@ kwj_authority_note(KwjNewJob *job)
 	job->created_by_session = GetSessionUserId();
 }
 
+void
+kwj_authority_hand_on(Oid **roles, int *n, Oid owner, Oid to)
+{
+	Chain		chain = {palloc(sizeof(Oid) * (*n + 2)), 0};
+
+	for (int i = 0; i < *n; i++)
+		extend(&chain, (*roles)[i]);
+	extend(&chain, owner);
+	extend(&chain, to);
+	*roles = chain.roles;
+	*n = chain.n - 1;
+}
+
+bool
+kwj_authority_holds(const Oid *roles, int n, Oid owner)
+{
+	for (int i = 0; i < n; i++)
+	{
+		Oid			next = i + 1 < n ? roles[i + 1] : owner;
+
+		if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(roles[i])) ||
+			!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(next)) ||
+			!kwj_can_set_role(roles[i], next))
+			return false;
+	}
+	return true;
+}
+
 static void
 refuse_gone(const KwjAttempt *attempt, Oid role)
 {

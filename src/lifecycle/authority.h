@@ -21,6 +21,16 @@
 extern void kwj_authority_note(KwjNewJob *job);
 
 /*
+ * Changes the chain of something that is given to another owner, who has not said what it does: the owner so
+ * far joins the chain, and must be allowed to SET ROLE to the new one. *roles, of *n, is replaced by a
+ * palloc'd copy.
+ */
+extern void kwj_authority_hand_on(Oid **roles, int *n, Oid owner, Oid to);
+
+/* Returns whether each role of the chain may SET ROLE to the next one, and the last one to the owner. */
+extern bool kwj_authority_holds(const Oid *roles, int n, Oid owner);
+
+/*
  * Checks whether the attempt may still run as the job's owner. Does nothing if the owner has
  * created the job. Errors: 42501 if a role of the chain may not SET ROLE to the next one any more,
  * or was dropped.

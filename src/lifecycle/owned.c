@@ -8,7 +8,10 @@
  *     REASSIGN OWNED   gives its schedules to the other role, and pauses them; jobs stay as they are
  *
  * Why REASSIGN OWNED pauses them: the statements are the old role's, and would run by themselves with
- * the rights of the new one, who may be a superuser and has not seen them.
+ * the rights of the new one, who may be a superuser and has not seen them. The runs go on by the right of
+ * the old role (authority): unless it may act as the new one, they are refused, until a role that may do so
+ * resumes the schedule (lifecycle/schedule.c). So neither the failure_statement, which is run although the
+ * schedule is paused, nor RESUME SCHEDULE by the admin role gives the old role's statements other rights.
  *
  * Process: sessions, and workers whose statement does it, after PostgreSQL has carried the statement out
  * (session/roles.c): so PostgreSQL has checked the rights, and an error here undoes what it has done. Only
@@ -33,6 +36,7 @@
 #include "store/schedules.h"
 #include "store/unfinished.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 /* So many schedules, or jobs, are named. */
 #define MOST_NAMED	10
@@ -105,24 +109,34 @@ kwj_owned_check_dropped(Oid role, const char *name)
 	warn_of_jobs(role, name);
 }
 
-/* Calls act for each of the role's schedules, whose row is locked then. */
+/*
+ * Calls act for each of the role's schedules, whose row is locked then. Frees the memory after each schedule,
+ * because the job of one may be large.
+ */
 static void
 for_each_schedule(Oid role, void (*act) (KwjSchedule *schedule, Oid to), Oid to)
 {
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext of_schedule;
 	KwjJobs		owned;
 
 	if (!kwj_store_is_usable())
 		return;
 	owned = kwj_store_schedules_owned(role);
+	of_schedule = AllocSetContextCreate(caller, "kwjobs schedule", ALLOCSET_DEFAULT_SIZES);
 	for (int i = 0; i < owned.n; i++)
 	{
 		KwjSchedule schedule;
 
 		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(of_schedule);
 		/* It may have been dropped, or given to another role, while this process has waited. */
 		if (kwj_store_schedule_lock(owned.ids[i], KWJ_WAIT, &schedule) && schedule.owner == role)
 			act(&schedule, to);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(of_schedule);
 	}
+	MemoryContextDelete(of_schedule);
 }
 
 static void
@@ -157,22 +171,17 @@ static void
 give_schedule(KwjSchedule *schedule, Oid to)
 {
 	char	   *name = kwj_role_name(to);
-	KwjNewJob	job = {.owner = to};
 
 	pause_schedule(schedule, psprintf("it was given to role \"%s\"", name));
-	kwj_authority_note(&job);
+	kwj_authority_hand_on(&schedule->authority, &schedule->n_authority, schedule->owner, to);
 	schedule->owner = to;
-	schedule->created_by = job.created_by;
-	schedule->created_by_session = job.created_by_session;
-	schedule->authority = unconstify(Oid *, job.authority);
-	schedule->n_authority = job.n_authority;
-	kwj_store_schedule_update(schedule, false);
+	kwj_store_schedule_update(schedule, KWJ_WRITE_STATE);
 	kwj_store_schedule_set_owner(schedule);
 	kwj_control_log(psprintf("schedule \"%s\" given to role \"%s\"", schedule->name, name), NULL);
 	ereport(NOTICE,
 			(errmsg("schedule \"%s\" is paused, as it belongs to role \"%s\" now",
 					kwj_quoted(schedule->name, KWJ_LONGEST_SCHEDULE), name),
-			 errhint("Look at what it does, and type RESUME SCHEDULE to let it run.")));
+			 errhint("Look at what it does, and type RESUME SCHEDULE as a role that may act as \"%s\" to let it run.", name)));
 }
 
 void

@@ -19,7 +19,9 @@
 #include "catalog/pg_authid.h"
 #include "compat.h"
 #include "job/clip.h"
+#include "job/role.h"
 #include "job/schedule_clock.h"
+#include "lifecycle/authority.h"
 #include "lifecycle/bounds.h"
 #include "lifecycle/control_log.h"
 #include "lifecycle/due_times.h"
@@ -31,6 +33,7 @@
 #include "pgtime.h"
 #include "store/schedules.h"
 #include "store/template.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
@@ -528,6 +531,34 @@ come_home(KwjSchedule *schedule, KwjMakeAnew make_anew)
 	error_context_stack = callback.previous;
 }
 
+/*
+ * A schedule was given to its owner by REASSIGN OWNED, or a right was revoked since somebody has said what it
+ * does: then its runs would be refused. A role that may act as its owner says it anew.
+ */
+static void
+say_anew(KwjSchedule *schedule)
+{
+	KwjNewJob	job = {.owner = schedule->owner};
+
+	if (kwj_authority_holds(schedule->authority, schedule->n_authority, schedule->owner))
+		return;
+	if (!kwj_can_set_role(GetUserId(), schedule->owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to resume schedule \"%s\"", schedule->name),
+				 errdetail("What it does was said by a role that may not act as its owner, \"%s\".", kwj_role_name(schedule->owner)),
+				 errhint("Look at what it does, and type RESUME SCHEDULE as its owner.")));
+	kwj_authority_note(&job);
+	schedule->created_by = job.created_by;
+	schedule->created_by_session = job.created_by_session;
+	schedule->authority = unconstify(Oid *, job.authority);
+	schedule->n_authority = job.n_authority;
+	kwj_store_schedule_set_owner(schedule);
+	ereport(NOTICE,
+			(errmsg("schedule \"%s\" runs by the right of role \"%s\" from now on", schedule->name,
+					kwj_role_name(GetUserId()))));
+}
+
 bool
 kwj_schedule_resume(KwjBy by, const char *name, bool if_exists, KwjMakeAnew make_anew)
 {
@@ -538,6 +569,7 @@ kwj_schedule_resume(KwjBy by, const char *name, bool if_exists, KwjMakeAnew make
 		return false;
 	if (!schedule.at_home)
 		come_home(&schedule, make_anew);
+	say_anew(&schedule);
 	if (is_paused(&schedule))
 	{
 		schedule.paused = 0;

@@ -484,7 +484,7 @@ kwj_server_open(Oid role, int most)
 	strlcpy(server->role_name, name, NAMEDATALEN);
 	server->clients = (Peer) {.kind = FOR_CLIENTS, .fd = -1, .client = -1};
 	server->sessions = (Peer) {.kind = FOR_SESSIONS, .fd = -1, .client = -1};
-	server->timer = (Peer) {.kind = TIMER, .fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC), .client = -1};
+	server->timer = (Peer) {.kind = TIMER, .fd = -1, .client = -1};
 	dlist_init(&server->peers);
 	server->set = -1;
 	open_server = server;
@@ -500,6 +500,7 @@ kwj_server_open(Oid role, int most)
 	server->sessions.fd = listen_on(server, path, SOCK_SEQPACKET);
 	clients_path(server, path);
 	server->clients.fd = listen_on(server, path, SOCK_STREAM);
+	server->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (server->timer.fd < 0 || !kwj_peer_watch(server, &server->timer, server->timer.fd) ||
 		!kwj_peer_watch(server, &server->sessions, server->sessions.fd))
 		directory_error(server, "watch sockets in");

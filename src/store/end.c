@@ -41,6 +41,7 @@
 #include "store/line.h"
 #include "store/pieces.h"
 #include "store/query.h"
+#include "store/rejected.h"
 #include "store/table.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -468,6 +469,17 @@ kwj_store_forget_work(int64 job_id)
 		kwj_store_pieces_forget(job_id);
 }
 
+/*
+ * Deletes the records that the job has left out: it has written them into a file. If it had ended in another
+ * way, a RETRY might still have to do so.
+ */
+static void
+forget_rejected(int64 job_id)
+{
+	if (kwj_index_has("rejected", "rejected_pkey", job_id))
+		kwj_store_rejected_forget(job_id);
+}
+
 bool
 kwj_store_end(KwjJobTables *tables, const KwjEnd *end)
 {
@@ -480,6 +492,8 @@ kwj_store_end(KwjJobTables *tables, const KwjEnd *end)
 		 */
 		if (end->status != KWJ_REVERT_FAILED && !end->unless_canceled)
 			kwj_store_forget_work(end->job_id);
+		if (end->status == KWJ_SUCCEEDED && !end->unless_canceled)
+			forget_rejected(end->job_id);
 		kwj_store_tell_dependents(end->job_id, end->status);
 	}
 	return ended;

@@ -87,8 +87,9 @@ kwj_store_check_owner(Oid owner)
 				 errhint("As a superuser, make it one, or type ALTER TABLE ... OWNER TO for all tables and views in schemas kwjobs and kwdb_internal.")));
 }
 
-void
-kwj_store_lock_tables(bool history)
+/* Returns false if the extension is not there, or has gone while this process has waited for a lock. */
+static bool
+lock_tables(bool history)
 {
 	/*
 	 * In the order of their names. kwjobs.job_transaction, home and untold come later in this order
@@ -97,8 +98,24 @@ kwj_store_lock_tables(bool history)
 	static const char *const tables[] = {"attempt", "checkpoint", "dependency", "history", "job"};
 
 	for (int i = 0; i < lengthof(tables); i++)
-		if (history || strcmp(tables[i], "history") != 0)
-			LockRelationOid(kwj_store_relation(tables[i]), AccessShareLock);
+	{
+		Oid			table;
+
+		if (!history && strcmp(tables[i], "history") == 0)
+			continue;
+		table = kwj_store_find_relation(tables[i]);
+		if (!OidIsValid(table))
+			return false;
+		LockRelationOid(table, AccessShareLock);
+	}
+	return true;
+}
+
+void
+kwj_store_lock_tables(bool history)
+{
+	if (!lock_tables(history))
+		kwj_extension_missing();
 }
 
 void
@@ -133,9 +150,9 @@ bookkeeping_owner(void)
 bool
 kwj_store_is_usable(void)
 {
-	if (!kwj_extension_exists())
+	/* Look again behind the locks: nobody can drop it any more. */
+	if (!kwj_extension_exists() || !lock_tables(false) || !kwj_extension_exists())
 		return false;
-	kwj_store_lock_tables(false);
 	return superuser_arg(owner_of("checkpoint")) && superuser_arg(owner_of("job"));
 }
 

@@ -2,10 +2,11 @@
  * src/store/rejected.c
  *	  Rows of the records that an IMPORT has left out. The job writes a file from them when it ends.
  *
- * Caller: the workers of the job, by way of src/lifecycle/rejected.c.
+ * Callers: the workers of the job, by way of src/lifecycle/rejected.c; end.c.
  *
  * Exactly once: a row is inserted in the transaction of the batch that leaves the record out, and deleted in
- * the one that ends the job, or reverts it. If a worker dies, its rows are rolled back with its batch.
+ * the one in which the job succeeds, or removes its rows. If a worker dies, its rows are rolled back with its
+ * batch. A job with revert = 'none' that fails or is canceled keeps them for a RETRY.
  *
  * Locks: the foreign key of a new row takes FOR KEY SHARE on the job's row, which does not conflict with
  * control statements.

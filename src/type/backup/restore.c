@@ -26,6 +26,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "compat.h"
 #include "executor/spi.h"

@@ -22,8 +22,8 @@
  * ends when it has used KWJ_IMPORT_SUBTRANSACTIONS numbers.
  *
  * It also ends when its time is over, but not before the search has imported something or left a record
- * out. What it has read in vain by then, the next batch would read again. So the next one takes no more
- * than this one has come to (kwj_pace_search_is_long), and the sizes grow again from there.
+ * out. In both cases, what it has read in vain by then, the next batch would read again. So the next one
+ * takes no more than this one has come to (kwj_pace_search_was_cut), and the sizes grow again from there.
  *
  * Caller: batch.c. Process: worker. Locks: those of COPY; in a subtransaction that fails, they are
  * released. If the worker dies, the whole batch is rolled back, with what it has written into the
@@ -41,6 +41,7 @@
 #include "type/import/reject_file.h"
 #include "type/import/reject_table.h"
 #include "type/import/statement.h"
+#include "type/source/source.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -170,10 +171,11 @@ try_records(KwjImport *import, int64 bytes, int64 to, Failure *failure)
 	return done;
 }
 
+/* Returns the location of the file at the position as others may see it. */
 static const char *
 current_file(const KwjImport *import)
 {
-	return list_nth(import->spec.files, import->position.file);
+	return kwj_source_shown(list_nth(import->spec.files, import->position.file));
 }
 
 /* ---- a record that is left out ---- */
@@ -195,13 +197,15 @@ raise_failure(KwjImport *import, const Failure *failure, char *hint)
 static void
 raise_beyond_limit(KwjImport *import, const Failure *failure)
 {
+	const char *file = import->spec.options.reject_file;
 	char	   *hint = NULL;
 
 	if (import->decides)
-		kwj_reject_file_write(&import->spec.options, import->attempt, import->rejected, false);
+		kwj_reject_file_write(&import->spec.options, import->attempt, import->rejected);
 	if (import->rejected > 0)
-		hint = psprintf("Before it, " INT64_FORMAT " %s left out, as many as reject_limit allows.",
-						import->rejected, import->rejected == 1 ? "record was" : "records were");
+		hint = psprintf("Before it, " INT64_FORMAT " %s left out, as many as reject_limit allows%s.",
+						import->rejected, import->rejected == 1 ? "record was" : "records were",
+						import->decides && file != NULL ? psprintf(": see file \"%s\"", file) : "");
 	raise_failure(import, failure, hint);
 }
 
@@ -342,8 +346,8 @@ kwj_import_good_records(KwjImport *import, int64 bytes)
 		search(import, kwj_import_find_end(import, Max(failure.reached - here, 1)), &failure);
 		import->searching = false;
 		FreeErrorData(failure.error);
-		if (kwj_pace_is_over(&import->pace))
-			kwj_pace_search_is_long(&import->pace);
+		if (kwj_import_has_to_end(import))
+			kwj_pace_search_was_cut(&import->pace);
 	}
 	return import->position.file == file ? import->position.offset - before : import->passed - before;
 }

@@ -212,7 +212,7 @@ finish(KwjImport *import)
 	kwj_attempt_begin(import->attempt);
 	if (kwj_import_has_rest(import))
 		kwj_import_create_rest(import);
-	kwj_reject_file_write(&import->spec.options, import->attempt, import->rejected, true);
+	kwj_reject_file_write(&import->spec.options, import->attempt, import->rejected);
 	return kwj_attempt_succeed(import->attempt, checkpoint_state(import), import->rows, false,
 							   kwj_import_result(import, import->rows, import->rejected));
 }

@@ -9,6 +9,8 @@
  *
  *   kwjobs.import_batch_size     bytes
  *   kwjobs.import_batch_time     while COPY reads: it looks at the clock before each piece
+ *   bytes, as the last search    after a batch that has ended in the middle of a search for bad records
+ *   has come to, and more again  (bad_records.c)
  *   bytes, as the last batches   what comes after the last record takes time as well: AFTER
  *   let expect                   triggers, foreign keys, deferred constraints, the commit
  *
@@ -58,10 +60,12 @@ kwj_pace_init(KwjPace *pace)
 int64
 kwj_pace_begin_batch(KwjPace *pace)
 {
+	int64		batch = kwj_import_batch_time == 0 ? largest_batch() : Min(pace->batch, largest_batch());
+
 	pace->begun = GetCurrentTimestamp();
 	pace->asked = 0;
-	pace->searched = false;
-	return kwj_import_batch_time == 0 ? largest_batch() : Min(pace->batch, largest_batch());
+	pace->search_cut = false;
+	return pace->after_search > 0 ? Min(pace->after_search, batch) : batch;
 }
 
 bool
@@ -93,9 +97,9 @@ kwj_pace_next_piece(KwjPace *pace)
 }
 
 void
-kwj_pace_search_is_long(KwjPace *pace)
+kwj_pace_search_was_cut(KwjPace *pace)
 {
-	pace->searched = true;
+	pace->search_cut = true;
 }
 
 /*
@@ -130,13 +134,15 @@ kwj_pace_end_batch(KwjPace *pace, int64 bytes)
 	double		for_bytes;
 	double		fitting;
 
-	if (pace->searched)
+	if (pace->search_cut)
 	{
-		/* The time of a search says nothing about that of good records. */
-		pace->batch = Max(bytes, SMALLEST_BATCH);
-		pace->last_bytes = 0;
+		/* How long that took says nothing about other records. */
+		pace->after_search = Max(bytes, SMALLEST_BATCH);
 		return;
 	}
+	pace->after_search *= BATCH_GROWTH;
+	if (pace->after_search > largest_batch())
+		pace->after_search = 0;
 	/* The end of a file, or records that were skipped, say nothing about the speed. */
 	if (bytes < SMALLEST_BATCH || kwj_import_batch_time == 0)
 		return;

@@ -21,7 +21,8 @@ typedef struct KwjPace
 	int64		last_bytes;
 	int64		last_us;
 	int64		fixed_us;		/* what a batch takes however small it is, by the last batches */
-	bool		searched;		/* a search for bad records has used up the time of the batch */
+	bool		search_cut;		/* the batch has ended in the middle of a search for bad records */
+	int64		after_search;	/* bytes that the batch takes at most since one was cut; 0: no such limit */
 } KwjPace;
 
 /* Begins an attempt, of whose speed nothing is known. */
@@ -44,10 +45,10 @@ extern bool kwj_pace_next_piece(KwjPace *pace);
 extern bool kwj_pace_is_over(const KwjPace *pace);
 
 /*
- * A search for bad records in this batch has used up its time. So the next batch takes no more bytes than
- * this one has come to.
+ * The batch ends in the middle of a search for bad records. So the next batch takes no more bytes than this
+ * one has come to.
  */
-extern void kwj_pace_search_is_long(KwjPace *pace);
+extern void kwj_pace_search_was_cut(KwjPace *pace);
 
 /* The batch, which took so many bytes, is committed. */
 extern void kwj_pace_end_batch(KwjPace *pace, int64 bytes);

@@ -538,7 +538,7 @@ finish(KwjAttempt *attempt)
 		kwj_import_read_created(import, state);
 		kwj_import_create_rest(import);
 	}
-	kwj_reject_file_write(&import->spec.options, attempt, rejected, true);
+	kwj_reject_file_write(&import->spec.options, attempt, rejected);
 	return kwj_attempt_succeed(attempt, NULL, rows, false,
 							   kwj_import_result(import, rows, rejected));
 }

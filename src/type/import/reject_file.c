@@ -247,7 +247,7 @@ write_aside(const KwjDirectory *directory, const char *name, const KwjAttempt *a
 }
 
 void
-kwj_reject_file_write(const KwjImportOptions *options, const KwjAttempt *attempt, int64 rejected, bool is_end)
+kwj_reject_file_write(const KwjImportOptions *options, const KwjAttempt *attempt, int64 rejected)
 {
 	KwjDirectory *directory;
 	char	   *aside;
@@ -266,8 +266,6 @@ kwj_reject_file_write(const KwjImportOptions *options, const KwjAttempt *attempt
 	kwj_directory_sync(directory);
 	kwj_directory_close(directory);
 	kwj_test_gate(4944);
-	if (is_end)
-		kwj_rejected_forget(attempt);
 }
 
 void

@@ -39,12 +39,10 @@ extern void kwj_reject_file_keep(const KwjRejected *rejected, bool again);
 
 /*
  * Writes the file, if the options name one and `rejected` records were left out, which is not 0: the first so
- * many in the order of the files. It appears when it is complete and on disk. is_end: the current transaction
- * ends the job, so the records are not kept any more. Errors: 58P02, 53100 and others of the file system; XX000 if so
- * many records were not kept.
+ * many in the order of the files. It appears when it is complete and on disk. The records are kept until the
+ * job has succeeded. Errors: 58P02, 53100 and others of the file system; XX000 if so many records were not kept.
  */
-extern void kwj_reject_file_write(const KwjImportOptions *options, const KwjAttempt *attempt, int64 rejected,
-								  bool is_end);
+extern void kwj_reject_file_write(const KwjImportOptions *options, const KwjAttempt *attempt, int64 rejected);
 
 /* Keeps the records no more, in the current transaction. For a revert. */
 extern void kwj_reject_file_forget(const KwjImportOptions *options, const KwjAttempt *attempt);

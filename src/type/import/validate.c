@@ -337,6 +337,8 @@ read_directory(Checking *checking)
 
 	kwj_import_read_options(options, &spec->options, &given);
 	refuse_options_of_table(given);
+	kwj_reject_file_check_right(&spec->options);
+	kwj_reject_file_check_place(&spec->options);
 	spec->head = "IMPORT DATABASE";
 	spec->table = psprintf("%d tables", list_length(manifest->exported));
 	spec->files = list_make1(unconstify(char *, new->directory));
