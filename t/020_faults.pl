@@ -64,6 +64,9 @@ for my $name ('good', 'bad')
 	append_to_file("$directory/$name.csv", "x,row\n") if $name eq 'bad';
 }
 
+# Where imports write what they leave out.
+mkdir "$directory/rejected" or die $!;
+
 # Where backups are made.
 my $place = abs_path($node->basedir) . '/backups';
 mkdir $place or die "$place: $!";
@@ -225,7 +228,10 @@ BEGIN
         RETURN kwjobs.import('loaded', ARRAY[(SELECT directory FROM files) || CASE WHEN random() < 0.7 THEN '/good.csv' ELSE '/bad.csv' END],
                              ARRAY['n', 't'], jsonb_build_object('thread_concurrency', 1 + floor(random() * 4),
                                                                  'max_attempts', 1000, 'retry_initial_delay', '10 ms')
-                             || CASE WHEN random() < 0.4 THEN '{"on_error": "skip", "reject_table": "left_out"}' ELSE '{}' END::jsonb);
+                             || CASE WHEN random() < 0.4 THEN '{"on_error": "skip", "reject_table": "left_out"}' ELSE '{}' END::jsonb
+                             || CASE WHEN random() < 0.7 AND current_user = 'postgres'
+                                     THEN jsonb_build_object('on_error', 'skip', 'reject_table', 'left_out', 'reject_file',
+                                                             (SELECT directory FROM files) || '/rejected/' || nextval('made_names')) ELSE '{}' END);
     WHEN 16 THEN
         RETURN submit_in_window();
     END CASE;
@@ -455,6 +461,18 @@ EOF
 SELECT job_id, count(*) FROM left_out LEFT JOIN imports USING (job_id)
  WHERE (status, error_code) IS DISTINCT FROM ('revert-failed', '57014') GROUP BY job_id, status
 HAVING count(*) > 1 OR status IS DISTINCT FROM 'succeeded'
+EOF
+	'an import that has succeeded has the file of what it has left out, and no other one has' => <<'EOF',
+SELECT f.*, i.job_id, status FROM (SELECT name, (regexp_match(content, '^[^\n]*\n(\d+),[^\n]*\n$'))[1]::bigint AS job
+    FROM files, pg_ls_dir(directory || '/rejected') AS name, LATERAL pg_read_file(directory || '/rejected/' || name) AS content) AS f
+  FULL JOIN (SELECT *, regexp_replace(payload->>'reject_file', '.*/', '') AS name FROM imports
+                  WHERE result->>'rejected' = '1' AND payload ? 'reject_file') AS i ON f.job = i.job_id
+ WHERE (f.job IS NULL OR f.job > (SELECT job FROM before)) AND (status, f.name) IS DISTINCT FROM ('succeeded', i.name)
+   AND NOT EXISTS (SELECT FROM imports AS r WHERE r.job_id = f.job AND (r.status, r.error_code) = ('revert-failed', '57014'))
+EOF
+	'what was left out is kept no longer' => <<'EOF',
+SELECT job_id, line FROM kwjobs.rejected AS r
+ WHERE NOT EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = r.job_id AND (status, error_code) = ('revert-failed', '57014'))
 EOF
 	# A revert that was interrupted has not done all of its work, and keeps what it needs to go on.
 	'another one none' => <<'EOF',

@@ -205,7 +205,9 @@ kwj_clients_start(KwjServer *server)
 			waits = true;
 		else
 			kwj_peer_turn_away(server, peer, ERRCODE_TOO_MANY_CONNECTIONS,
-					  "no background worker slot is free for a session of the job's program; increase max_worker_processes");
+							   kwj_peer_sessions(server) >= server->most ?
+							   "the job's program has all the sessions that it may have at the same time" :
+							   "no background worker slot is free for a session of the job's program; increase max_worker_processes");
 	}
 	set_timer(server, waits);
 }

@@ -129,10 +129,10 @@ kwj_words_of_form(int number)
 
 /*
  * The form whose words stand at this token; NULL if there is none. *rest becomes the token after
- * them.
+ * them. may_be_other: a statement of PostgreSQL, which begins with the same words, may stand here.
  */
 static const KwjForm *
-match_form(const KwjSource *source, int first, int last, int *rest)
+match_form(const KwjSource *source, int first, int last, bool may_be_other, int *rest)
 {
 	for (int i = 0; i < lengthof(forms); i++)
 	{
@@ -144,7 +144,7 @@ match_form(const KwjSource *source, int first, int last, int *rest)
 		/* SHOW jobs.retention_time shows a setting, so no "." may follow */
 		if (*word || (token < last && kwj_is_symbol(source, token, '.')))
 			continue;
-		if (forms[i].is_ours && !forms[i].is_ours(source, token, last))
+		if (may_be_other && forms[i].is_ours && !forms[i].is_ours(source, token, last))
 			continue;
 		*rest = token;
 		return &forms[i];
@@ -198,7 +198,7 @@ kwj_build_job(KwjStatement *statement, int first, int last)
 {
 	KwjStatement outer = *statement;
 	int			rest;
-	const KwjForm *form = first < last ? match_form(statement->source, first, last, &rest) : NULL;
+	const KwjForm *form = first < last ? match_form(statement->source, first, last, false, &rest) : NULL;
 	Node	   *tree;
 
 	if (form == NULL || !form->makes_job)
@@ -332,7 +332,7 @@ statement_at(KwjSource *source, int start, int last)
 	while (first < last)
 	{
 		int			rest;
-		const KwjForm *form = match_form(source, first, last, &rest);
+		const KwjForm *form = match_form(source, first, last, true, &rest);
 
 		if (form && (form->is_query || !only_query))
 		{
@@ -373,7 +373,7 @@ statement_in_brackets(KwjSource *source, int first, int token, int last)
 	if (!kwj_is_symbol(source, token, '[') ||
 		!is_table_position(source, first, token))
 		return NULL;
-	form = match_form(source, token + 1, kwj_find_close(source, token, last), &rest);
+	form = match_form(source, token + 1, kwj_find_close(source, token, last), true, &rest);
 	if (form == NULL)
 		return NULL;
 	/* a single word may be a column in an array */
