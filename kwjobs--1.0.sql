@@ -43,38 +43,30 @@ CREATE CAST (kwjobs.role AS integer) WITHOUT FUNCTION;
 -- ---------------------------------------------------------------------------
 
 CREATE TABLE kwjobs.job (
+    -- Rows of jobs that sessions have done themselves end with the column payload (store/record.c): these
+    -- columns come first, those of a fixed length before the others, and a row ends with its last column
+    -- that is not NULL (store/columns.c).
     job_id          bigint PRIMARY KEY,
-    job_type        text NOT NULL,
-    description     text NOT NULL,
-    statement       text NOT NULL DEFAULT '',
+    -- no attempt starts before this; infinity while the job waits for other jobs
+    due             timestamptz NOT NULL,
+    created         timestamptz NOT NULL,
+    started         timestamptz,
+    finished        timestamptz,
+    modified        timestamptz NOT NULL,
+    -- milliseconds before the second retry
+    retry_delay     bigint NOT NULL DEFAULT 1000,
+    coordinator_id  bigint,
+    total_num_of_ex      bigint NOT NULL DEFAULT 0,
+    total_num_of_success bigint NOT NULL DEFAULT 0,
+    total_num_of_fail    bigint NOT NULL DEFAULT 0,
+    time_of_last_success timestamptz,
     owner           kwjobs.role NOT NULL,
-    -- the owner's name when the job was created; shown once the role was dropped
-    user_name       text NOT NULL,
     -- who created the job: the current user and the session user
     created_by      kwjobs.role,
     created_by_session kwjobs.role,
-    -- The roles by whose right the job runs as its owner. Each must be allowed to SET ROLE to the
-    -- next, and the last one to the owner; otherwise the attempt fails before it runs anything.
-    -- NULL: the owner has created the job, and needs nobody's right.
-    authority       oid[],
-    status          text NOT NULL,
-    running_status  text,
     -- the number of the last attempt, 0 if there was none
     attempts        integer NOT NULL DEFAULT 0,
-    -- the attempt that runs now, NULL when none does
-    active_attempt  integer,
-    -- the status that the job gets when its revert has succeeded
-    revert_to       text,
-    -- no two unfinished jobs of an owner have the same key
-    key             text,
     priority        integer NOT NULL DEFAULT 0,
-    -- the job was submitted to start no earlier than this
-    run_at          timestamptz,
-    -- no attempt starts before this; infinity while the job waits for other jobs
-    due             timestamptz NOT NULL,
-    -- the job's place among the jobs that may start now, the lowest first; NULL: this job may not
-    -- start now, or it runs, or it is over
-    rank            timestamptz,
     max_attempts    integer NOT NULL,
     -- attempts in a row that ended by a crash or a retryable error; the count begins again with an
     -- attempt that wrote a checkpoint
@@ -82,26 +74,44 @@ CREATE TABLE kwjobs.job (
     -- attempts that ended by a crash; RESUME, RETRY, and an attempt's end that fails the job or
     -- starts its revert set this to 0, but a checkpoint does not
     crashes         integer NOT NULL DEFAULT 0,
-    -- milliseconds before the second retry
-    retry_delay     bigint NOT NULL DEFAULT 1000,
     -- attempts in a row that were taken back because the job got no worker
     refusals        integer NOT NULL DEFAULT 0,
-    -- milliseconds that an attempt may take, NULL: no limit
-    timeout         bigint,
-    -- 'fail', 'retry' or 'pause'
-    on_failure      text NOT NULL DEFAULT 'fail',
     -- true: once the job has started, it is reverted even if it never wrote a checkpoint
     has_revert      boolean NOT NULL DEFAULT false,
+    status          text NOT NULL,
+    job_type        text NOT NULL,
+    -- 'fail', 'retry' or 'pause'
+    on_failure      text NOT NULL DEFAULT 'fail',
+    error           text NOT NULL DEFAULT '',
+    -- the owner's name when the job was created; shown once the role was dropped
+    user_name       text NOT NULL,
+    statement       text NOT NULL DEFAULT '',
+    description     text NOT NULL,
     payload         jsonb NOT NULL,
+
+    -- What only some jobs have.
+    -- The roles by whose right the job runs as its owner. Each must be allowed to SET ROLE to the
+    -- next, and the last one to the owner; otherwise the attempt fails before it runs anything.
+    -- NULL: the owner has created the job, and needs nobody's right.
+    authority       oid[],
+    running_status  text,
+    -- the attempt that runs now, NULL when none does
+    active_attempt  integer,
+    -- the status that the job gets when its revert has succeeded
+    revert_to       text,
+    -- no two unfinished jobs of an owner have the same key
+    key             text,
+    -- the job was submitted to start no earlier than this
+    run_at          timestamptz,
+    -- the job's place among the jobs that may start now, the lowest first; NULL: this job may not
+    -- start now, or it runs, or it is over
+    rank            timestamptz,
+    -- milliseconds that an attempt may take, NULL: no limit
+    timeout         bigint,
     result          jsonb,
     -- the number of rows once the job is over; NULL: kwjobs.checkpoint has the number
     rows            bigint,
-    created         timestamptz NOT NULL,
-    started         timestamptz,
-    finished        timestamptz,
-    modified        timestamptz NOT NULL,
     errored         timestamptz,
-    error           text NOT NULL DEFAULT '',
     error_code      text,
     error_detail    text,
     error_hint      text,
@@ -112,11 +122,6 @@ CREATE TABLE kwjobs.job (
     -- the error because of which the job is reverted, once the revert has an error of its own,
     -- which is in the columns above
     cause           jsonb,
-    coordinator_id  bigint,
-    total_num_of_ex      bigint NOT NULL DEFAULT 0,
-    total_num_of_success bigint NOT NULL DEFAULT 0,
-    total_num_of_fail    bigint NOT NULL DEFAULT 0,
-    time_of_last_success timestamptz,
     request_reason  text,
     request_user    text,
     -- the role whose name request_user was at that time

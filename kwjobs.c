@@ -10,10 +10,7 @@
 #include "job/extension.h"
 #include "job/scan.h"
 #include "kwjobs.h"
-#include "lifecycle/control_log.h"
-#include "lifecycle/errands.h"
 #include "lifecycle/session_job.h"
-#include "lifecycle/template.h"
 #include "miscadmin.h"
 #include "process/process.h"
 #include "session/admin_role.h"
@@ -23,7 +20,6 @@
 #include "session/wait_hook.h"
 #include "settings.h"
 #include "shared/init.h"
-#include "shared/listeners.h"
 #include "statement/statement.h"
 #include "store/indexes.h"
 #include "store/relation.h"
@@ -79,10 +75,6 @@ _PG_init(void)
 	kwj_shared_init();
 	kwj_session_job_init();
 	kwj_autovacuum_init();
-	kwj_control_log_init();
-	kwj_template_init();
-	kwj_errands_init();
-	kwj_listeners_init();
 	kwj_extension_init();
 	kwj_store_relation_init();
 	kwj_indexes_init();

@@ -749,4 +749,21 @@ typedef struct config_enum KwjLogLevelSetting;
 #define KWJ_F_RANDOM	F_RANDOM
 #endif
 
+/* Returns a descriptor of the first n columns, without their defaults and constraints. */
+#if PG_VERSION_NUM >= 170000
+#define kwj_first_columns(columns, n)	CreateTupleDescTruncatedCopy(columns, n)
+#else
+#define kwj_first_columns(columns, n) \
+	__extension__ ({ TupleDesc first_ = CreateTemplateTupleDesc(n); \
+		for (AttrNumber i_ = 1; i_ <= (n); i_++) TupleDescCopyEntry(first_, i_, columns, i_); \
+		first_; })
+#endif
+
+/* Ends the insertion into an index. Since 17 the index may have kept something for it. */
+#if PG_VERSION_NUM >= 170000
+#define kwj_index_insert_cleanup(index, info)	index_insert_cleanup(index, info)
+#else
+#define kwj_index_insert_cleanup(index, info)	((void) 0)
+#endif
+
 #endif

@@ -154,7 +154,12 @@ EOF
 	wait_for_session_jobs($node);
 	is(unrecorded($node) - $before, 2, '... and it is counted');
 	sql('SET kwjobs.track = none; ALTER TABLE kwjobs.job DROP CONSTRAINT short');
-	is(ends_of('with_trigger|with_constraint'), '', 'they have no rows');
+	sql('SET kwjobs.track = none; ALTER TABLE kwjobs.job ADD COLUMN needed integer NOT NULL DEFAULT 5; ALTER TABLE kwjobs.job ALTER COLUMN needed DROP DEFAULT');
+	is(sql('CREATE TABLE with_needed_column (); SELECT 1'), 1, 'nor does a column that must not be NULL');
+	wait_for_session_jobs($node);
+	is(unrecorded($node) - $before, 3, '... and it is counted');
+	sql('SET kwjobs.track = none; ALTER TABLE kwjobs.job DROP COLUMN needed');
+	is(ends_of('with_trigger|with_constraint|with_needed_column'), '', 'they have no rows');
 
 	sql('CREATE DATABASE broken');
 	sql('CREATE EXTENSION kwjobs; CREATE TABLE before_rename ()', 'broken');

@@ -272,5 +272,61 @@ EOF
 	$session->quit;
 }
 
+# A session keeps the numbers of our columns, and the values that its rows have in common, until the
+# columns change. Here another session changes them: it moves a column to the end, under the name that
+# it had, and adds one with a default. The rows of sessions have NULL in it, as in all columns for which
+# they have no value, though rows that were there before have the default.
+{
+	my $session = $node->background_psql('postgres', on_error_stop => 0);
+	my $rows = q(SELECT string_agg(description || ' ' || user_name || ' ' || coalesce(added::text, 'NULL'), ', ' ORDER BY job_id)
+		FROM kwjobs.job WHERE description LIKE '%columns%' AND status = 'succeeded');
+	$session->query_safe('CREATE TABLE columns_1 ()');
+	sql(<<'EOF');
+SET kwjobs.track = none;
+ALTER TABLE kwjobs.job ADD COLUMN added integer DEFAULT 5;
+EOF
+	$session->query_safe('CREATE TABLE columns_2 ()');
+	is(sql($rows), 'CREATE TABLE columns_1 () postgres 5, CREATE TABLE columns_2 () postgres NULL', 'a session does not set a column that was added');
+	sql(<<'EOF');
+SET kwjobs.track = none;
+BEGIN;
+ALTER TABLE kwjobs.job RENAME COLUMN user_name TO old_name;
+ALTER TABLE kwjobs.job ALTER COLUMN old_name DROP NOT NULL;
+ALTER TABLE kwjobs.job ADD COLUMN user_name text;
+UPDATE kwjobs.job SET user_name = old_name;
+COMMIT;
+EOF
+	$session->query_safe('CREATE TABLE columns_3 ()');
+	is(sql($rows), 'CREATE TABLE columns_1 () postgres 5, CREATE TABLE columns_2 () postgres NULL, CREATE TABLE columns_3 () postgres NULL',
+		'... and finds one that has another number now');
+	is(sql('SELECT count(*) FROM kwjobs.job WHERE old_name IS NULL'), 1, '... in the row as well');
+	sql(<<'EOF');
+SET kwjobs.track = none;
+BEGIN;
+UPDATE kwjobs.job SET old_name = user_name;
+ALTER TABLE kwjobs.job ALTER COLUMN old_name SET NOT NULL;
+ALTER TABLE kwjobs.job DROP COLUMN user_name;
+ALTER TABLE kwjobs.job RENAME COLUMN old_name TO user_name;
+ALTER TABLE kwjobs.job DROP COLUMN added;
+COMMIT;
+EOF
+	$session->query_safe('CREATE TABLE columns_4 ()');
+	is(sql(q(SELECT user_name FROM kwjobs.job WHERE description = 'CREATE TABLE columns_4 ()')), 'postgres', '... and again');
+	$session->quit;
+}
+
+# A user's partial index has the rows of sessions for which its predicate is true, and no others.
+{
+	my $session = $node->background_psql('postgres', on_error_stop => 0);
+	sql(q(SET kwjobs.track = none; CREATE INDEX some_rows ON kwjobs.job (description) WHERE description LIKE '%partial_1%'));
+	$session->query_safe("CREATE TABLE partial_$_ ()") for 0 .. 2;
+	my $settings = 'SET enable_seqscan = off; SET enable_bitmapscan = off';
+	my $read = "SELECT description FROM kwjobs.job WHERE description LIKE '%partial_1%'";
+	like(sql("$settings; EXPLAIN $read"), qr/some_rows(?!.*Filter)/s, 'what a partial index of a user has, is read without a filter');
+	is(sql("$settings; $read"), 'CREATE TABLE partial_1 ()', '... and it has the rows that belong into it, and no others');
+	sql('SET kwjobs.track = none; DROP INDEX kwjobs.some_rows');
+	$session->quit;
+}
+
 $node->stop;
 done_testing();

@@ -13,6 +13,7 @@
 
 #include "access/xact.h"
 #include "job/result.h"
+#include "job/transaction.h"
 #include "utils/memutils.h"
 
 typedef struct Value
@@ -89,12 +90,7 @@ kwj_result_set(Jsonb *result)
 	value->level = GetCurrentTransactionNestLevel();
 	value->result = result ? DatumGetJsonbPCopy(JsonbPGetDatum(result)) : NULL;
 	MemoryContextSwitchTo(caller);
-	if (!registered)
-	{
-		RegisterXactCallback(at_transaction_end, NULL);
-		RegisterSubXactCallback(at_subtransaction_end, NULL);
-		registered = true;
-	}
+	kwj_at_transaction_end(&registered, at_transaction_end, at_subtransaction_end);
 	value->below = top;
 	top = value;
 	lower(value->level);

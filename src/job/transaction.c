@@ -1,8 +1,8 @@
 /*
  * src/job/transaction.c
- *	  Transactions of kwjobs's own.
+ *	  Transactions of kwjobs's own, and the ends of all.
  *
- * Process: worker, coordinator. Locks: none.
+ * Process: worker, coordinator; kwj_at_transaction_end: any. Locks: none.
  */
 #include "postgres.h"
 
@@ -20,4 +20,16 @@ kwj_begin_own_transaction(void)
 	XactReadOnly = false;
 	XactDeferrable = false;
 	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+void
+kwj_at_transaction_end(bool *registered, XactCallback of_transactions,
+					   SubXactCallback of_subtransactions)
+{
+	if (*registered)
+		return;
+	RegisterXactCallback(of_transactions, NULL);
+	if (of_subtransactions != NULL)
+		RegisterSubXactCallback(of_subtransactions, NULL);
+	*registered = true;
 }

@@ -17,6 +17,7 @@
 
 #include "access/xact.h"
 #include "job/role.h"
+#include "job/transaction.h"
 #include "lib/stringinfo.h"
 #include "lifecycle/control_log.h"
 #include "mb/pg_wchar.h"
@@ -61,30 +62,6 @@ append_reason(StringInfo line, const char *reason)
 	appendStringInfo(line, ": %.*s%s", kept, reason, kept < length ? " ..." : "");
 }
 
-void
-kwj_control_log(const char *what, const char *reason)
-{
-	MemoryContext caller;
-	StringInfoData line;
-
-	if (!kwj_log_control)
-		return;
-	if (n_lines == MOST_LINES)
-	{
-		if (n_more++ == 0)
-			more_in = GetCurrentSubTransactionId();
-		return;
-	}
-	caller = MemoryContextSwitchTo(TopTransactionContext);
-	initStringInfo(&line);
-	appendStringInfoString(&line, what);
-	append_actor(&line);
-	if (reason != NULL)
-		append_reason(&line, reason);
-	MemoryContextSwitchTo(caller);
-	lines[n_lines++] = (Line) {line.data, GetCurrentSubTransactionId()};
-}
-
 /* The lines are for the server's log only, whatever the client wants to see. */
 static void
 write_lines(void)
@@ -127,8 +104,27 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTransactionI
 }
 
 void
-kwj_control_log_init(void)
+kwj_control_log(const char *what, const char *reason)
 {
-	RegisterXactCallback(at_transaction_end, NULL);
-	RegisterSubXactCallback(at_subtransaction_end, NULL);
+	MemoryContext caller;
+	StringInfoData line;
+	static bool registered = false;
+
+	if (!kwj_log_control)
+		return;
+	kwj_at_transaction_end(&registered, at_transaction_end, at_subtransaction_end);
+	if (n_lines == MOST_LINES)
+	{
+		if (n_more++ == 0)
+			more_in = GetCurrentSubTransactionId();
+		return;
+	}
+	caller = MemoryContextSwitchTo(TopTransactionContext);
+	initStringInfo(&line);
+	appendStringInfoString(&line, what);
+	append_actor(&line);
+	if (reason != NULL)
+		append_reason(&line, reason);
+	MemoryContextSwitchTo(caller);
+	lines[n_lines++] = (Line) {line.data, GetCurrentSubTransactionId()};
 }

@@ -15,7 +15,4 @@
  */
 extern void kwj_control_log(const char *what, const char *reason);
 
-/* From _PG_init in the postmaster: registers the callbacks. */
-extern void kwj_control_log_init(void);
-
 #endif

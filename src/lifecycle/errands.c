@@ -20,6 +20,7 @@
 #include "access/xact.h"
 #include "compat.h"
 #include "job/databases.h"
+#include "job/transaction.h"
 #include "lifecycle/elsewhere.h"
 #include "lifecycle/errands.h"
 #include "miscadmin.h"
@@ -41,6 +42,9 @@
 /* It warns of at most so many. */
 #define MOST_WARNINGS	20
 
+/* To be called before this process notes what it has to forget when its transaction ends. */
+static void hear_of_ends(void);
+
 /* ---- where the jobs are ---- */
 
 /* What was found in this transaction; in TopTransactionContext. NULL: nothing. */
@@ -59,6 +63,7 @@ remember(int64 job_id, Oid database)
 {
 	HASHCTL		ctl = {.keysize = sizeof(int64), .entrysize = sizeof(KwjFoundJob), .hcxt = TopTransactionContext};
 
+	hear_of_ends();
 	if (found == NULL)
 		found = hash_create("kwjobs found elsewhere", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	((KwjFoundJob *) hash_search(found, &job_id, HASH_ENTER, NULL))->database = database;
@@ -405,6 +410,7 @@ static int	n_mine = 0;
 static void
 note_mine(int64 number)
 {
+	hear_of_ends();
 	if (n_mine < MOST_WAITED)
 		mine[n_mine++] = (Mine) {number, GetCurrentSubTransactionId()};
 }
@@ -565,9 +571,10 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId which, SubTransaction
 		n_mine--;
 }
 
-void
-kwj_errands_init(void)
+static void
+hear_of_ends(void)
 {
-	RegisterXactCallback(at_transaction_end, NULL);
-	RegisterSubXactCallback(at_subtransaction_end, NULL);
+	static bool registered = false;
+
+	kwj_at_transaction_end(&registered, at_transaction_end, at_subtransaction_end);
 }

@@ -65,7 +65,4 @@ extern KwjFoundJob *kwj_errands_find_all(KwjVerb verb, const char *job_type, int
  */
 extern void kwj_errands_wait(void);
 
-/* From _PG_init in the postmaster: registers the callbacks. */
-extern void kwj_errands_init(void);
-
 #endif

@@ -403,11 +403,23 @@ send_cancels(void)
 	cancels = NULL;
 }
 
+/* Returns whether the end of the transaction ends, changes or cancels a job. Mostly none does. */
+static bool
+has_something_to_end(void)
+{
+	return kwj_my_first_session_job() >= 0 || cancels != NULL || kwj_moved_jobs_any();
+}
+
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
 	if (preceding != NULL)
 		preceding(event);
+	if (!has_something_to_end())
+	{
+		extension_gone = have_rows = false;
+		return;
+	}
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:

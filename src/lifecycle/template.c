@@ -20,6 +20,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "job/transaction.h"
 #include "lifecycle/template.h"
 #include "store/template.h"
 #include "utils/memutils.h"
@@ -42,9 +43,38 @@ forget(void)
 	caught = NULL;
 }
 
+static void
+at_end(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
+	{
+		if (state == CAUGHT)
+			ereport(ERROR,
+					(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+					 errmsg("a job was to become a schedule, and none was created"),
+					 errhint("Type CREATE SCHEDULE or ALTER SCHEDULE, and do not call the functions that they call.")));
+	}
+	else
+		forget();
+}
+
+static void
+at_end_of_subtransaction(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
+{
+	if (state == NOTHING || wanted_in != mine)
+		return;
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		forget();
+	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+		wanted_in = parent;
+}
+
 void
 kwj_template_want(void)
 {
+	static bool registered = false;
+
+	kwj_at_transaction_end(&registered, at_end, at_end_of_subtransaction);
 	if (state == CAUGHT)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -107,37 +137,4 @@ kwj_template_take(void)
 	}
 	forget();
 	return template;
-}
-
-static void
-at_end(XactEvent event, void *arg)
-{
-	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
-	{
-		if (state == CAUGHT)
-			ereport(ERROR,
-					(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-					 errmsg("a job was to become a schedule, and none was created"),
-					 errhint("Type CREATE SCHEDULE or ALTER SCHEDULE, and do not call the functions that they call.")));
-	}
-	else
-		forget();
-}
-
-static void
-at_end_of_subtransaction(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
-{
-	if (state == NOTHING || wanted_in != mine)
-		return;
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-		forget();
-	else if (event == SUBXACT_EVENT_COMMIT_SUB)
-		wanted_in = parent;
-}
-
-void
-kwj_template_init(void)
-{
-	RegisterXactCallback(at_end, NULL);
-	RegisterSubXactCallback(at_end_of_subtransaction, NULL);
 }

@@ -36,7 +36,4 @@ extern bool kwj_template_catch(const KwjNewJob *job);
 /* Returns what was caught, palloc'd. Errors: 22023 if no job was created since kwj_template_want. */
 extern KwjTemplate *kwj_template_take(void);
 
-/* From _PG_init in the postmaster: registers the callbacks. */
-extern void kwj_template_init(void);
-
 #endif

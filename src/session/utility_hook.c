@@ -59,6 +59,7 @@
 #include "commands/extension.h"
 #include "compat.h"
 #include "job/extension.h"
+#include "job/transaction.h"
 #include "lifecycle/session_job.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
@@ -432,6 +433,7 @@ run(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 	ProcessUtilityContext context, ParamListInfo params,
 	QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
 {
+	static bool registered = false;
 	Node	   *statement = pstmt->utilityStmt;
 	bool		of_interest = is_of_interest(statement);
 	/* look before the call: a statement that ends the transaction may free the tree */
@@ -443,6 +445,7 @@ run(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 	kwj_statement_arm();
 	if (of_interest)
 	{
+		kwj_at_transaction_end(&registered, at_transaction_end, NULL);
 		step_aside(statement, !IsInTransactionBlock(context == PROCESS_UTILITY_TOPLEVEL));
 		roles = kwj_roles_of(statement);
 	}
@@ -475,5 +478,4 @@ kwj_utility_hook_init(void)
 {
 	previous_hook = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;
-	RegisterXactCallback(at_transaction_end, NULL);
 }

@@ -14,7 +14,6 @@
 #include "shared/init.h"
 #include "shared/memory.h"
 #include "shared/start.h"
-#include "shared/wakeup.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
 #include "storage/spin.h"
@@ -171,5 +170,4 @@ kwj_shared_init(void)
 	kwj_chain_shmem_request(previous_request_hook, request_memory);
 	previous_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = startup;
-	kwj_wakeup_init();
 }

@@ -30,6 +30,7 @@
 #include "catalog/pg_database.h"
 #include "commands/async.h"
 #include "fmgr.h"
+#include "job/transaction.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "shared/listeners.h"
@@ -106,28 +107,6 @@ payload_of(const KwjNotice *notice)
 	append_text(&json, "error", error);
 	appendStringInfoChar(&json, '}');
 	return json.data;
-}
-
-void
-kwj_listeners_tell(const KwjNotice *notice)
-{
-	size_t		length = strlen(notice->channel);
-	MemoryContext caller;
-	Noted	   *noted;
-	char	   *payload;
-
-	if (length == 0 || length > KWJ_LONGEST_CHANNEL)
-		return;
-	payload = payload_of(notice);
-	caller = MemoryContextSwitchTo(TopMemoryContext);
-	noted = palloc0(sizeof(Noted));
-	noted->channel = pstrdup(notice->channel);
-	noted->payload = pstrdup(payload);
-	MemoryContextSwitchTo(caller);
-	noted->in = GetCurrentSubTransactionId();
-	*end = noted;
-	end = &noted->next;
-	n_noted++;
 }
 
 static bool
@@ -308,8 +287,25 @@ kwj_listeners_due(void)
 }
 
 void
-kwj_listeners_init(void)
+kwj_listeners_tell(const KwjNotice *notice)
 {
-	RegisterXactCallback(at_transaction_end, NULL);
-	RegisterSubXactCallback(at_subtransaction_end, NULL);
+	static bool registered = false;
+	size_t		length = strlen(notice->channel);
+	MemoryContext caller;
+	Noted	   *noted;
+	char	   *payload;
+
+	if (length == 0 || length > KWJ_LONGEST_CHANNEL)
+		return;
+	kwj_at_transaction_end(&registered, at_transaction_end, at_subtransaction_end);
+	payload = payload_of(notice);
+	caller = MemoryContextSwitchTo(TopMemoryContext);
+	noted = palloc0(sizeof(Noted));
+	noted->channel = pstrdup(notice->channel);
+	noted->payload = pstrdup(payload);
+	MemoryContextSwitchTo(caller);
+	noted->in = GetCurrentSubTransactionId();
+	*end = noted;
+	end = &noted->next;
+	n_noted++;
 }

@@ -40,7 +40,4 @@ extern void kwj_listeners_never_wait(void);
  */
 extern TimestampTz kwj_listeners_due(void);
 
-/* From _PG_init in the postmaster: registers the callbacks. */
-extern void kwj_listeners_init(void);
-
 #endif

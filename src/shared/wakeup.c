@@ -18,6 +18,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "job/transaction.h"
 #include "shared/held.h"
 #include "shared/notify.h"
 #include "shared/wait.h"
@@ -61,6 +62,9 @@ static struct
 static bool overlooked = false; /* kwj_wakeup_overlooked_at_end() was called */
 static bool ended = false;		/* the transaction has ended, and has not yet released its locks */
 
+/* To be called before this process notes what it has to do at the end of its transaction. */
+static void hear_of_end(void);
+
 static bool
 is_remembered(int64 job_id)
 {
@@ -89,6 +93,7 @@ remember(int64 job_id)
 
 	if (is_remembered(job_id))
 		return;
+	hear_of_end();
 	if (n_changed < MAX_REMEMBERED)
 		changed[n_changed++] = (Changed) {job_id, in};
 	else if (too_many_in == InvalidSubTransactionId)
@@ -118,6 +123,7 @@ kwj_wakeup_offer_at_end(int64 job_id, Oid owner, const char *job_type, Timestamp
 		kwj_wakeup_at_end_of_creation(job_id, rank);
 		return;
 	}
+	hear_of_end();
 	offer.job_id = job_id;
 	offer.owner = owner;
 	strlcpy(offer.job_type, job_type, sizeof(offer.job_type));
@@ -127,6 +133,7 @@ kwj_wakeup_offer_at_end(int64 job_id, Oid owner, const char *job_type, Timestamp
 void
 kwj_wakeup_waiters_at_end(int64 job_id)
 {
+	hear_of_end();
 	completed = job_id;
 }
 
@@ -140,6 +147,7 @@ kwj_wakeup_overlooked_at_end(int64 job_id)
 void
 kwj_wakeup_holds_at_end(bool everywhere)
 {
+	hear_of_end();
 	holds_changed = true;
 	server_hold_changed |= everywhere;
 }
@@ -249,10 +257,13 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mySubid,
 		kwj_wake_my_coordinator(DT_NOBEGIN);
 }
 
-void
-kwj_wakeup_init(void)
+static void
+hear_of_end(void)
 {
-	RegisterXactCallback(at_transaction_end, NULL);
+	static bool registered = false;
+
+	if (registered)
+		return;
 	RegisterResourceReleaseCallback(at_release, NULL);
-	RegisterSubXactCallback(at_subtransaction_end, NULL);
+	kwj_at_transaction_end(&registered, at_transaction_end, at_subtransaction_end);
 }

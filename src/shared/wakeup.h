@@ -59,7 +59,4 @@ extern void kwj_wakeup_holds_at_end(bool everywhere);
  */
 extern bool kwj_wakeup_is_armed(int64 job_id);
 
-/* Registers the transaction callbacks. _PG_init calls this in the postmaster. */
-extern void kwj_wakeup_init(void);
-
 #endif

@@ -42,6 +42,7 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
+#include "compat.h"
 #include "executor/executor.h"
 #include "job/status.h"
 #include "nodes/makefuncs.h"
@@ -70,6 +71,7 @@ typedef enum Need
 {
 	NOT_KNOWN,
 	NEEDED,
+	NEEDED_BY_ALL,				/* its predicate is true for each of these rows */
 	NEEDLESS					/* its predicate cannot be true for these rows */
 } Need;
 
@@ -315,27 +317,47 @@ is_false(List *predicate, const List *all_facts)
 	return true;
 }
 
+static bool
+is_true(List *predicate, const List *all_facts)
+{
+	ListCell   *lc;
+
+	foreach(lc, all_facts)
+		if (!predicate_implied_by(predicate, lfirst(lc), false))
+			return false;
+	return true;
+}
+
+static Need
+find_need(List *predicate, const List *all_facts)
+{
+	if (predicate == NIL || is_true(predicate, all_facts))
+		return NEEDED_BY_ALL;
+	return is_false(predicate, all_facts) ? NEEDLESS : NEEDED;
+}
+
 /*
- * Finds out for each open index whether a row of this kind can be in it, and notes the result in the
- * index's entry. The next kwj_indexes_open does not open the indexes that no such row can be in.
+ * Finds out for each open index whether a row of this kind can be in it, or is in it for certain, and
+ * notes the result in the index's entry. The next kwj_indexes_open does not open the indexes that no
+ * such row can be in.
  *
  * While this process finds that out, another session may change an index. PostgreSQL then tells this
  * process, and `forget` marks the entry as not valid. For such an entry nothing is noted here; it is
  * filled anew the next time that the index is opened.
  */
 static void
-look_for_needless(const ResultRelInfo *info, KwjRows rows)
+find_needs(const ResultRelInfo *info, KwjRows rows)
 {
 	List	   *facts = make_facts(info->ri_RelationDesc, rows);
 
 	for (int i = 0; i < info->ri_NumIndices; i++)
 	{
 		List	   *predicate = info->ri_IndexRelationInfo[i]->ii_Predicate;
-		bool		needless = predicate != NIL && is_false(predicate, facts);
+		Need		need = find_need(predicate, facts);
 		Entry	   *entry = find_entry(RelationGetRelid(info->ri_IndexRelationDescs[i]));
 
 		if (entry != NULL)
-			entry->need[rows] = needless ? NEEDLESS : NEEDED;
+			entry->need[rows] = need;
 	}
 }
 
@@ -409,24 +431,27 @@ open_index(Oid index, KwjRows rows)
 }
 
 static IndexInfo *
-copy_info(const Entry *entry)
+copy_info(const Entry *entry, KwjRows rows)
 {
 	IndexInfo  *copy = palloc(sizeof(IndexInfo));
 
 	*copy = *entry->info;
 	copy->ii_Context = CurrentMemoryContext;
+	/* For KWJ_WORKED the predicate stays: that process may write other rows later (kwj_indexes_try_rest). */
+	if (rows == KWJ_RECORDS && entry->need[rows] == NEEDED_BY_ALL)
+		copy->ii_Predicate = NIL;
 	return copy;
 }
 
 /* Adds the index to the open ones. Returns the index's entry. */
 static const Entry *
-add_index(ResultRelInfo *info, Relation index)
+add_index(ResultRelInfo *info, Relation index, KwjRows rows)
 {
 	Entry	   *entry = find_entry(RelationGetRelid(index));
 
 	if (entry == NULL)
 		entry = fill_entry(index);
-	info->ri_IndexRelationInfo[info->ri_NumIndices] = copy_info(entry);
+	info->ri_IndexRelationInfo[info->ri_NumIndices] = copy_info(entry, rows);
 	info->ri_IndexRelationDescs[info->ri_NumIndices++] = index;
 	return entry;
 }
@@ -473,12 +498,12 @@ kwj_indexes_open(ResultRelInfo *info, KwjRows rows)
 
 		if (leaves_out && is_needless(index, rows))
 			continue;
-		if (add_index(info, open_index(index, rows))->need[rows] == NOT_KNOWN)
+		if (add_index(info, open_index(index, rows), rows)->need[rows] == NOT_KNOWN)
 			is_all_known = false;
 	}
 	list_free(indexes);
 	if (leaves_out && !is_all_known)
-		look_for_needless(info, rows);
+		find_needs(info, rows);
 }
 
 bool
@@ -497,10 +522,61 @@ kwj_indexes_try_rest(ResultRelInfo *info)
 		is_free = ConditionalLockRelationOid(lfirst_oid(lc), RowExclusiveLock);
 		if (!is_free)
 			break;
-		(void) add_index(info, index_open(lfirst_oid(lc), NoLock));
+		(void) add_index(info, index_open(lfirst_oid(lc), NoLock), KWJ_ALL_ROWS);
 	}
 	list_free(indexes);
 	return is_free;
+}
+
+/* ---- to write entries without the state of an execution ---- */
+
+/* Returns whether the row is in this partial index. */
+static bool
+is_in(const IndexInfo *info, TupleTableSlot *row)
+{
+	ExprContext *context = CreateStandaloneExprContext();
+	ExprState  *state = info->ii_PredicateState;
+	bool		is;
+
+	context->ecxt_scantuple = row;
+	is = ExecQual(state != NULL ? state : prepare(info->ii_Predicate, CurrentMemoryContext), context);
+	FreeExprContext(context, true);
+	return is;
+}
+
+static void
+insert_entry(Relation table, Relation index, IndexInfo *info, TupleTableSlot *row)
+{
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnull[INDEX_MAX_KEYS];
+
+	Assert(info->ii_Expressions == NIL && info->ii_ExclusionOps == NULL);
+	Assert(index->rd_index->indimmediate);
+	FormIndexDatum(info, row, NULL, values, isnull);
+	(void) index_insert(index, values, isnull, &row->tts_tid, table,
+						index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, info);
+}
+
+void
+kwj_indexes_insert(ResultRelInfo *info, TupleTableSlot *row)
+{
+	for (int i = 0; i < info->ri_NumIndices; i++)
+	{
+		IndexInfo  *of_index = info->ri_IndexRelationInfo[i];
+
+		if (of_index->ii_ReadyForInserts && (of_index->ii_Predicate == NIL || is_in(of_index, row)))
+			insert_entry(info->ri_RelationDesc, info->ri_IndexRelationDescs[i], of_index, row);
+	}
+}
+
+void
+kwj_indexes_close(ResultRelInfo *info)
+{
+	for (int i = 0; i < info->ri_NumIndices; i++)
+	{
+		kwj_index_insert_cleanup(info->ri_IndexRelationDescs[i], info->ri_IndexRelationInfo[i]);
+		index_close(info->ri_IndexRelationDescs[i], NoLock);
+	}
 }
 
 void

@@ -33,7 +33,7 @@ typedef enum KwjRows
  * Opens the table's indexes in RowExclusiveLock as ExecOpenIndices does, and sets the prepared
  * predicates of partial ones. Partial indexes that no row of this kind can be in are not opened,
  * unless the table has BEFORE ROW triggers, which could change the row. info: of the opened table.
- * ExecCloseIndices closes the indexes. The prepared predicates stay valid until the end of the
+ * ExecCloseIndices or kwj_indexes_close closes the indexes. The prepared predicates stay valid until the end of the
  * transaction. Needs a transaction. Errors: for KWJ_RECORDS, if it would have to wait for a lock on
  * an index; out of memory; those of a look into the catalogs.
  */
@@ -45,6 +45,20 @@ extern void kwj_indexes_open(ResultRelInfo *info, KwjRows rows);
  * rows of the kind for which it has opened the table.
  */
 extern bool kwj_indexes_try_rest(ResultRelInfo *info);
+
+/*
+ * Writes the entries of a row that was inserted, as ExecInsertIndexTuples does, but without the state
+ * of an execution. row: has all columns, and its place in the table. The indexes must have no
+ * expressions, no exclusion constraint and no deferred uniqueness (kwj_table_may_refuse). Errors: those
+ * of the index, such as 23505.
+ */
+extern void kwj_indexes_insert(ResultRelInfo *info, TupleTableSlot *row);
+
+/*
+ * Closes the indexes without unlocking them. For a session that is about to commit: that unlocks them
+ * at less cost.
+ */
+extern void kwj_indexes_close(ResultRelInfo *info);
 
 #ifdef USE_ASSERT_CHECKING
 /* Returns whether a row in the slot is of this kind. If not, it may belong into other indexes. */

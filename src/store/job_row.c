@@ -29,6 +29,10 @@ kwj_job_row_is_enough(const KwjTable *jobs)
 void
 kwj_job_row_begin(KwjTable *jobs)
 {
+	static KwjModelRow model;
+
+	if (kwj_table_new_row_like(jobs, &model))
+		return;
 	kwj_table_new_row(jobs);
 	for (int i = 0; i < lengthof(zero32); i++)
 		kwj_table_set(jobs, zero32[i], Int32GetDatum(0));
@@ -39,4 +43,5 @@ kwj_job_row_begin(KwjTable *jobs)
 	kwj_table_set_text(jobs, "statement", "");
 	kwj_table_set_text(jobs, "on_failure", "fail");
 	kwj_table_set_text(jobs, "error", "");
+	kwj_table_keep_row(jobs, &model);
 }

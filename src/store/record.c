@@ -86,7 +86,7 @@ kwj_store_close_records(KwjRecords *records)
 	pfree(records);
 }
 
-/* Set the column; an empty text leaves it NULL. */
+/* Set the column; an empty text leaves it as begin_row has it, NULL or empty. */
 static void
 set_text_if_any(KwjTable *jobs, const char *column, const char *text)
 {
@@ -94,13 +94,23 @@ set_text_if_any(KwjTable *jobs, const char *column, const char *text)
 		kwj_table_set_text(jobs, column, text);
 }
 
-/* Set the columns that are NOT NULL, but mean nothing for a job that a session has done. */
+/*
+ * Begin a row with what is the same for all these jobs. max_attempts and payload are NOT NULL, but mean
+ * nothing for a job that a session has done. The session's one execution of the statement counts as
+ * an attempt, but has no row of its own.
+ */
 static void
-set_meaningless(KwjTable *jobs, const KwjRecord *record)
+begin_row(KwjTable *jobs)
 {
+	static KwjModelRow model;
+
+	if (kwj_table_new_row_like(jobs, &model))
+		return;
+	kwj_job_row_begin(jobs);
 	kwj_table_set(jobs, "max_attempts", Int32GetDatum(1));
 	kwj_table_set(jobs, "payload", JsonbPGetDatum(kwj_json_empty()));
-	kwj_table_set(jobs, "due", TimestampTzGetDatum(record->started));
+	kwj_table_set(jobs, "total_num_of_ex", Int64GetDatum(1));
+	kwj_table_keep_row(jobs, &model);
 }
 
 static void
@@ -109,7 +119,7 @@ set_identity(KwjTable *jobs, const KwjRecord *record)
 	kwj_table_set(jobs, "job_id", Int64GetDatum(record->job_id));
 	kwj_table_set_text(jobs, "job_type", record->job_type);
 	kwj_table_set_text(jobs, "description", record->description);
-	kwj_table_set_text(jobs, "statement", record->statement);
+	set_text_if_any(jobs, "statement", record->statement);
 	kwj_table_set(jobs, "owner", ObjectIdGetDatum(record->owner));
 	kwj_table_set_text(jobs, "user_name", kwj_role_name(record->owner));
 	kwj_table_set(jobs, "created_by", ObjectIdGetDatum(record->created_by));
@@ -122,7 +132,6 @@ set_identity(KwjTable *jobs, const KwjRecord *record)
 	kwj_table_set(jobs, "coordinator_id", Int64GetDatum(kwj_node_id));
 }
 
-/* The session's one execution of the statement counts as an attempt, but has no row of its own. */
 static void
 set_outcome(KwjTable *jobs, const KwjRecord *record)
 {
@@ -132,17 +141,21 @@ set_outcome(KwjTable *jobs, const KwjRecord *record)
 
 	kwj_table_set_status(jobs, record->status);
 	kwj_table_set(jobs, "created", TimestampTzGetDatum(record->started));
+	kwj_table_set(jobs, "due", TimestampTzGetDatum(record->started));
 	kwj_table_set(jobs, "started", TimestampTzGetDatum(record->started));
 	kwj_table_set(jobs, "finished", finished);
 	kwj_table_set(jobs, "modified", finished);
-	kwj_table_set(jobs, "total_num_of_ex", Int64GetDatum(1));
-	kwj_table_set(jobs, "total_num_of_success", Int64GetDatum(succeeded ? 1 : 0));
-	kwj_table_set(jobs, "total_num_of_fail", Int64GetDatum(failed ? 1 : 0));
 	if (succeeded)
+	{
+		kwj_table_set(jobs, "total_num_of_success", Int64GetDatum(1));
 		kwj_table_set(jobs, "time_of_last_success", finished);
+	}
 	if (failed)
+	{
+		kwj_table_set(jobs, "total_num_of_fail", Int64GetDatum(1));
 		kwj_table_set(jobs, "errored", finished);
-	kwj_table_set_text(jobs, "error", record->error);
+	}
+	set_text_if_any(jobs, "error", record->error);
 	if (record->sqlstate != 0)
 		kwj_table_set_text(jobs, "error_code", unpack_sql_state(record->sqlstate));
 	set_text_if_any(jobs, "error_hint", record->error_hint);
@@ -172,8 +185,7 @@ kwj_store_record(KwjRecords *records, const KwjRecord *record)
 	 */
 	if (records->scope != NULL && kwj_table_find(records->jobs, key, NULL))
 		return;
-	kwj_job_row_begin(records->jobs);
-	set_meaningless(records->jobs, record);
+	begin_row(records->jobs);
 	set_identity(records->jobs, record);
 	set_outcome(records->jobs, record);
 	set_request(records->jobs, record);

@@ -38,12 +38,12 @@
 #include "access/xact.h"
 #include "catalog/pg_am.h"
 #include "commands/trigger.h"
-#include "common/hashfn.h"
 #include "compat.h"
 #include "executor/executor.h"
 #include "job/json.h"
 #include "job/status.h"
 #include "storage/bufmgr.h"
+#include "store/columns.h"
 #include "store/indexes.h"
 #include "store/query.h"
 #include "store/relation.h"
@@ -61,12 +61,15 @@ struct KwjTable
 	TupleTableSlot *row;		/* the row that was found; NULL with KWJ_RECORDS, which are not read */
 
 	/* NULL after kwj_table_open_to_read */
-	Relation	primary_key;	/* the primary key's index, one of those in info */
-	KwjRows		rows;			/* what may be written */
-	EState	   *estate;
 	ResultRelInfo *info;
+	KwjRows		rows;			/* what may be written */
+
+	/* NULL after kwj_table_open_to_read, and with KWJ_RECORDS */
+	Relation	primary_key;	/* the primary key's index, one of those in info */
+	EState	   *estate;
 	EPQState	epq;
 	TupleTableSlot *next;		/* the row that is to be written */
+	KwjModelRow *model;			/* of which it was copied; NULL: of none */
 
 	Snapshot	given_snapshot; /* of all scans; NULL: each scan takes the latest */
 
@@ -90,60 +93,66 @@ find_primary_key(const ResultRelInfo *info)
 	return NULL;
 }
 
-/*
- * Returns what the executor has to know of the table. InitResultRelInfo copies the triggers, and there are
- * many of foreign keys. A session that is about to commit saves this copy, because it needs none of them: if
- * users have created triggers it does not insert (kwj_table_may_refuse), and those of foreign keys to this
- * table do nothing for an INSERT.
- */
-static ResultRelInfo *
-make_info(Relation rel, KwjRows rows)
+/* Opens the table, which the caller has locked if lock is NoLock. */
+static KwjTable *
+open_table(const char *name, LOCKMODE lock)
 {
-	ResultRelInfo *info = makeNode(ResultRelInfo);
+	KwjTable   *table = palloc0(sizeof(KwjTable));
 
-	if (rows == KWJ_RECORDS)
-		info->ri_RelationDesc = rel;
-	else
-		InitResultRelInfo(info, rel, 0, NULL, 0);
-	return info;
+	table->rel = table_open(kwj_store_relation(name), lock);
+	kwj_store_check_owner(table->rel->rd_rel->relowner);
+	kwj_columns_keep(table->rel);
+	return table;
 }
 
 static KwjTable *
-open_for(const char *name, KwjRows rows)
+open_to_write(const char *name, KwjRows rows)
 {
-	KwjTable   *table = palloc0(sizeof(KwjTable));
-	TupleDesc	columns;
+	KwjTable   *table = open_table(name, RowExclusiveLock);
 
-	table->rel = table_open(kwj_store_relation(name),
-							rows == KWJ_RECORDS ? NoLock : RowExclusiveLock);
-	kwj_store_check_owner(table->rel->rd_rel->relowner);
-	columns = RelationGetDescr(table->rel);
 	table->estate = CreateExecutorState();
 	table->estate->es_snapshot = GetActiveSnapshot();
-	table->info = make_info(table->rel, rows);
+	table->info = makeNode(ResultRelInfo);
+	InitResultRelInfo(table->info, table->rel, 0, NULL, 0);
 	table->rows = rows;
 	kwj_indexes_open(table->info, rows);
 	table->primary_key = find_primary_key(table->info);
-	if (rows != KWJ_RECORDS)
-	{
-		kwj_eval_plan_qual_init(&table->epq, table->estate);
-		table->row = table_slot_create(table->rel, &table->estate->es_tupleTable);
-	}
-	table->next = ExecInitExtraTupleSlot(table->estate, columns, &TTSOpsVirtual);
+	kwj_eval_plan_qual_init(&table->epq, table->estate);
+	table->row = table_slot_create(table->rel, &table->estate->es_tupleTable);
+	table->next = ExecInitExtraTupleSlot(table->estate, RelationGetDescr(table->rel), &TTSOpsHeapTuple);
 	AfterTriggerBeginQuery();
+	return table;
+}
+
+/*
+ * Opens kwjobs.job for a session that is about to commit. It only inserts, so it does without the
+ * state of an execution and without a copy of the triggers. It needs no triggers: if users have
+ * created some, it does not insert (kwj_table_may_refuse), and those of foreign keys to this table do
+ * nothing for an INSERT.
+ */
+static KwjTable *
+open_for_records(void)
+{
+	KwjTable   *table = open_table("job", NoLock);
+
+	table->info = makeNode(ResultRelInfo);
+	table->info->ri_RelationDesc = table->rel;
+	table->rows = KWJ_RECORDS;
+	kwj_indexes_open(table->info, KWJ_RECORDS);
+	table->next = MakeSingleTupleTableSlot(RelationGetDescr(table->rel), &TTSOpsHeapTuple);
 	return table;
 }
 
 KwjTable *
 kwj_table_open(const char *name)
 {
-	return open_for(name, KWJ_ALL_ROWS);
+	return open_to_write(name, KWJ_ALL_ROWS);
 }
 
 KwjTable *
 kwj_table_open_jobs(KwjRows rows)
 {
-	return open_for("job", rows);
+	return rows == KWJ_RECORDS ? open_for_records() : open_to_write("job", rows);
 }
 
 bool
@@ -160,10 +169,8 @@ kwj_table_allow_all_rows(KwjTable *jobs)
 KwjTable *
 kwj_table_open_to_read(const char *name, LOCKMODE lock, Snapshot snapshot)
 {
-	KwjTable   *table = palloc0(sizeof(KwjTable));
+	KwjTable   *table = open_table(name, lock);
 
-	table->rel = table_open(kwj_store_relation(name), lock);
-	kwj_store_check_owner(table->rel->rd_rel->relowner);
 	table->row = table_slot_create(table->rel, NULL);
 	table->given_snapshot = snapshot;
 	return table;
@@ -274,18 +281,25 @@ kwj_table_set_status(KwjTable *table, KwjStatus status)
 	kwj_table_set_text(table, "status", kwj_status_name(status));
 }
 
-/* Close what kwj_table_open has opened in order to write rows. */
+/* Close what open_to_write has opened. */
 static void
 end_writing(KwjTable *table)
 {
 	AfterTriggerEndQuery(table->estate);
 	/* triggers have opened this table once more; close that, too */
 	ExecCloseResultRelations(table->estate);
-	if (table->rows != KWJ_RECORDS)
-		EvalPlanQualEnd(&table->epq);
+	EvalPlanQualEnd(&table->epq);
 	ExecResetTupleTable(table->estate->es_tupleTable, false);
 	ExecCloseIndices(table->info);
 	FreeExecutorState(table->estate);
+}
+
+/* Close what open_for_records has opened. */
+static void
+end_records(KwjTable *table)
+{
+	ExecDropSingleTupleTableSlot(table->next);
+	kwj_indexes_close(table->info);
 }
 
 void
@@ -293,6 +307,8 @@ kwj_table_close(KwjTable *table)
 {
 	if (table->estate != NULL)
 		end_writing(table);
+	else if (table->rows == KWJ_RECORDS)
+		end_records(table);
 	else
 		ExecDropSingleTupleTableSlot(table->row);
 	table_close(table->rel, NoLock);
@@ -508,73 +524,10 @@ kwj_table_end_scan(KwjTable *table)
 	index_close(table->index, AccessShareLock);
 }
 
-static bool
-is_column(TupleDesc columns, AttrNumber number, const char *column)
-{
-	return number > 0 && number <= columns->natts &&
-		!TupleDescAttr(columns, number - 1)->attisdropped &&
-		strcmp(NameStr(TupleDescAttr(columns, number - 1)->attname), column) == 0;
-}
-
-/* The number that a column had when it was looked for last. */
-typedef struct KnownColumn
-{
-	const char *name;			/* the caller's pointer */
-	Oid			table;
-	AttrNumber	number;
-} KnownColumn;
-
-/* A process has about a hundred, so mostly the first place that find_known_column tries is right. */
-#define MOST_COLUMNS	512
-
-/* Returns what is known of the column, or the place where this is to be kept; its number is then 0. */
-static KnownColumn *
-find_known_column(Oid table, const char *name)
-{
-	static KnownColumn known[MOST_COLUMNS];
-	static KnownColumn none;
-	uint32		first = murmurhash32((uint32) (uintptr_t) name ^ table);
-
-	for (uint32 i = 0; i < 8; i++)
-	{
-		KnownColumn *column = &known[(first + i) % MOST_COLUMNS];
-
-		if (column->name == name && column->table == table)
-			return column;
-		if (column->name == NULL)
-		{
-			*column = (KnownColumn) {.name = name, .table = table};
-			return column;
-		}
-	}
-	none = (KnownColumn) {.number = InvalidAttrNumber};
-	return &none;
-}
-
-/*
- * Returns the column's place in the row, from 0. Each job needs dozens of columns, so this keeps the
- * number that it found last for each name, and asks the catalog only if the number is wrong. What is
- * known is kept by the pointer `name`, as all callers pass literals. A column may have been dropped
- * since, so is_column compares the name.
- */
-static int
-column_index(const KwjTable *table, const char *name)
-{
-	Oid			oid = RelationGetRelid(table->rel);
-	KnownColumn *column = find_known_column(oid, name);
-
-	if (!is_column(RelationGetDescr(table->rel), column->number, name))
-		column->number = get_attnum(oid, name);
-	if (column->number <= 0)
-		elog(ERROR, "table \"%s\" has no column \"%s\"",
-			 RelationGetRelationName(table->rel), name);
-	return column->number - 1;
-}
-
 Datum
 kwj_table_get(KwjTable *table, const char *column, bool *isnull)
 {
-	return slot_getattr(table->row, column_index(table, column) + 1, isnull);
+	return slot_getattr(table->row, kwj_column_number(table->rel, column), isnull);
 }
 
 void
@@ -582,6 +535,7 @@ kwj_table_change_row(KwjTable *table)
 {
 	int			n = RelationGetDescr(table->rel)->natts;
 
+	table->model = NULL;
 	slot_getallattrs(table->row);
 	ExecClearTuple(table->next);
 	memcpy(table->next->tts_values, table->row->tts_values, n * sizeof(Datum));
@@ -593,15 +547,31 @@ kwj_table_new_row(KwjTable *table)
 {
 	int			n = RelationGetDescr(table->rel)->natts;
 
+	table->model = NULL;
 	ExecClearTuple(table->next);
 	memset(table->next->tts_values, 0, n * sizeof(Datum));
 	memset(table->next->tts_isnull, true, n * sizeof(bool));
 }
 
+bool
+kwj_table_new_row_like(KwjTable *table, KwjModelRow *model)
+{
+	table->model = model;
+	ExecClearTuple(table->next);
+	return kwj_model_row_copy(model, table->rel, table->next);
+}
+
+void
+kwj_table_keep_row(KwjTable *table, KwjModelRow *model)
+{
+	table->model = model;
+	kwj_model_row_keep(model, table->rel, table->next);
+}
+
 void
 kwj_table_set(KwjTable *table, const char *column, Datum value)
 {
-	int			i = column_index(table, column);
+	int			i = kwj_column_number(table->rel, column) - 1;
 
 	table->next->tts_values[i] = value;
 	table->next->tts_isnull[i] = false;
@@ -610,7 +580,7 @@ kwj_table_set(KwjTable *table, const char *column, Datum value)
 void
 kwj_table_set_null(KwjTable *table, const char *column)
 {
-	table->next->tts_isnull[column_index(table, column)] = true;
+	table->next->tts_isnull[kwj_column_number(table->rel, column) - 1] = true;
 }
 
 ItemPointerData
@@ -659,7 +629,8 @@ has_expressions(const KwjTable *table)
 {
 	for (int i = 0; i < table->info->ri_NumIndices; i++)
 		if (table->info->ri_IndexRelationInfo[i]->ii_Expressions != NIL ||
-			table->info->ri_IndexRelationInfo[i]->ii_ExclusionOps != NULL)
+			table->info->ri_IndexRelationInfo[i]->ii_ExclusionOps != NULL ||
+			!table->info->ri_IndexRelationDescs[i]->rd_index->indimmediate)
 			return true;
 	return false;
 }
@@ -684,27 +655,71 @@ kwj_table_row_place(const KwjTable *table)
 	return table->row->tts_tid;
 }
 
+/*
+ * Makes a tuple of the row that is to be written. PostgreSQL takes it from the slot as it is, whereas it
+ * would copy a virtual row first, and then make the tuple of the copy. The columns stay in the slot, for
+ * the index entries.
+ */
+static void
+store_row(KwjTable *table)
+{
+	TupleTableSlot *row = table->next;
+	TupleDesc	columns = table->model ? kwj_model_row_columns(table->model, row) : row->tts_tupleDescriptor;
+	MemoryContext caller = MemoryContextSwitchTo(row->tts_mcxt);
+	HeapTuple	tuple = heap_form_tuple(columns, row->tts_values, row->tts_isnull);
+
+	MemoryContextSwitchTo(caller);
+	ExecStoreHeapTuple(tuple, row, true);
+	row->tts_nvalid = row->tts_tupleDescriptor->natts;
+}
+
 void
 kwj_table_update(KwjTable *table)
 {
 	Assert(kwj_indexes_take(table->rel, table->next, table->rows));
-	ExecStoreVirtualTuple(table->next);
+	store_row(table);
 	ExecSimpleRelationUpdate(table->info, table->estate, &table->epq, table->row,
 							 table->next);
 	/* make the new version visible to later commands */
 	CommandCounterIncrement();
 }
 
+/* Does what ExecConstraints does for a table that has no other constraints than NOT NULL. */
+static void
+check_not_null(Relation table, const TupleTableSlot *row)
+{
+	TupleDesc	columns = RelationGetDescr(table);
+
+	for (int i = 0; i < columns->natts; i++)
+		if (row->tts_isnull[i] && TupleDescAttr(columns, i)->attnotnull)
+			ereport(ERROR,
+					(errcode(ERRCODE_NOT_NULL_VIOLATION),
+					 errmsg("null value in column \"%s\" of table kwjobs.%s",
+							NameStr(TupleDescAttr(columns, i)->attname), RelationGetRelationName(table))));
+}
+
+/* A session that is about to commit does not read the row any more, so there is no next command. */
+static void
+insert_record(KwjTable *table)
+{
+	Assert(!kwj_table_may_refuse(table));
+	check_not_null(table->rel, table->next);
+	simple_table_tuple_insert(table->rel, table->next);
+	kwj_indexes_insert(table->info, table->next);
+}
+
 void
 kwj_table_insert(KwjTable *table)
 {
 	Assert(kwj_indexes_take(table->rel, table->next, table->rows));
-	ExecStoreVirtualTuple(table->next);
-	Assert(table->rows != KWJ_RECORDS || !kwj_table_may_refuse(table));
+	store_row(table);
+	if (table->rows == KWJ_RECORDS)
+	{
+		insert_record(table);
+		return;
+	}
 	ExecSimpleRelationInsert(table->info, table->estate, table->next);
-	/* A session that is about to commit does not read the row any more. */
-	if (table->rows != KWJ_RECORDS)
-		CommandCounterIncrement();
+	CommandCounterIncrement();
 }
 
 bool

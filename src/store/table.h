@@ -18,6 +18,7 @@
 #include "nodes/lockoptions.h"
 #include "storage/itemptr.h"
 #include "storage/lock.h"
+#include "store/columns.h"
 #include "store/indexes.h"
 #include "utils/jsonb.h"
 #include "utils/snapshot.h"
@@ -124,6 +125,14 @@ extern Datum kwj_table_get(KwjTable *table, const char *column, bool *isnull);
 /* Begin to change the row that was found, or to make a new row of NULLs. */
 extern void kwj_table_change_row(KwjTable *table);
 extern void kwj_table_new_row(KwjTable *table);
+
+/*
+ * Begin a new row as a copy of the model, which must live until the row is written. Returns false if
+ * the model does not fit the table as it is now. Then the caller begins with kwj_table_new_row, sets
+ * the columns that many rows have in common, and calls kwj_table_keep_row.
+ */
+extern bool kwj_table_new_row_like(KwjTable *table, KwjModelRow *model);
+extern void kwj_table_keep_row(KwjTable *table, KwjModelRow *model);
 
 /*
  * Set a column of the row that was begun. The value must live until kwj_table_update or
