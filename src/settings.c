@@ -288,9 +288,10 @@ int			kwj_longest_ask_ms;
 double		kwj_test_schedule_clock;
 int			kwj_test_clock;
 
-/* transfer.c reads these by their names. */
+/* transfer.c and backup/program.c read these by their names. */
 static int	test_url_silence;
 static char *test_url_ca;
+static char *test_missing_program;
 
 static void
 define_test_settings(void)
@@ -307,6 +308,8 @@ define_test_settings(void)
 							&test_url_silence, 60000, 0, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("kwjobs.test_url_ca", "For tests: a file with certificates.", NULL,
 							   &test_url_ca, NULL, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("kwjobs.test_missing_program", "For tests: a program that is not there.", NULL,
+							   &test_missing_program, "", PGC_USERSET, 0, NULL, NULL, NULL);
 }
 #endif
 

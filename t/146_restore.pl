@@ -197,19 +197,11 @@ fails_with("BEGIN; RESTORE FROM '$place/mine'", qr/RESTORE cannot (run|be used) 
 	fails_with("RESTORE FROM '$place/mine'", qr/the backup was made by PostgreSQL 99, and this server is PostgreSQL \d+/, 'a backup of a later version is refused');
 	overwrite("$place/mine/manifest.json", $text);
 }
-SKIP:
+for my $program ('pg_dump', 'pg_restore', 'psql')
 {
-	my $bin = $node->config_data('--bindir');
-	skip 'may not move the programs of the server', 3 unless -w $bin && -w "$bin/pg_dump";
-	my $hint = qr/could not find program ".*".*the programs of the server's own version.*postgresql-client-\d+/s;
-	foreach my $program ('pg_dump', 'pg_restore', 'psql')
-	{
-		rename("$bin/$program", "$bin/$program.away") or die;
-		my $statement = $program eq 'pg_dump' ? "BACKUP TABLE mine TO '$place/none'" : "RESTORE FROM '$place/mine'";
-		my ($out, $err) = run_command([ $program eq 'psql' ? "$bin/psql.away" : 'psql', '-XqAt', '-d', $node->connstr('postgres') . ' user=postgres', '-c', $statement ]);
-		rename("$bin/$program.away", "$bin/$program") or die;
-		like($err, $hint, "$program is missing: the error and the hint");
-	}
+	my $statement = $program eq 'pg_dump' ? "BACKUP TABLE mine TO '$place/none'" : "RESTORE FROM '$place/mine'";
+	fails_with("SET kwjobs.test_missing_program = '$program'; $statement",
+		qr/could not find program ".*".*the programs of the server's own version.*postgresql-client-\d+/s, "$program is missing: the error and the hint");
 }
 
 # ---- a damaged backup ----

@@ -21,6 +21,7 @@
 #include "lifecycle/stand.h"
 #include "miscadmin.h"
 #include "type/backup/program.h"
+#include "utils/guc.h"
 
 /* What a program says, in English, if the disk is full: such a job is tried again. */
 #define NO_SPACE	"No space left on device"
@@ -44,6 +45,11 @@ kwj_program_path(const char *name)
 	if (strlen(path) + 1 + strlen(name) >= sizeof(path))
 		elog(ERROR, "path of %s is too long", name);
 	join_path_components(path, path, name);
+#ifdef KWJ_TEST_BUILD
+	/* Other tests, which run at the same time, use the same programs. */
+	if (strcmp(name, GetConfigOption("kwjobs.test_missing_program", false, false)) == 0)
+		strlcat(path, ".missing", sizeof(path));
+#endif
 	if (access(path, X_OK) != 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),
