@@ -181,16 +181,17 @@ SELEC 1;
 \echo :LAST_ERROR_SQLSTATE
 EOF
 
-# The answer to a text and what the session says afterwards.
+# The answer to a text and what the session says afterwards. A timeout of a millisecond may end RESET, too.
 sub answers
 {
 	my ($setting, $text) = @_;
+	my $reset = "RESET statement_timeout;\n" x 10;
 	my ($rc, $out, $err) = $node->psql('postgres', <<"EOF", on_error_stop => 0);
 SELECT $text AS long \\gset
 $setting
 :long \\g /dev/null
 \\echo :LAST_ERROR_SQLSTATE
-RESET statement_timeout;
+$reset
 $probe
 EOF
 	return $out;
