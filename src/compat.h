@@ -750,7 +750,7 @@ typedef struct config_enum KwjLogLevelSetting;
 #endif
 
 /* Returns a descriptor of the first n columns, without their defaults and constraints. */
-#if PG_VERSION_NUM >= 170000
+#if PG_VERSION_NUM >= 180000
 #define kwj_first_columns(columns, n)	CreateTupleDescTruncatedCopy(columns, n)
 #else
 #define kwj_first_columns(columns, n) \
