@@ -122,11 +122,11 @@ show_progress(void *arg)
 }
 
 static void
-take_message(const char *line, void *arg)
+take_message(const char *message, void *arg)
 {
 	Backup	   *backup = arg;
 
-	if (!kwj_line_begins(line, KWJ_DUMPS_TABLE))
+	if (!kwj_line_begins(message, KWJ_DUMPS_TABLE))
 		return;
 	backup->begun++;
 	show_progress(backup);

@@ -727,13 +727,14 @@ kwj_contents_restore(const KwjContents *contents, KwjHolds holds, KwjProgram *pr
 }
 
 const char *
-kwj_contents_finished(const char *line, int *id)
+kwj_contents_finished(const char *message, int *id)
 {
-	static const char mark[] = "pg_restore: finished item ";
+	static const char mark[] = "finished item ";
 
-	if (!kwj_line_begins(line, mark))
+	if (!kwj_line_begins(message, mark))
 		return NULL;
-	line += strlen(mark);
-	*id = atoi(line);
-	return line + strspn(line, "0123456789") + 1;
+	message += strlen(mark);
+	*id = atoi(message);
+	message += strspn(message, "0123456789");
+	return *message == ' ' ? message + 1 : NULL;
 }

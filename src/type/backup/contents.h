@@ -92,10 +92,10 @@ extern KwjRequest kwj_contents_restore(const KwjContents *contents, KwjHolds hol
 									   List *arguments);
 
 /*
- * If the line of a pg_restore with several processes says that an entry is done, returns where the kind of the
- * entry begins in the line, and sets *id. Otherwise returns NULL.
+ * If the message of a pg_restore with several processes says that an entry is done, returns where the kind of
+ * the entry begins in it, and sets *id. Otherwise returns NULL.
  */
-extern const char *kwj_contents_finished(const char *line, int *id);
+extern const char *kwj_contents_finished(const char *message, int *id);
 
 /* Returns whether the line about an entry, from its kind on, is about data; about an index or a constraint. */
 extern bool kwj_is_data(const char *what);

@@ -105,30 +105,43 @@ keep(Run *run, char **place, const char *line)
 	*place = MemoryContextStrdup(run->context, line);
 }
 
-/* Returns where the message begins in a line such as "pg_dump: error: message"; NULL in other lines. */
+/*
+ * Returns the message in a line that the program has written, such as "pg_dump: message". *named: the name of
+ * the program stands before it.
+ *
+ * pg_dump and pg_restore may be several processes, which write to the same pipe. Each writes the name with a
+ * colon, a space, and the rest of the line one after the other, and others may write in between. So a line
+ * may begin with several names, as in "pg_dump: pg_dump:message", and another one without any.
+ */
 static const char *
-error_in(const Run *run, const char *line)
+message_in(const Run *run, const char *line, bool *named)
 {
 	size_t		length = strlen(run->name);
-	static const char mark[] = ": error: ";
 
-	if (strncmp(line, run->name, length) != 0 ||
-		strncmp(line + length, mark, sizeof(mark) - 1) != 0)
-		return NULL;
-	return line + length + sizeof(mark) - 1;
+	*named = false;
+	for (;;)
+	{
+		line += strspn(line, " ");
+		if (!kwj_line_begins(line, run->name) || line[length] != ':')
+			return line;
+		line += length + 1;
+		*named = true;
+	}
 }
 
 static void
 take_message(Run *run, const char *line)
 {
+	static const char mark[] = "error: ";
 	const KwjProgram *program = run->program;
-	const char *error = error_in(run, line);
+	bool		named;
+	const char *message = message_in(run, line, &named);
 
-	if (error != NULL && run->reason == NULL)
-		keep(run, &run->reason, error);
+	if (named && kwj_line_begins(message, mark) && run->reason == NULL)
+		keep(run, &run->reason, message + strlen(mark));
 	keep(run, &run->last, line);
 	if (program->on_message != NULL)
-		program->on_message(line, program->arg);
+		program->on_message(message, program->arg);
 	kwj_transcript_add_message(line);
 }
 

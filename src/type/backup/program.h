@@ -17,8 +17,8 @@
 /* ... and a directory in which it writes. */
 #define KWJ_PROGRAM_PLACE		"/proc/self/fd/5"
 
-/* A line of pg_dump that begins with this says that it begins with the data of a table. */
-#define KWJ_DUMPS_TABLE		"pg_dump: dumping contents of table "
+/* A message of pg_dump that begins with this says that it begins with the data of a table. */
+#define KWJ_DUMPS_TABLE		"dumping contents of table "
 
 /* The running_status of a job that stands still without sessions, so without a snapshot and locks. */
 #define KWJ_STOPPED_IN_PLACE	"stopped in place until RESUME"
@@ -34,9 +34,9 @@ typedef struct KwjProgram
 	const char *rights_hint;	/* what to do if the owner lacks a right; NULL: what the session says */
 	const char *exists_hint;	/* the same, if something exists already (42P06, 42P07, 42710, ...) */
 	bool		is_silent;		/* what it writes to stdout is no message */
-	/* Called for each line of stdout and stderr. NULL: none. */
+	/* Called for each line of stdout, and for that of stderr without the program's name. NULL: none. */
 	void		(*on_output) (const char *line, void *arg);
-	void		(*on_message) (const char *line, void *arg);
+	void		(*on_message) (const char *message, void *arg);
 	/* Called when the sessions may have sent more bytes; raises no error. NULL: none. */
 	void		(*on_news) (void *arg);
 	void	   *arg;

@@ -316,8 +316,8 @@ list(Restore *restore)
 static void
 show_progress(const Restore *restore)
 {
-	double		data = restore->bytes > 0 ? (double) restore->bytes_done / restore->bytes : 1;
-	double		indexes = restore->indexes > 0 ? (double) restore->indexes_done / restore->indexes : 1;
+	double		data = restore->bytes > 0 ? Min((double) restore->bytes_done / restore->bytes, 1) : 1;
+	double		indexes = restore->indexes > 0 ? Min((double) restore->indexes_done / restore->indexes, 1) : 1;
 
 	if (kwj_progress_request() != KWJ_REQUEST_NONE)
 		return;
@@ -327,19 +327,19 @@ show_progress(const Restore *restore)
 }
 
 /* What pg_restore says before it begins with an entry, if it does all alone. */
-#define BEGINS_DATA	"pg_restore: processing data for table "
-#define CREATES		"pg_restore: creating "
+#define BEGINS_DATA	"processing data for table "
+#define CREATES		"creating "
 
 /*
  * For a pg_restore that does all in one transaction: counts an entry when pg_restore begins with it, because it
  * does not say when an entry is done.
  */
 static void
-take_beginning(Restore *restore, const char *line)
+take_beginning(Restore *restore, const char *message)
 {
-	if (kwj_line_begins(line, BEGINS_DATA))
+	if (kwj_line_begins(message, BEGINS_DATA))
 		restore->tables_done++;
-	else if (kwj_line_begins(line, CREATES) && kwj_is_index(line + strlen(CREATES)))
+	else if (kwj_line_begins(message, CREATES) && kwj_is_index(message + strlen(CREATES)))
 		restore->indexes_done++;
 	else
 		return;
@@ -348,14 +348,14 @@ take_beginning(Restore *restore, const char *line)
 }
 
 static void
-take_message(const char *line, void *arg)
+take_message(const char *message, void *arg)
 {
 	Restore    *restore = arg;
 	int			id;
-	const char *what = kwj_contents_finished(line, &id);
+	const char *what = kwj_contents_finished(message, &id);
 
 	if (!restore->spec.creates)
-		take_beginning(restore, line);
+		take_beginning(restore, message);
 	if (what == NULL)
 		return;
 	if (kwj_is_data(what))

@@ -86,15 +86,15 @@ show_progress(const Verification *v)
 }
 
 static void
-take_message(const char *line, void *arg)
+take_message(const char *message, void *arg)
 {
 	Verification *v = arg;
 	int			id;
-	const char *restored = kwj_contents_finished(line, &id);
+	const char *restored = kwj_contents_finished(message, &id);
 
 	if (restored != NULL)
 		v->restored += kwj_is_data(restored);
-	else if (kwj_line_begins(line, KWJ_DUMPS_TABLE))
+	else if (kwj_line_begins(message, KWJ_DUMPS_TABLE))
 		v->dumped_again++;
 	else
 		return;
