@@ -40,22 +40,15 @@ sub quit_session { $session->quit; return; }
 sub run_sql { return $session->query_safe($_[0]); }
 
 # Kills this process, or else the postmaster, and waits until the server is up again. All sessions end; the
-# one of the test is connected anew.
+# one of the test is connected anew. Its end opens the gates, so it ends after that.
 sub crash
 {
 	my ($pid) = @_;
 	my $log = -s $node->logfile;
+	if (defined $pid) { kill('KILL', $pid) == 1 || die "no process $pid"; } else { $node->kill9; }
 	quit_session();
-	if (defined $pid)
-	{
-		kill 'KILL', $pid;
-		$node->wait_for_log(qr/database system is ready to accept connections/, $log);
-	}
-	else
-	{
-		$node->kill9;
-		start_when_possible($node);
-	}
+	if (defined $pid) { $node->wait_for_log(qr/database system is ready to accept connections/, $log); }
+	else { start_when_possible($node); }
 	connect_session();
 	return;
 }
