@@ -241,11 +241,18 @@ sub result_as
 	return $rc == 0 ? $out : $err =~ s/^.*ERROR:\s+(\w+).*$/$1/sr;
 }
 
-# Waits until a query returns true, also across restarts of the server.
+# Waits until a query returns true, also across restarts of the server. While a server restarts after a crash,
+# psql may exit before it has read the query; then poll_query_until() dies, and is called again.
 sub wait_query
 {
 	my ($node, $query, $db) = @_;
-	ok($node->poll_query_until($db // 'postgres', $query), "reached: $query")
+	my $reached;
+	comes_true(sub {
+		$reached = eval { $node->poll_query_until($db // 'postgres', $query) };
+		die $@ if !defined $reached && $@ !~ /Broken pipe/;
+		return defined $reached;
+	});
+	ok($reached, "reached: $query")
 	  or diag($node->safe_psql($db // 'postgres',
 			'SELECT job_id, status, running_status, error FROM kwdb_internal.jobs'));
 	return;
