@@ -320,9 +320,10 @@ wait_elsewhere(int64 job_id, Oid database, KwjOutcome *outcome, TimestampTz unti
 /* ---- all jobs ---- */
 
 /*
- * Waits until the transaction that has ended the job has released its locks. Its row can be seen a
- * moment before it sends its invalidation messages, and until then this session may not find a table
- * that the job has created, or find one that it has dropped.
+ * Waits until the transaction that has ended the job has released its locks. A moment before that
+ * transaction sends its invalidation messages, this session can see already that the job is over. Until
+ * the messages have come, the session may not find a table that the job has created, or may still find
+ * one that the job has dropped.
  */
 static void
 wait_for_effects(const KwjOutcome *outcome)
