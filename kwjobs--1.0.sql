@@ -43,9 +43,9 @@ CREATE CAST (kwjobs.role AS integer) WITHOUT FUNCTION;
 -- ---------------------------------------------------------------------------
 
 CREATE TABLE kwjobs.job (
-    -- Rows of jobs that sessions have done themselves end with the column payload (store/record.c): these
-    -- columns come first, those of a fixed length before the others, and a row ends with its last column
-    -- that is not NULL (store/columns.c).
+    -- The columns up to payload come first because they are all that a session writes for a job that it has
+    -- done itself (store/record.c): kwjobs writes a row only up to its last column that is not NULL
+    -- (store/columns.c). Of these, the columns with a fixed length come before the others.
     job_id          bigint PRIMARY KEY,
     -- no attempt starts before this; infinity while the job waits for other jobs
     due             timestamptz NOT NULL,
@@ -921,7 +921,8 @@ SELECT j.job_id,
        kwjobs.readable(j.request_reason) AS request_reason,
        kwjobs.role_name(j.requested_by, j.request_user) AS request_user,
        j.request_time,
-       -- Only IMPORT has secrets. The payload of another job is not read before somebody reads this column.
+       -- Only IMPORT has secrets. The payload of another job is handed on as it is stored, so that PostgreSQL
+       -- does not decompress it unless the query uses this column.
        CASE j.job_type WHEN 'IMPORT' THEN j.payload - 'secrets' ELSE j.payload END AS payload,
        j.result,
        kwjobs.role_name(j.created_by, NULL) AS created_by,

@@ -4,11 +4,12 @@
  *
  * Caller: target.c, for each text of the fuzzer. A check that fails ends the process.
  *
- * src/statement reads each text that a user sends, and decides for each statement in it whether kwjobs or
- * PostgreSQL handles it. It decides by a table of the job statements' first words (src/statement/forms.c).
- * A mistake there could take statements of PostgreSQL, such as SHOW work_mem, away from users. The checks
- * look for such mistakes, so they do not read that table: they have a list of first words of their own,
- * the array `openings`. Whoever adds a job statement adds its first words here, too, by hand.
+ * When PostgreSQL's parser finds a syntax error in the text that a user has sent, the session calls
+ * src/statement, which looks in that text for job statements. It finds them by a table of their first words,
+ * in src/statement/forms.c. A mistake in the table could make it take an ordinary statement of the same text,
+ * such as SHOW work_mem, for a job statement. The checks of this file look for such mistakes. If they read
+ * the table, they would repeat its mistakes, so they have a list of first words of their own, the array
+ * `openings`. Whoever adds a job statement adds its first words to `openings` by hand.
  */
 #include "postgres.h"
 

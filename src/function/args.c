@@ -10,7 +10,7 @@
 #include "job/ids.h"
 #include "utils/builtins.h"
 
-/* A user may have a function that shows times return so many rows. */
+/* kwj_arg_count accepts numbers up to this. */
 #define MOST_ROWS	10000
 
 char *

@@ -133,7 +133,10 @@ put_live(Rows *result, int32 attempt, const List *workers)
 		put_line(result, attempt, ((Live *) lfirst(lc))->time, ((Live *) lfirst(lc))->text);
 }
 
-/* Puts a message of a job of another database, a JSON object, of which nothing is trusted. */
+/*
+ * Called for each message of a job of another database: adds it to the result. message: a JSON object, which
+ * that database has sent, and in which anything may stand.
+ */
 static void
 put_from_elsewhere(Oid database, const char *name, const char *message, void *arg)
 {

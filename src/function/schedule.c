@@ -95,7 +95,11 @@ kwjobs_for_schedule(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(name));
 }
 
-/* The same for ALTER SCHEDULE. Arguments: the name, and whether it is no error if there is no such schedule. */
+/*
+ * The first argument of the procedure that ALTER SCHEDULE ... FOR a job statement calls: the name, and
+ * whether it is no error if there is no such schedule. Has the job of the next argument become a template.
+ * Returns the name.
+ */
 Datum
 kwjobs_for_altered_schedule(PG_FUNCTION_ARGS)
 {
@@ -305,8 +309,9 @@ kwjobs_pause_schedule(PG_FUNCTION_ARGS)
 }
 
 /*
- * As KwjMakeAnew. The settings that the job has kept of the session that has created it are set meanwhile, so
- * that they are kept again, and those on which the meaning of its texts depends.
+ * The KwjMakeAnew of RESUME SCHEDULE. While the type makes the new job, this session has the settings that the
+ * old job has kept of the session that has created it, so that the new job keeps the same ones. It also has
+ * standard_conforming_strings = on, with which the type has written the texts in the arguments.
  */
 static KwjTemplate *
 make_anew(const char *job_type, const KwjNewJob *old, Oid owner)

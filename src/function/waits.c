@@ -5,8 +5,9 @@
  * Callers: show.c and outcome.c, when a session looks at the attempt. Process: sessions. Locks: the spinlock
  * of the sight, for a few instructions.
  *
- * Nobody measures the time of waits: each look at the attempt reads what its workers wait for at this moment,
- * and adds that to what earlier looks have found (KwjSight). So nothing is done while nobody looks.
+ * No process measures how long a worker waits. Whenever a session looks at the attempt, it reads what each
+ * worker waits for at that moment, and adds this to what earlier looks have found (KwjSight). So this costs
+ * nothing while no session looks.
  */
 #include "postgres.h"
 
@@ -15,10 +16,13 @@
 #include "shared/sight.h"
 #include "utils/wait_event.h"
 
-/* So many events are named. */
+/* The text names so many events at most. */
 #define SHOWN	3
 
-/* Returns the index of the event that was found most often; -1: there is none. */
+/*
+ * Returns the place in counts->found of the event for which looks have found a worker waiting most often; -1 if
+ * the list has no event that was counted.
+ */
 static int
 most_frequent(const KwjWaitCounts *counts)
 {

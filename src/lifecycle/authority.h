@@ -21,13 +21,13 @@
 extern void kwj_authority_note(KwjNewJob *job);
 
 /*
- * Changes the chain of something that is given to another owner, who has not said what it does: the owner so
- * far joins the chain, and must be allowed to SET ROLE to the new one. *roles, of *n, is replaced by a
- * palloc'd copy.
+ * REASSIGN OWNED gives a schedule from its owner to another role, who has not said what the schedule does. So
+ * this adds the old owner to the schedule's chain: the worker then checks that the old owner may SET ROLE to
+ * the new one. *roles becomes a palloc'd copy, *n how many roles are in it.
  */
 extern void kwj_authority_hand_on(Oid **roles, int *n, Oid owner, Oid to);
 
-/* Returns whether each role of the chain may SET ROLE to the next one, and the last one to the owner. */
+/* Returns whether each role of the chain may SET ROLE to the next role, and the last one to the owner. */
 extern bool kwj_authority_holds(const Oid *roles, int n, Oid owner);
 
 /*

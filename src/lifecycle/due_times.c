@@ -42,17 +42,16 @@
 #define DUE					"{due}"
 
 /*
- * Of due times of one schedule that have passed together, one transaction takes at most so many, and at most
- * so many of these may be runs, which it creates or skips. The next transaction goes on with the others.
+ * If many due times of a schedule have passed, one transaction takes MOST_COUNTED of them at most. It stops
+ * earlier when MOST_RUNS of them are runs that it has created or skipped. The next transaction goes on.
  */
 #define MOST_COUNTED		5000
 #define MOST_RUNS			25
-/* Of the due times that were missed together, the first so many have a row each, and the others one row together. */
+/* Of the due times that were missed together, the first MOST_ROWS have a row each, and the others one row together. */
 #define MOST_ROWS			1000
 
-/* At one of so many due times of a schedule, the coordinator deletes old rows of it, */
+/* At one of FORGET_EACH due times of a schedule, the coordinator deletes old rows of it, FORGET_STEP at most. */
 #define FORGET_EACH			16
-/* at most so many. */
 #define FORGET_STEP			200
 
 /* With catch_up = none, a run may begin so long after its due time, but not later. */
@@ -203,9 +202,9 @@ run(KwjSchedule *schedule, TimestampTz due, const char *kind, TimestampTz now)
 }
 
 /*
- * Returns why no run may be created because of those before it; NULL if one may. *unfinished: how many of
- * those before it are not over, as far as on_previous_running asks for that. With KWJ_PREVIOUS_WAIT, the
- * run that may be created waits for one of them.
+ * Returns why earlier runs forbid to create one now; NULL if it may be created. Sets *unfinished to how many
+ * earlier runs are not over; 0 if on_previous_running does not ask for that. With KWJ_PREVIOUS_WAIT, a run
+ * that may be created waits for the one that is not over.
  */
 static char *
 why_skip(const KwjSchedule *schedule, int *unfinished)
@@ -474,7 +473,7 @@ kwj_due_times_go_back(KwjSchedule *schedule, TimestampTz now)
 
 /* ---- the end of a run ---- */
 
-/* Sets that the run of this due time is tried again after RETRY_US, unless the next due time comes before. */
+/* Has the coordinator try the run of this due time again after RETRY_US, unless the next due time comes before. */
 static void
 plan_retry(KwjSchedule *schedule, TimestampTz due, TimestampTz now)
 {

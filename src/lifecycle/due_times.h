@@ -9,7 +9,10 @@
 #include "store/due_times.h"
 #include "store/schedules.h"
 
-/* When a run has failed, the option failure_statement is run with these arguments, which it names :schedule and so on. */
+/*
+ * The arguments of the option failure_statement, which uses them as :schedule, :job_id and :error. When a run
+ * has failed, the coordinator sets their values.
+ */
 #define KWJ_FAILURE_ARGUMENTS	"{\"schedule\": \"\", \"job_id\": 0, \"error\": \"\"}"
 
 /*

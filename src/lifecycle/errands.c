@@ -42,7 +42,7 @@
 /* It warns of at most so many. */
 #define MOST_WARNINGS	20
 
-/* To be called before this process notes what it has to forget when its transaction ends. */
+/* Each function below calls this before it notes what this process has to forget when its transaction ends. */
 static void hear_of_ends(void);
 
 /* ---- where the jobs are ---- */

@@ -37,11 +37,11 @@ typedef struct KwjChecked
 } KwjChecked;
 
 /*
- * Has the other databases check whether these jobs of theirs may be controlled, as they will stand when
- * the errands have taken effect that are on their way to them. Then notes an errand for each job that is not
- * left out, in the current transaction: what says the deed, its reason or change, and whether the
- * statement is on many jobs. results[i].outcome becomes KWJ_ERRAND_DONE for these;
- * KWJ_ERRAND_LEFT_OUT, if what->many is true; or KWJ_ERRAND_NO_JOB. Takes no lock of a row.
+ * Asks the other databases whether these jobs of theirs may be controlled. Other errands may be on their way
+ * to such a job. Then its database answers for the state that the job will have after them. Notes an errand,
+ * in the current transaction, for each job that is not left out. what: the deed, its reason or change, and
+ * whether the statement is on many jobs. Sets results[i].outcome: KWJ_ERRAND_DONE for a job with an errand;
+ * KWJ_ERRAND_LEFT_OUT, only if what->many is true; or KWJ_ERRAND_NO_JOB. Takes no lock of a row.
  *
  * Errors: those with which the other database refuses; 55000 if it does not answer.
  */

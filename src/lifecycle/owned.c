@@ -7,17 +7,18 @@
  *     DROP OWNED       drops its schedules; jobs stay as they are
  *     REASSIGN OWNED   gives its schedules to the other role, and pauses them; jobs stay as they are
  *
- * Why REASSIGN OWNED pauses them: the statements are the old role's, and would run by themselves with
- * the rights of the new one, who may be a superuser and has not seen them. The runs go on by the right of
- * the old role (authority): unless it may act as the new one, they are refused, until a role that may do so
- * resumes the schedule (lifecycle/schedule.c). So neither the failure_statement, which is run although the
- * schedule is paused, nor RESUME SCHEDULE by the admin role gives the old role's statements other rights.
+ * Why REASSIGN OWNED pauses the schedules: the old role has said what they do, and the new one, who may be a
+ * superuser, has not seen it. If they went on, the old role's statements would have the rights of the new one.
+ * The pause alone does not prevent that: the failure_statement runs although the schedule is paused, and the
+ * admin role may resume schedules of everybody. So the old role also joins the roles by whose right the runs
+ * act (authority). If it may not act as the new one, workers refuse the runs, until a role that may do so
+ * resumes the schedule (lifecycle/schedule.c).
  *
  * Process: sessions, and workers whose statement does it, after PostgreSQL has carried the statement out
- * (session/roles.c): so PostgreSQL has checked the rights, and an error here undoes what it has done. Only
- * the schedules of this database are seen. Those of other databases go on without their owner: their due
- * times are refused (lifecycle/due_times.c). The same happens if a transaction creates a schedule while
- * another one drops the role.
+ * (session/roles.c): so PostgreSQL has checked the rights, and an error here undoes what it has done. The
+ * process sees only the schedules of its database. Those of other databases stay there without their owner,
+ * and the coordinators refuse their due times (lifecycle/due_times.c). So does the coordinator of this
+ * database if one transaction creates a schedule while another one drops its owner.
  *
  * Locks: the rows of the schedules, as lifecycle/schedule.c.
  */
@@ -38,10 +39,10 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-/* So many schedules, or jobs, are named. */
+/* An error names so many schedules at most, and a warning so many jobs. */
 #define MOST_NAMED	10
 
-/* Returns which schedules belong to the role, as PostgreSQL tells of objects: one a line. */
+/* Returns the lines of an error that name the role's schedules, as PostgreSQL names objects of a role. */
 static char *
 list_schedules(Oid role, int64 total)
 {
@@ -110,7 +111,7 @@ kwj_owned_check_dropped(Oid role, const char *name)
 }
 
 /*
- * Calls act for each of the role's schedules, whose row is locked then. Frees the memory after each schedule,
+ * Locks the row of each of the role's schedules, and calls act for it. Frees the memory after each schedule,
  * because the job of one may be large.
  */
 static void
@@ -130,7 +131,7 @@ for_each_schedule(Oid role, void (*act) (KwjSchedule *schedule, Oid to), Oid to)
 
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextSwitchTo(of_schedule);
-		/* It may have been dropped, or given to another role, while this process has waited. */
+		/* While this process has waited for the lock, another one may have dropped the schedule or given it away. */
 		if (kwj_store_schedule_lock(owned.ids[i], KWJ_WAIT, &schedule) && schedule.owner == role)
 			act(&schedule, to);
 		MemoryContextSwitchTo(caller);

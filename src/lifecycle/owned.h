@@ -17,8 +17,8 @@ extern void kwj_owned_check_dropped(Oid role, const char *name);
 extern void kwj_owned_drop(Oid role);
 
 /*
- * REASSIGN OWNED: gives the role's schedules in this database to another role. They are paused, and a NOTICE
- * says so. Waits for transactions that change them.
+ * REASSIGN OWNED: gives the role's schedules in this database to another role, pauses them, and says so in a
+ * NOTICE for each. Waits for transactions that change them.
  */
 extern void kwj_owned_reassign(Oid role, Oid to);
 

@@ -102,7 +102,7 @@ lock_schedule(KwjBy by, const char *what, const char *name, bool if_exists, KwjS
 	schedule_id = find_schedule(by, name, if_exists);
 	if (schedule_id == 0)
 		return false;
-	/* It may have been dropped, or have got another owner's name, while this process has waited. */
+	/* While this process has waited for the lock, another one may have dropped the schedule or given it away. */
 	if (kwj_store_schedule_lock(schedule_id, KWJ_WAIT, schedule) && kwj_is_visible_by(by, schedule->owner))
 		return true;
 	if (!if_exists)
@@ -138,7 +138,7 @@ kwj_schedule_owner(KwjBy by, const char *name)
 	return kwj_store_schedule_find(name, &schedule_id, &owner) && kwj_is_visible_by(by, owner) ? owner : InvalidOid;
 }
 
-/* Returns whether the schedule is paused, or counts as paused since it has come with a dump or a copy. */
+/* Returns whether the schedule is paused, or counts as paused because it has come with a dump or a copy. */
 static bool
 is_paused(const KwjSchedule *schedule)
 {
@@ -379,8 +379,8 @@ kwj_schedule_create(KwjBy by, const KwjScheduleChange *change, bool has_job_opti
 /* ---- change ---- */
 
 /*
- * Returns a template that does what the new one does, with the options that the schedule's jobs have had, as
- * far as the new one has not named them.
+ * Returns what the schedule is to have as its template from now on: what `template` does, with the options
+ * that the statement has named. The other options stay as they are in the schedule.
  */
 static Jsonb *
 keep_options(const KwjSchedule *schedule, const KwjTemplate *template)
@@ -440,7 +440,7 @@ kwj_schedule_alter(KwjBy by, const KwjScheduleChange *change)
 	check_bounds(&schedule);
 	if (paused)
 	{
-		/* Checks what was given. */
+		/* This raises an error for a wrong expression. Its result is not needed before RESUME SCHEDULE. */
 		kwj_recurrence_go_on(&schedule, now);
 		schedule.next_due = schedule.next_run = 0;
 	}
@@ -483,7 +483,7 @@ kwj_schedule_pause(KwjBy by, const char *name, bool if_exists, const char *reaso
 	return true;
 }
 
-/* Error context callback: says why something is checked that the user has not typed. */
+/* An error context callback: tells the user of RESUME SCHEDULE why kwjobs checks a job at all. */
 static void
 explain_anew(void *arg)
 {
@@ -504,9 +504,9 @@ check_owner_exists(const KwjSchedule *schedule)
 }
 
 /*
- * Makes what the runs of a schedule do fit for this database, as the schedule has come with a dump or a copy
- * of another one. A SQL job is the same everywhere. Others name tables by OIDs, and were checked in the
- * other database, so that they are made anew; whose they are, and their options, stay.
+ * Makes the template of a schedule fit for this database, as the schedule has come with a dump or a copy of
+ * another one. A SQL job is the same in all databases. A job of another type names tables by OIDs, and its
+ * type has checked it in the other database. So its type makes it anew; its owner and its options stay.
  */
 static void
 come_home(KwjSchedule *schedule, KwjMakeAnew make_anew)
@@ -532,8 +532,10 @@ come_home(KwjSchedule *schedule, KwjMakeAnew make_anew)
 }
 
 /*
- * A schedule was given to its owner by REASSIGN OWNED, or a right was revoked since somebody has said what it
- * does: then its runs would be refused. A role that may act as its owner says it anew.
+ * The runs of the schedule act as its owner by the right of the roles in its chain (lifecycle/authority.h). If
+ * REASSIGN OWNED has given the schedule to its owner, or somebody has revoked a right of these roles, then
+ * workers would refuse the runs. So the role that resumes the schedule takes the place of the chain. Errors:
+ * 42501 if that role may not act as the owner, either.
  */
 static void
 say_anew(KwjSchedule *schedule)

@@ -42,8 +42,9 @@ extern char *kwj_schedule_default_name(void);
 extern void kwj_schedule_check_new(KwjBy by, const char *name, bool if_not_exists);
 
 /*
- * Errors: 42704 if there is no schedule of this name that the current user may see, unless if_exists is
- * true; 25006. To be called before the job that it is to run is checked.
+ * ALTER SCHEDULE calls this before it checks the job that the schedule is to run, so that its first error is
+ * that of the schedule. Errors: 42704 if there is no schedule of this name that the current user may see,
+ * unless if_exists is true; 25006.
  */
 extern void kwj_schedule_check_change(KwjBy by, const char *name, bool if_exists);
 
@@ -61,8 +62,8 @@ extern void kwj_schedule_job_options(Jsonb *options, KwjNewJob *job);
 extern int64 kwj_schedule_create(KwjBy by, const KwjScheduleChange *change, bool has_job_options);
 
 /*
- * Has a job made from job->arguments by the type, as a template of this owner's (kwj_template_want). Errors:
- * those of the type, which checks all of it as if the job was new.
+ * Has the type make a new job of this owner from the arguments of an old one (job->arguments), and returns it
+ * as a template. Errors: those of the type, which checks the arguments as it does for any new job.
  */
 typedef KwjTemplate *(*KwjMakeAnew) (const char *job_type, const KwjNewJob *job, Oid owner);
 
@@ -74,9 +75,11 @@ extern bool kwj_schedule_alter(KwjBy by, const KwjScheduleChange *change);
 extern bool kwj_schedule_pause(KwjBy by, const char *name, bool if_exists, const char *reason);
 
 /*
- * A schedule that has come with a dump or a copy of another database belongs to this one from now on. What
- * its runs do is made anew, because OIDs, files and rights may be others here. Errors: also those of
- * make_anew; 42704 if its owner is no role here; 55000 if what it does cannot be made anew.
+ * Lets the schedule run again. If it has come with a dump or a copy of another database, it belongs to this
+ * one from now on, and make_anew makes its job anew, because OIDs, files and rights may be others here.
+ * Errors: also those of make_anew; 42704 if the owner is no role here; 55000 if the schedule has no arguments
+ * from which its job can be made; 42501 if neither the roles by whose right its runs act nor the current user
+ * may act as its owner.
  */
 extern bool kwj_schedule_resume(KwjBy by, const char *name, bool if_exists, KwjMakeAnew make_anew);
 extern bool kwj_schedule_drop(KwjBy by, const char *name, bool if_exists);
@@ -93,7 +96,7 @@ extern char *kwj_schedule_failure_statement(Jsonb *options);
 /* Returns the owner of the schedule, if there is one that the user may see; else InvalidOid. */
 extern Oid	kwj_schedule_owner(KwjBy by, const char *name);
 
-/* Errors: 42501 if the current user may not see schedules by statements at all. */
+/* Checks whether the current user may use SHOW SCHEDULES. Errors: 42501 if not. */
 extern void kwj_schedule_check_may_show(void);
 
 /* Returns the schedule's id. Errors: 42704; 42501 if the user may not run such statements. */

@@ -403,7 +403,7 @@ send_cancels(void)
 	cancels = NULL;
 }
 
-/* Returns whether the end of the transaction ends, changes or cancels a job. Mostly none does. */
+/* Returns whether at_transaction_end has a job to end, to change or to cancel. Most transactions have none. */
 static bool
 has_something_to_end(void)
 {

@@ -7,15 +7,15 @@
  *         kwjobs_import(...)             checks everything, then kwj_submit -> kwj_template_catch: CAUGHT
  *         ...)                           kwj_template_take: NOTHING
  *
- * ALTER SCHEDULE name FOR IMPORT ... is the same with kwjobs_for_altered_schedule.
+ * ALTER SCHEDULE name FOR IMPORT ... calls kwjobs_for_altered_schedule in its place.
  *
  * PostgreSQL evaluates the arguments of a CALL in their order. So the statement of each job type,
  * also of one that is added later, can be scheduled as it is.
  *
  * Process: sessions, and workers whose statement creates a schedule. Locks: none. What was wanted in
  * a transaction or subtransaction that is rolled back is forgotten. If a user calls
- * one of these functions by hand, and the transaction commits with a job that was caught but not
- * taken, the commit fails: the job would be lost otherwise.
+ * kwjobs_for_schedule or kwjobs_for_altered_schedule by hand, and the transaction commits with a job
+ * that was caught but not taken, the commit fails: the job would be lost otherwise.
  */
 #include "postgres.h"
 

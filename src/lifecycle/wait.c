@@ -336,9 +336,10 @@ writer_of(int64 job_id, const KwjOutcome *outcome)
 }
 
 /*
- * Waits until the transaction that has ended the job has released its locks. Other sessions see the row a
- * moment before that transaction sends its invalidation messages. Until it has sent them, this session might
- * not find a table that the job has created, or find one that the job has dropped.
+ * Waits until the transaction that has ended the job has released its locks. A moment before that
+ * transaction sends its invalidation messages, this session can see already that the job is over. Until
+ * the messages have come, the session may not find a table that the job has created, or may still find
+ * one that the job has dropped.
  */
 static void
 wait_for_effects(int64 job_id, const KwjOutcome *outcome)

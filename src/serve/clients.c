@@ -26,7 +26,7 @@
 
 #ifdef KWJ_CAN_SERVE
 
-/* How long a client waits for room for its session, and how often the postmaster is asked for a slot. */
+/* A client waits at most SLOT_MS for room for its session. Every SLOT_STEP_MS the worker asks for a slot. */
 #define SLOT_MS			5000
 #define SLOT_STEP_MS	10
 
@@ -168,7 +168,7 @@ take_packet(KwjServer *server, Peer *peer)
 	}
 }
 
-/* Lets the timer expire every SLOT_STEP_MS, or not any more. */
+/* Starts the timer, which then wakes this worker every SLOT_STEP_MS, or stops it. */
 static void
 set_timer(KwjServer *server, bool runs)
 {
@@ -184,8 +184,8 @@ set_timer(KwjServer *server, bool runs)
  * A client may have to wait for a moment. Another session of the program may be over for the program, but
  * its process has yet to exit: the postmaster tells this worker when it has. Or the postmaster's slots are
  * all taken, by a process that has exited and that the postmaster has yet to reap, or by a parallel worker of
- * somebody's query: when the postmaster frees such a slot, it tells only the process that has registered
- * the worker of that slot, so the timer lets this worker ask again.
+ * somebody's query. When the postmaster frees such a slot, it tells only the process that had taken the slot.
+ * This worker does not hear of it, so its timer has it ask again.
  */
 void
 kwj_clients_start(KwjServer *server)

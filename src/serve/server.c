@@ -431,8 +431,8 @@ kwj_server_check_places(const char *job_type, int most)
 }
 
 /*
- * Takes places for this many sessions. If other jobs have them now, notes in the attempt what it lacks, and
- * raises an error.
+ * Takes places for so many sessions. If other jobs have these places now, notes in the attempt that it lacks
+ * places, and raises an error.
  */
 static void
 take_places(int most)

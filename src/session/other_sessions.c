@@ -16,15 +16,15 @@
 #define LOOKS			50
 #define LOOK_AGAIN_MS	100
 
-/* As which the workers of Citus connect to their own and other servers. */
+/* Citus gives its sessions an application_name with this beginning when it connects to its own or other servers. */
 #define CITUS_INTERNAL	"citus_internal"
 
 /*
- * Returns whether the session leaves, if at all, because of the command itself. That are our own
- * processes, which a lockout sends away, autovacuum's, and background workers of other extensions:
- * the extension may stop its worker in its own ProcessUtility_hook, which is called after ours. Citus
- * does so, and the sessions that its worker has in the same database leave with it. If none of
- * them leaves, PostgreSQL refuses the command; then our jobs were interrupted for nothing, and go on.
+ * Returns whether the command itself may make this process leave the database. It does so with our own
+ * processes, which a lockout sends away, and with those of autovacuum. It may do so with background
+ * workers of another extension, which may stop its worker in its own ProcessUtility_hook, after ours.
+ * Citus does so, and the sessions that its worker has in the same database leave with the worker. If such
+ * a worker stays, PostgreSQL refuses the command. Then our jobs were interrupted for nothing, and go on.
  */
 static bool
 leaves_by_command(const PgBackendStatus *status)

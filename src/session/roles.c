@@ -2,8 +2,8 @@
  * src/session/roles.c
  *	  DROP ROLE, DROP OWNED and REASSIGN OWNED of roles that have schedules or jobs.
  *
- * PostgreSQL does not know that the rows of kwjobs.schedule belong to roles. So after it has carried such a
- * statement out, this has lifecycle/owned.c do the same to schedules.
+ * PostgreSQL does not know that the rows of kwjobs.schedule belong to roles. So when it has carried such a
+ * statement out, the session calls this file, which has lifecycle/owned.c do the same to the schedules.
  *
  * Process: sessions, and workers whose statement it is. Locks: those of lifecycle/owned.c.
  */
@@ -39,7 +39,7 @@ kwj_roles_of(Node *statement)
 
 	foreach(lc, list_roles(statement))
 	{
-		/* PostgreSQL itself raises the error for a role that there is not. */
+		/* If a role does not exist, PostgreSQL raises the error when it runs the statement. */
 		Oid			role = get_rolespec_oid(lfirst(lc), true);
 
 		if (!OidIsValid(role))

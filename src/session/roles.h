@@ -14,12 +14,15 @@ typedef struct KwjNamedRoles
 	List	   *names;			/* of the same length */
 } KwjNamedRoles;
 
-/* Looks which roles the statement names; to be called before it runs, since DROP ROLE drops them. */
+/*
+ * Returns the roles that the statement names. The session calls this before it runs the statement, because
+ * after DROP ROLE it could not look them up any more.
+ */
 extern KwjNamedRoles kwj_roles_of(Node *statement);
 
 /*
- * Does to their schedules and jobs what the statement has done to their other objects; to be called after it
- * has run. Errors: 2BP01 for DROP ROLE if schedules belong to the role.
+ * Does to the schedules of these roles what the statement has done to their other objects. The session calls
+ * this after the statement. Errors: 2BP01 for DROP ROLE if schedules belong to the role.
  */
 extern void kwj_roles_follow(Node *statement, const KwjNamedRoles *roles);
 

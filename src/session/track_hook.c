@@ -5,11 +5,11 @@
  * Caller: PostgreSQL, by ProcessUtility_hook and post_parse_analyze_hook; utility_hook.c. Process:
  * sessions. Locks: those of src/track.
  *
- * A library that is loaded after kwjobs has its hook called before ours, and may do a statement
- * itself, without a call of ours. TimescaleDB loads a library into each session with its first
- * statement, which does CREATE INDEX, REINDEX, CLUSTER, VACUUM and ANALYZE of hypertables itself. So
- * when a session with kwjobs.track has analyzed a statement and finds hooks of others before ours,
- * it puts one more in front of them, once:
+ * PostgreSQL calls the hook of the library that was loaded last, and that hook may do a statement itself,
+ * without calling ours. TimescaleDB loads a library into each session with the session's first statement.
+ * That library does CREATE INDEX, REINDEX, CLUSTER, VACUUM and ANALYZE of hypertables itself. So when a
+ * session with kwjobs.track has analyzed a statement and finds hooks of others before ours, it puts one
+ * more of ours in front of them, once:
  *
  *     track_outside -> TimescaleDB -> ... -> process_utility of utility_hook.c -> ...
  *        the job begins here                    no job: one has begun
@@ -64,7 +64,7 @@ track_outside(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 	kwj_track_run(hook_of_others, pstmt, query, read_only_tree, context, params, env, dest, qc);
 }
 
-/* The libraries that load others do so in this hook, some of them before they call the next one. */
+/* Libraries that load others do so in this hook, some of them before they call the next one, as this does. */
 static void
 after_analysis(ParseState *pstate, Query *query, KWJ_JUMBLE_STATE *jstate)
 {

@@ -6,7 +6,7 @@
  * after one look at their node tag. For the others:
  *
  *     DROP / RENAME / SET TABLESPACE of a database, CREATE DATABASE ... TEMPLATE
- *         1 take the command's lock on the database, so that who connects now waits for its end
+ *         1 take the command's lock on the database: whoever connects now waits until the command has ended
  *         2 wait until other sessions have left it, as PostgreSQL does; if they stay, raise 55006
  *         3 lock it out: terminate its coordinator and workers, wait for their exit, let none start
  *         4 run the command
@@ -36,8 +36,9 @@
  *
  * Why the lock on the database comes before both waits: another extension may have told a worker of
  * its own to start again when it saw the statement (TimescaleDB does). Without the lock, that worker
- * would be back before the command counts. Our own processes hold no lock on a database once they are
- * connected; those that wait for this one to connect are sent away by SIGTERM, as all are.
+ * would be back before the command counts the sessions. The session does not wait for our own processes
+ * here, because they hold no lock on a database once they are connected. One of them that is about to
+ * connect, and waits for this lock, leaves like all others when the lockout sends it SIGTERM.
  *
  * Locks: that of the command on the database; the LWLock of shared memory, inside kwj_shared_lock_out.
  *

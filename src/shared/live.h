@@ -37,7 +37,7 @@ typedef struct KwjLive
 	KwjNewFile	file;			/* this and the next two: of the statement that runs */
 	uint32		scan_block;
 	uint32		scan_blocks;	/* 0: not known */
-	KwjWaitCounts waits;		/* what its worker, or all of them, wait for at this moment */
+	KwjWaitCounts waits;		/* what the worker, or each worker of the attempt, waits for at this moment */
 	KwjStatement statement;		/* count is 0 if the worker has noted none */
 } KwjLive;
 

@@ -1,7 +1,7 @@
 /*
  * src/shared/looked.c
- *	  Shared memory: what is kept of each database about the looks of its coordinators, also while it
- *	  has none.
+ *	  Shared memory: how many rows of a database had changed when its collector last looked, and when its
+ *	  coordinator last looked whether a schedule is due. This stays there when the coordinator leaves.
  *
  * Process: the coordinator notes its looks; autovacuum workers and the launcher compare how many rows
  * have changed; sessions read when it last looked at the schedules (kwjobs.health). Locks:
@@ -38,7 +38,7 @@ find(Oid dboid)
 static KwjLooked *
 my_place(void)
 {
-	/* The coordinator asks for it in each pass, and need not search. */
+	/* The coordinator needs the place in each pass, and so searches the array once only. */
 	static KwjLooked *mine = NULL;
 
 	Assert(kwj_holds_lock(LW_EXCLUSIVE));

@@ -1,8 +1,7 @@
 /*
  * src/shared/looked.h
- *	  Shared memory: what is kept of each database about the looks of its coordinators, also while it
- *	  has none: how many rows had changed there when its collector last looked, and when a coordinator
- *	  last looked whether a schedule is due.
+ *	  Shared memory: how many rows of a database had changed when its collector last looked, and when its
+ *	  coordinator last looked whether a schedule is due. This stays there when the coordinator leaves.
  *
  * Each function takes kwj_shared->lock for a moment, and raises no error.
  */
@@ -29,14 +28,15 @@ extern void kwj_shared_changes_counted(Oid dboid, int64 changes, int64 enough);
 extern bool kwj_shared_take_changes(void);
 
 /*
- * Notes that this process has looked whether a schedule of its database is due; now: by kwj_clock().
- * Process: coordinator.
+ * Notes when the coordinator that calls this has looked whether a schedule of its database is due, for
+ * kwjobs.health. now: the time of the look, as kwj_clock() has told it. Process: coordinator.
  */
 extern void kwj_shared_schedules_looked(TimestampTz now);
 
 /*
- * Returns when the coordinator of this database last looked whether a schedule is due, by kwj_clock();
- * 0: none has since the server's start, or too many other databases have looked since. Process: sessions.
+ * Returns when the coordinator of this database last looked whether a schedule is due, by kwj_clock(). Returns
+ * 0 if no coordinator of it has looked since the server's start, or if those of so many other databases have
+ * looked since that they have taken its place. Process: sessions.
  */
 extern TimestampTz kwj_shared_schedules_last_look(void);
 

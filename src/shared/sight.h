@@ -32,7 +32,7 @@ typedef struct KwjSight
 	TimestampTz moved;			/* of the last look that saw other counters; 0: none did */
 	TimestampTz first_at;		/* of the first look that saw a fraction; 0: none did */
 	double		first_fraction;
-	/* What looks have found the workers of this attempt waiting for. */
+	/* The attempt whose workers sessions have looked at, and what these looks have found the workers waiting for. */
 	Oid			waits_dboid;
 	int64		waits_job_id;
 	int32		waits_attempt;
@@ -52,8 +52,8 @@ typedef struct KwjKnown
 extern KwjKnown kwj_sight_look(KwjSight *sight, const KwjSeen *seen);
 
 /*
- * Adds what a look has found the workers of an attempt waiting for. Returns what all looks at it have found.
- * Takes the spinlock.
+ * Adds what this session's look has found the workers of an attempt waiting for. Returns what the looks of all
+ * sessions at that attempt have found. Takes the spinlock.
  */
 extern KwjWaitCounts kwj_sight_add_waits(KwjSight *sight, Oid dboid, int64 job_id, int32 attempt,
 										 const KwjWaitCounts *waits);

@@ -62,7 +62,7 @@ static struct
 static bool overlooked = false; /* kwj_wakeup_overlooked_at_end() was called */
 static bool ended = false;		/* the transaction has ended, and has not yet released its locks */
 
-/* To be called before this process notes what it has to do at the end of its transaction. */
+/* Each function below calls this before it notes what this process has to do at the end of its transaction. */
 static void hear_of_end(void);
 
 static bool

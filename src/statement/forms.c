@@ -128,8 +128,9 @@ kwj_words_of_form(int number)
 }
 
 /*
- * The form whose words stand at this token; NULL if there is none. *rest becomes the token after
- * them. may_be_other: a statement of PostgreSQL, which begins with the same words, may stand here.
+ * Returns the form whose words stand at this token; NULL if there is none. Sets *rest to the token after
+ * them. may_be_other: whether a statement of PostgreSQL with the same first words may stand here; false
+ * after the FOR of a schedule, where only job statements stand.
  */
 static const KwjForm *
 match_form(const KwjSource *source, int first, int last, bool may_be_other, int *rest)

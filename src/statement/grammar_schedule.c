@@ -85,7 +85,7 @@ find_recurring(const KwjStatement *statement, int first)
 	return token;
 }
 
-/* The token WITH of WITH SCHEDULE OPTIONS; `last` if there is none. */
+/* Returns the token WITH of WITH SCHEDULE OPTIONS; `last` if there is none. */
 static int
 find_options(const KwjStatement *statement, int first)
 {
@@ -166,8 +166,9 @@ take_job(KwjStatement *statement, int token, Node **sql, Node **job)
 }
 
 /*
- * CALL kwjobs_create_schedule_of_job(kwjobs_for_schedule(name, is_if), job, recurring, options, is_if), or the
- * same with "alter"
+ * Returns the tree of CALL kwjobs_create_schedule_of_job(kwjobs_for_schedule(name, is_if), job, recurring,
+ * options, is_if). procedure, before: the names of the two functions, without kwjobs_; ALTER SCHEDULE has
+ * others than CREATE SCHEDULE.
  */
 static Node *
 call_for_job(const char *procedure, const char *before, Node *name, Node *job, Node *cron, Node *options, bool is_if,
