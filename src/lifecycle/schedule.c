@@ -502,9 +502,19 @@ check_owner_exists(const KwjSchedule *schedule)
 }
 
 /*
+ * Returns whether the schedule has come with a dump or a copy of another database, and RESUME SCHEDULE has
+ * yet to have its job made anew. A SQL job is the same in all databases. A job of another type names tables
+ * by OIDs, and its type has checked it in the other database.
+ */
+static bool
+needs_new_job(const KwjSchedule *schedule)
+{
+	return !schedule->at_home && strcmp(schedule->job_type, "SQL") != 0;
+}
+
+/*
  * Makes the template of a schedule fit for this database, as the schedule has come with a dump or a copy of
- * another one. A SQL job is the same in all databases. A job of another type names tables by OIDs, and its
- * type has checked it in the other database. So its type makes it anew; its owner and its options stay.
+ * another one. If it needs a new job, its type makes one; the owner and the options stay.
  */
 static void
 come_home(KwjSchedule *schedule, KwjMakeAnew make_anew)
@@ -513,7 +523,7 @@ come_home(KwjSchedule *schedule, KwjMakeAnew make_anew)
 	KwjNewJob	job;
 
 	check_owner_exists(schedule);
-	if (strcmp(schedule->job_type, "SQL") == 0)
+	if (!needs_new_job(schedule))
 		return;
 	kwj_new_job(&job, schedule->job_type);
 	kwj_template_read(schedule->job, &job);
@@ -600,7 +610,7 @@ kwj_schedule_drop(KwjBy by, const char *name, bool if_exists)
 static void
 check_may_run_here(const KwjSchedule *schedule)
 {
-	if (!schedule->at_home && strcmp(schedule->job_type, "SQL") != 0)
+	if (needs_new_job(schedule))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("schedule \"%s\" cannot run yet", schedule->name),
