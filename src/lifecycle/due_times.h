@@ -47,7 +47,7 @@ extern void kwj_due_times_leave(KwjSchedule *schedule, TimestampTz now, const ch
  */
 extern void kwj_due_times_pause(KwjSchedule *schedule, TimestampTz now, Oid by, const char *reason);
 
-/* Pauses the schedule, because nothing else can be done with it. */
+/* Pauses the schedule for this reason, because the coordinator can do nothing else with it. */
 extern void kwj_due_times_give_up(KwjSchedule *schedule, TimestampTz now, const char *why);
 
 /*

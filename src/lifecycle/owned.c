@@ -153,7 +153,7 @@ kwj_owned_drop(Oid role)
 	for_each_schedule(role, drop_schedule, InvalidOid);
 }
 
-/* Pauses the schedule, unless it is paused, or has come with a dump or a copy, and so does not run, either. */
+/* Pauses the schedule, unless it is paused already, or counts as paused. The caller writes the row. */
 static void
 pause_schedule(KwjSchedule *schedule, const char *reason)
 {
