@@ -249,7 +249,7 @@ CREATE TABLE kwjobs.piece (
 CREATE INDEX piece_left ON kwjobs.piece (job_id, piece) WHERE NOT done;
 CREATE INDEX piece_failed ON kwjobs.piece (job_id, piece) WHERE error IS NOT NULL;
 
--- The records that an IMPORT has left out, if it is to write a file of them when it ends.
+-- The records that an IMPORT has left out. If it is to write a file of them, it keeps them here until it ends.
 CREATE TABLE kwjobs.rejected (
     job_id      bigint NOT NULL REFERENCES kwjobs.job ON DELETE CASCADE,
     file_number integer NOT NULL,           -- the file's place in the list of the job's files
@@ -451,8 +451,9 @@ CREATE TABLE kwjobs.schedule (
     authority       kwjobs.role[],
     created         timestamptz NOT NULL,
     modified        timestamptz NOT NULL,
-    -- The database to which the schedule belongs, and this table there. Where it is another database
-    -- than in kwjobs.home, or another table, the row has come with a dump or a copy, and counts as paused.
+    -- The database to which the schedule belongs, and the OID of the table kwjobs.schedule there. If
+    -- kwjobs.home names another database, or kwjobs.schedule has another OID here, the row has come with a
+    -- dump or a copy, and the schedule counts as paused.
     home_cluster    bigint NOT NULL,
     home_database   oid NOT NULL,
     home_table      oid NOT NULL,

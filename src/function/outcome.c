@@ -68,7 +68,7 @@ tell_progress(int64 job_id, const KwjOutcome *outcome)
 	if (kwj_shared_live_of(job_id, &live) && live.total > 0)
 	{
 		fraction = kwj_live_fraction(&live);
-		what = psprintf("%s%s", live.running_status, kwj_waits_text(&live));
+		what = kwj_words_with_waits(&live);
 	}
 	ereport(INFO,
 			(errmsg("job " INT64_FORMAT " %s: %.0f %%%s%s", job_id,

@@ -290,8 +290,7 @@ watch(const KwjLive *live)
 		.job_id = live->job_id,
 		.attempt = live->attempt,
 		.pid = live->pid,
-		.own_words = live->running_status[0] != '\0' ?
-			psprintf("%s%s", live->running_status, kwj_waits_text(live)) : "",
+		.own_words = kwj_words_with_waits(live),
 		.own_fraction = live->total > 0 ? kwj_live_fraction(live) : -1,
 		.own_counters = hash_combine64(hash_combine64(live->done, live->rows),
 									   hash_bytes((const unsigned char *) live->running_status,

@@ -35,15 +35,16 @@ most_frequent(const KwjWaitCounts *counts)
 }
 
 const char *
-kwj_waits_text(const KwjLive *live)
+kwj_words_with_waits(const KwjLive *live)
 {
 	KwjWaitCounts counts;
 	StringInfoData text;
 	int			most;
 
-	if (live->waits.looks < 2)
-		return "";
+	if (live->running_status[0] == '\0' || live->waits.looks < 2)
+		return live->running_status;
 	initStringInfo(&text);
+	appendStringInfoString(&text, live->running_status);
 	counts = kwj_sight_add_waits(kwj_sight_of_slot(live->slot), live->dboid, live->job_id, live->attempt,
 								 &live->waits);
 	for (int shown = 0; shown < SHOWN && (most = most_frequent(&counts)) >= 0; shown++)

@@ -8,11 +8,11 @@
 #include "shared/live.h"
 
 /*
- * Counts what the look that has made *live has found the workers waiting for. Returns what running_status
- * says of all looks at this attempt so far, to stand behind the attempt's own words; "" if no look
- * has found a worker waiting, or a single worker carries the attempt. Takes the spinlock of
+ * Returns what users see as running_status: the attempt's own words. If several workers carry the attempt,
+ * and looks have found some of them waiting, the events for which they waited most often stand behind these
+ * words; then the text is palloc'd. Counts what the look that has made *live has found. Takes the spinlock of
  * the sight.
  */
-extern const char *kwj_waits_text(const KwjLive *live);
+extern const char *kwj_words_with_waits(const KwjLive *live);
 
 #endif

@@ -2,9 +2,10 @@
  * src/lifecycle/authority.c
  *	  By whose right a job runs as its owner.
  *
- * Process: the session that creates the job (kwj_authority_note), the worker at the beginning of
- * each attempt and before on_revert (kwj_authority_check). Takes no locks. The worker looks at the
- * roles in a transaction of its own.
+ * Process: the session that creates the job (kwj_authority_note); the worker at the beginning of
+ * each attempt and before on_revert (kwj_authority_check), which looks at the roles in a transaction of
+ * its own; sessions that give a schedule to another owner, or resume one (kwj_authority_hand_on,
+ * kwj_authority_holds). Takes no locks.
  */
 #include "postgres.h"
 
@@ -91,18 +92,32 @@ kwj_authority_hand_on(Oid **roles, int *n, Oid owner, Oid to)
 	*n = chain.n - 1;
 }
 
+static bool
+exists(Oid role)
+{
+	return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role));
+}
+
+/* Returns whether a role of a chain may SET ROLE to the one behind it. */
+static bool
+step_holds(Oid role, Oid next)
+{
+	return exists(role) && exists(next) && kwj_can_set_role(role, next);
+}
+
+/* Returns the role behind roles[i] in a chain; behind the last one comes the owner. */
+static Oid
+next_of(const Oid *roles, int n, int i, Oid owner)
+{
+	return i + 1 < n ? roles[i + 1] : owner;
+}
+
 bool
 kwj_authority_holds(const Oid *roles, int n, Oid owner)
 {
 	for (int i = 0; i < n; i++)
-	{
-		Oid			next = i + 1 < n ? roles[i + 1] : owner;
-
-		if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(roles[i])) ||
-			!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(next)) ||
-			!kwj_can_set_role(roles[i], next))
+		if (!step_holds(roles[i], next_of(roles, n, i, owner)))
 			return false;
-	}
 	return true;
 }
 
@@ -123,12 +138,12 @@ check_step(const KwjAttempt *attempt, Oid role, Oid next)
 	const char *name;
 	const char *next_name;
 
-	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)))
-		refuse_gone(attempt, role);
-	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(next)))
-		refuse_gone(attempt, next);
-	if (kwj_can_set_role(role, next))
+	if (step_holds(role, next))
 		return;
+	if (!exists(role))
+		refuse_gone(attempt, role);
+	if (!exists(next))
+		refuse_gone(attempt, next);
 	name = GetUserNameFromId(role, false);
 	next_name = GetUserNameFromId(next, false);
 	ereport(ERROR,
@@ -151,7 +166,7 @@ kwj_authority_check(const KwjAttempt *attempt)
 	kwj_begin_own_transaction();
 	for (int i = 0; i < attempt->n_authority; i++)
 		check_step(attempt, attempt->authority[i],
-				   i + 1 < attempt->n_authority ? attempt->authority[i + 1] : attempt->owner);
+				   next_of(attempt->authority, attempt->n_authority, i, attempt->owner));
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(caller);

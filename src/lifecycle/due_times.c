@@ -103,14 +103,20 @@ insert_row(const KwjSchedule *schedule, TimestampTz due, const char *kind, const
 
 /* ---- pausing ---- */
 
+void
+kwj_due_times_pause(KwjSchedule *schedule, TimestampTz now, Oid by, const char *reason)
+{
+	schedule->next_due = schedule->next_run = schedule->retry_of = 0;
+	schedule->paused = now;
+	schedule->paused_by = by;
+	schedule->pause_reason = reason != NULL ? pstrdup(reason) : NULL;
+}
+
 /* Pauses the schedule, for a reason that no user has given. The caller writes the row. */
 static void
 pause_by_itself(KwjSchedule *schedule, TimestampTz now, const char *why)
 {
-	schedule->next_due = schedule->next_run = schedule->retry_of = 0;
-	schedule->paused = now;
-	schedule->paused_by = InvalidOid;
-	schedule->pause_reason = pstrdup(why);
+	kwj_due_times_pause(schedule, now, InvalidOid, why);
 	schedule->state = psprintf("schedule paused: %s", why);
 }
 

@@ -40,7 +40,14 @@ extern void kwj_due_times_refuse(KwjSchedule *schedule, TimestampTz now, const c
  */
 extern void kwj_due_times_leave(KwjSchedule *schedule, TimestampTz now, const char *why);
 
-/* Pauses the schedule, because nothing else can be done with it. */
+/*
+ * Sets that the schedule is paused from now on, and forgets when it is due next. by: the role that pauses it;
+ * InvalidOid: kwjobs itself. reason: may be NULL; is copied. The caller has locked the row, has called
+ * kwj_due_times_leave() if due times may have passed, and writes the row.
+ */
+extern void kwj_due_times_pause(KwjSchedule *schedule, TimestampTz now, Oid by, const char *reason);
+
+/* Pauses the schedule for this reason, because the coordinator can do nothing else with it. */
 extern void kwj_due_times_give_up(KwjSchedule *schedule, TimestampTz now, const char *why);
 
 /*

@@ -153,19 +153,16 @@ kwj_owned_drop(Oid role)
 	for_each_schedule(role, drop_schedule, InvalidOid);
 }
 
-/* Pauses the schedule, unless it is paused, or has come with a dump or a copy, and so does not run, either. */
+/* Pauses the schedule, unless it is paused already, or counts as paused. The caller writes the row. */
 static void
 pause_schedule(KwjSchedule *schedule, const char *reason)
 {
 	TimestampTz now = kwj_clock();
 
-	if (schedule->paused != 0 || !schedule->at_home)
+	if (kwj_schedule_is_paused(schedule))
 		return;
 	kwj_due_times_leave(schedule, now, reason);
-	schedule->next_due = schedule->next_run = schedule->retry_of = 0;
-	schedule->paused = now;
-	schedule->paused_by = GetUserId();
-	schedule->pause_reason = pstrdup(reason);
+	kwj_due_times_pause(schedule, now, GetUserId(), reason);
 }
 
 static void

@@ -8,8 +8,8 @@
 #include "kwjobs.h"
 
 /*
- * To be called after DROP ROLE, in the same transaction. role, name: the role that was dropped. Errors:
- * 2BP01 if schedules of this database belong to it. Warns of its jobs here that are not over.
+ * DROP ROLE: raises an error if schedules of this database belong to the role, and warns of its jobs here that
+ * are not over. The session calls this in the transaction that has just dropped the role. Errors: 2BP01.
  */
 extern void kwj_owned_check_dropped(Oid role, const char *name);
 

@@ -22,9 +22,9 @@ typedef void (*KwjRejectedReader) (const char *query, void *arg);
 
 /*
  * Calls the reader with a query for the records that the job has kept, in the order of the files, the first
- * `most` of them; -1: all. It runs as the extension's owner, because nobody else may read them, with a
- * snapshot that sees what was committed by now and what this transaction has done. It must run this query
- * only.
+ * `most` of them; -1: all. The reader runs as the extension's owner, because no other role may read the
+ * records, and so must run no other query. Its snapshot sees what was committed by now and what this
+ * transaction has done.
  */
 extern void kwj_rejected_read(const KwjAttempt *attempt, int64 most, KwjRejectedReader reader, void *arg);
 

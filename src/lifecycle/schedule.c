@@ -138,9 +138,8 @@ kwj_schedule_owner(KwjBy by, const char *name)
 	return kwj_store_schedule_find(name, &schedule_id, &owner) && kwj_is_visible_by(by, owner) ? owner : InvalidOid;
 }
 
-/* Returns whether the schedule is paused, or counts as paused because it has come with a dump or a copy. */
-static bool
-is_paused(const KwjSchedule *schedule)
+bool
+kwj_schedule_is_paused(const KwjSchedule *schedule)
 {
 	return schedule->paused != 0 || !schedule->at_home;
 }
@@ -430,7 +429,7 @@ kwj_schedule_alter(KwjBy by, const KwjScheduleChange *change)
 	if (!lock_schedule(by, "ALTER SCHEDULE", change->name, change->if_exists, &schedule))
 		return false;
 	before = schedule;
-	paused = is_paused(&schedule);
+	paused = kwj_schedule_is_paused(&schedule);
 	if (change->template != NULL)
 		change_template(&schedule, change->template);
 	if (change->has_recurrence)
@@ -469,15 +468,14 @@ bool
 kwj_schedule_pause(KwjBy by, const char *name, bool if_exists, const char *reason)
 {
 	KwjSchedule schedule;
+	TimestampTz now;
 
 	kwj_check_reason(reason);
 	if (!lock_schedule(by, "PAUSE SCHEDULE", name, if_exists, &schedule))
 		return false;
-	kwj_due_times_leave(&schedule, kwj_clock(), "the schedule was paused");
-	schedule.next_due = schedule.next_run = schedule.retry_of = 0;
-	schedule.paused = kwj_clock();
-	schedule.paused_by = GetUserId();
-	schedule.pause_reason = unconstify(char *, reason);
+	now = kwj_clock();
+	kwj_due_times_leave(&schedule, now, "the schedule was paused");
+	kwj_due_times_pause(&schedule, now, GetUserId(), reason);
 	kwj_store_schedule_update(&schedule, KWJ_WRITE_STATE);
 	log_control(&schedule, "paused", reason);
 	return true;
@@ -504,9 +502,19 @@ check_owner_exists(const KwjSchedule *schedule)
 }
 
 /*
+ * Returns whether the schedule has come with a dump or a copy of another database, and RESUME SCHEDULE has
+ * yet to have its job made anew. A SQL job is the same in all databases. A job of another type names tables
+ * by OIDs, and its type has checked it in the other database.
+ */
+static bool
+needs_new_job(const KwjSchedule *schedule)
+{
+	return !schedule->at_home && strcmp(schedule->job_type, "SQL") != 0;
+}
+
+/*
  * Makes the template of a schedule fit for this database, as the schedule has come with a dump or a copy of
- * another one. A SQL job is the same in all databases. A job of another type names tables by OIDs, and its
- * type has checked it in the other database. So its type makes it anew; its owner and its options stay.
+ * another one. If it needs a new job, its type makes one; the owner and the options stay.
  */
 static void
 come_home(KwjSchedule *schedule, KwjMakeAnew make_anew)
@@ -515,7 +523,7 @@ come_home(KwjSchedule *schedule, KwjMakeAnew make_anew)
 	KwjNewJob	job;
 
 	check_owner_exists(schedule);
-	if (strcmp(schedule->job_type, "SQL") == 0)
+	if (!needs_new_job(schedule))
 		return;
 	kwj_new_job(&job, schedule->job_type);
 	kwj_template_read(schedule->job, &job);
@@ -572,7 +580,7 @@ kwj_schedule_resume(KwjBy by, const char *name, bool if_exists, KwjMakeAnew make
 	if (!schedule.at_home)
 		come_home(&schedule, make_anew);
 	say_anew(&schedule);
-	if (is_paused(&schedule))
+	if (kwj_schedule_is_paused(&schedule))
 	{
 		schedule.paused = 0;
 		schedule.paused_by = InvalidOid;
@@ -602,7 +610,7 @@ kwj_schedule_drop(KwjBy by, const char *name, bool if_exists)
 static void
 check_may_run_here(const KwjSchedule *schedule)
 {
-	if (!schedule->at_home && strcmp(schedule->job_type, "SQL") != 0)
+	if (needs_new_job(schedule))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("schedule \"%s\" cannot run yet", schedule->name),

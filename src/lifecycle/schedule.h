@@ -12,6 +12,7 @@
 #include "kwjobs.h"
 #include "lifecycle/control.h"
 #include "lifecycle/template.h"
+#include "store/schedules.h"
 #include "utils/jsonb.h"
 
 /* The longest name of a schedule, in bytes. */
@@ -92,6 +93,9 @@ extern int64 kwj_schedule_run(KwjBy by, const char *name);
  * 22023 if the options are no object.
  */
 extern char *kwj_schedule_failure_statement(Jsonb *options);
+
+/* Returns whether the schedule is paused, or counts as paused because it has come with a dump or a copy. */
+extern bool kwj_schedule_is_paused(const KwjSchedule *schedule);
 
 /* Returns the owner of the schedule, if there is one that the user may see; else InvalidOid. */
 extern Oid	kwj_schedule_owner(KwjBy by, const char *name);

@@ -9,8 +9,9 @@
 #include "tcop/utility.h"
 
 /*
- * Runs a utility statement by next, as a job if kwjobs.track says so and it is not part of a job
- * already. Errors: those of the statement; 57014 if CANCEL JOB came before its end.
+ * Calls `next`, which runs the utility statement. If kwjobs.track says so, and the statement is not part of a job
+ * already, it is a job meanwhile. Errors: those of the statement; 57014 if CANCEL JOB came before
+ * its end.
  */
 extern void kwj_track_run(ProcessUtility_hook_type next, PlannedStmt *pstmt, const char *query,
 						  bool read_only_tree, ProcessUtilityContext context, ParamListInfo params,

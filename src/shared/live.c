@@ -38,8 +38,9 @@ copy(KwjLive *live, KwjSlot *slot)
 	live->owner = slot->role;
 	live->pid = slot->proc ? slot->proc->pid : 0;
 	memset(&live->waits, 0, sizeof(live->waits));
+	/* The worker sets its wait event without a lock, and PostgreSQL's own views read it without one. */
 	if (slot->proc)
-		kwj_wait_counts_note(&live->waits, *(volatile uint32 *) &slot->proc->wait_event_info, 1);
+		kwj_wait_counts_note(&live->waits, *(volatile uint32 *) &slot->proc->wait_event_info);
 	live->request = (KwjRequest) pg_atomic_read_u32(&progress->request);
 	live->reverting = pg_atomic_read_u32(&progress->reverting) != 0;
 	live->stands = kwj_slot_stands(slot);

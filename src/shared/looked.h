@@ -18,13 +18,14 @@
 extern void kwj_shared_changes_looked(int64 changes);
 
 /*
- * PostgreSQL has counted so many changed rows in the database: if there are at least `enough` more
- * than at the last look, or fewer, has the coordinator look. A database in which nobody has looked
- * since the server's start counts as changed. Process: autovacuum worker, launcher.
+ * Has the coordinator of the database look if PostgreSQL has counted at least `enough` more changed rows there
+ * than at the collector's last look, or fewer than then. A database whose collector has not looked since the
+ * server's start counts as changed. changes: how many rows PostgreSQL has counted. Process: autovacuum worker,
+ * launcher.
  */
 extern void kwj_shared_changes_counted(Oid dboid, int64 changes, int64 enough);
 
-/* Returns whether the collector is to look, since the last call. Process: coordinator. */
+/* Returns whether kwj_shared_changes_counted has asked for a look since the last call. Process: coordinator. */
 extern bool kwj_shared_take_changes(void);
 
 /*

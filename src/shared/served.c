@@ -3,8 +3,8 @@
  *	  Shared memory: the places for sessions of private servers.
  *
  * Process: worker (src/serve), under kwj_shared->lock; sessions only count. A worker notes its places in its
- * slot, and gives them back when its program has ended. If it exits without that, its slot is freed, and the
- * places with it.
+ * slot, and gives them back when its program has ended. If the worker exits before that, its places become
+ * free together with its slot.
  *
  *     max_worker_processes   [ those of the start | max_workers + 1 workers | 1 coordinator | sessions ]
  *

@@ -3,8 +3,8 @@
  *	  Telling other processes, at the end of a transaction, that a job has changed.
  *
  * Process: any. Callbacks do the work when the transaction's changes are visible already, so they
- * must not fail. They wake others (at_release) when this process has sent its invalidation messages
- * and released its locks: a session that has waited for the job may look at once for a table that
+ * must not fail. They wake other processes (at_release) after this process has sent its invalidation
+ * messages and released its locks: a session that has waited for the job may look at once for a table that
  * the job has created or dropped, and what the coordinator does depends on rights that the same
  * transaction may have changed.
  *

@@ -4,7 +4,7 @@
  *	  as jobs.
  *
  * doc/developers/tracking.md explains them. Caller: the ProcessUtility hook
- * (session/utility_hook.c), as follows, if kwj_track is not KWJ_TRACK_NONE.
+ * (session/track_hook.c), as follows, if kwj_track is not KWJ_TRACK_NONE.
  *
  *     if (kwj_track_begin(&tracked, ...))
  *         PG_TRY: the statement; kwj_track_done(&tracked);
