@@ -45,9 +45,9 @@ static KwjQuery forget_query = {
 };
 
 /*
- * The subquery has LIMIT 1 for the reason given at promote_query in due.c. The rows without `finished`, which
- * this query reads, are those of runs that are not over, and of runs whose end the coordinator has not noted
- * yet. They are few, because it notes each end soon.
+ * The subquery has LIMIT 1 for the reason given at promote_query in due.c. This query reads the rows of the
+ * schedule that have no `finished`. A run has such a row while it is not over, and until the coordinator has
+ * noted its end. The coordinator notes each end soon, so there are few such rows.
  */
 static KwjQuery unfinished_query = {
 	"SELECT j.job_id, j.status FROM kwjobs.due_time AS d CROSS JOIN LATERAL ("
@@ -168,6 +168,7 @@ static KwjEndedRun *
 read_run(uint64 row, MemoryContext context)
 {
 	KwjEndedRun *run = MemoryContextAllocZero(context, sizeof(KwjEndedRun));
+
 	run->schedule_id = kwj_row_int64(row, "schedule_id");
 	run->job_id = kwj_row_int64(row, "job_id");
 	run->due = kwj_row_time(row, "due");

@@ -87,7 +87,10 @@ kwj_store_check_owner(Oid owner)
 				 errhint("As a superuser, make it one, or type ALTER TABLE ... OWNER TO for all tables and views in schemas kwjobs and kwdb_internal.")));
 }
 
-/* Returns false if the extension is not there, or has gone while this process has waited for a lock. */
+/*
+ * Returns false if a table is not there: the extension is not installed, or somebody has dropped it while this
+ * process has waited for a lock.
+ */
 static bool
 lock_tables(bool history)
 {
@@ -150,7 +153,7 @@ bookkeeping_owner(void)
 bool
 kwj_store_is_usable(void)
 {
-	/* Look again behind the locks: nobody can drop it any more. */
+	/* Look again once this process has the locks, because now nobody can drop the extension any more. */
 	if (!kwj_extension_exists() || !lock_tables(false) || !kwj_extension_exists())
 		return false;
 	return superuser_arg(owner_of("checkpoint")) && superuser_arg(owner_of("job"));

@@ -46,7 +46,8 @@ extern bool kwj_store_try_lock_jobs(void);
 
 /*
  * Returns whether the extension is installed, and a superuser owns its tables: then kwj_store_enter raises no
- * error. For statements that concern other things, too, and must not fail because of this one.
+ * error. For statements on other things than jobs, such as DROP ROLE, which must not fail because of the
+ * extension.
  */
 extern bool kwj_store_is_usable(void);
 
@@ -156,8 +157,8 @@ extern Jsonb *kwj_row_jsonb(uint64 row, const char *column, MemoryContext contex
 extern KwjJobs kwj_row_jobs(uint64 row, const char *column, MemoryContext context);
 
 /*
- * Copy the elements of an oid[] or a kwjobs.role[] into context, *n of them. NULL for NULL or an empty array; a NULL
- * element gives InvalidOid.
+ * Copy the elements of an oid[] or a kwjobs.role[] into context, *n of them. NULL for NULL or an empty
+ * array; a NULL element gives InvalidOid.
  */
 extern Oid *kwj_copy_oids(Datum value, bool isnull, int *n, MemoryContext context);
 

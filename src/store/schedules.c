@@ -12,8 +12,8 @@
  * transaction that holds the lock wakes it. A second schedule of the same name waits in the unique
  * index. If the process dies, its transaction is rolled back, and nothing of this has happened.
  *
- * Each due time locks and changes a row, so this is done without plans (table.h), which would take longer than all
- * else that the coordinator does for it.
+ * The coordinator locks and changes a row for each due time. It does so without plans (table.h), because to run
+ * plans would take longer than all else that it does for a due time.
  */
 #include "postgres.h"
 
@@ -77,7 +77,7 @@ static KwjQuery insert_query = {
 	N_ROW_ARGS + 3, {ROW_ARG_TYPES, TEXTOID, OIDOID, TEXTOID}
 };
 
-/* Whose the schedule is. insert_query has no arguments left for some of these columns (KWJ_QUERY_MAX_ARGS). */
+/* Who owns the schedule. insert_query has no arguments left for some of these columns (KWJ_QUERY_MAX_ARGS). */
 static KwjQuery owner_query = {
 	"UPDATE kwjobs.schedule SET owner = $5, owner_name = $6, created_by = $2, created_by_session = $3,"
 	" authority = (SELECT array_agg(a.role::kwjobs.role ORDER BY a.i) FROM unnest($4) WITH ORDINALITY AS a (role, i))"
@@ -333,8 +333,8 @@ read_state(KwjTable *row, KwjSchedule *schedule, MemoryContext context)
 }
 
 /*
- * Returns whether the row belongs to this database. What kwjobs.home has is read once in a transaction, because
- * the coordinator asks for many schedules. It changes only in a transaction in which no schedule is locked (home.c).
+ * Returns whether the row belongs to this database. This reads kwjobs.home once in a transaction, because the
+ * coordinator asks for many schedules. A transaction that changes kwjobs.home locks no schedules (home.c).
  */
 static bool
 is_at_home(KwjTable *row)
@@ -352,7 +352,8 @@ is_at_home(KwjTable *row)
 		read_in = kwj_local_transaction_id();
 	}
 	return kwj_table_get_int64(row, "home_cluster") == cluster &&
-		kwj_table_get_oid(row, "home_database") == database && kwj_table_get_oid(row, "home_table") == kwj_store_relation("schedule");
+		kwj_table_get_oid(row, "home_database") == database &&
+		kwj_table_get_oid(row, "home_table") == kwj_store_relation("schedule");
 }
 
 bool

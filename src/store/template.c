@@ -23,7 +23,7 @@ typedef enum Kind
 	FLAG,
 	TEXTS,						/* ArrayType * of text; NULL: the key is left out */
 	OBJECT,						/* Jsonb * */
-	OBJECT_OR_NONE,				/* the same; NULL: the key is left out */
+	OBJECT_OR_NONE,				/* Jsonb *; NULL: the key is left out */
 } Kind;
 
 typedef struct Field
@@ -38,7 +38,7 @@ typedef struct Field
 
 #define FIELD(name, kind, member, option)	{name, kind, offsetof(KwjNewJob, member), option}
 
-/* What a template has of a job. The comments in template.h say what it does not have. */
+/* The columns of a job that a template has. The comment of kwj_template_write says which it does not have. */
 static const Field fields[] = {
 	FIELD("description", TEXT, description, NOT_GIVEN),
 	FIELD("statement", TEXT, statement, NOT_GIVEN),
@@ -63,9 +63,9 @@ static const Field fields[] = {
 #define DESCRIBED	"described"
 
 /*
- * Whoever adds an option that all jobs have adds a line above, too, and counts it here. Without the line the
- * runs of schedules would not get the option. Four options have no line: run_as is the owner of the schedule,
- * and a run cannot have run_at, depends_on and on_conflict.
+ * Whoever adds an option of all jobs adds a line for it above, too, and counts the option here: without the
+ * line the runs of schedules would not get the option. Four options have no line. run_as is the owner of the
+ * schedule, and a run cannot have run_at, depends_on and on_conflict.
  */
 StaticAssertDecl(KWJ_OPTION_COUNT == 17, "schedules have all options of jobs");
 
