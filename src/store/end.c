@@ -480,6 +480,16 @@ forget_rejected(int64 job_id)
 		kwj_store_rejected_forget(job_id);
 }
 
+static void
+forget_what_is_over(const KwjEnd *end)
+{
+	/* A RETRY of a revert that has failed still needs the list of the job's transactions. */
+	if (end->status != KWJ_REVERT_FAILED)
+		kwj_store_forget_work(end->job_id);
+	if (end->status == KWJ_SUCCEEDED)
+		forget_rejected(end->job_id);
+}
+
 bool
 kwj_store_end(KwjJobTables *tables, const KwjEnd *end)
 {
@@ -487,13 +497,9 @@ kwj_store_end(KwjJobTables *tables, const KwjEnd *end)
 
 	if (ended && kwj_status_is_terminal(end->status))
 	{
-		/*
-		 * a job that completes in its only transaction has no transactions and no pieces to forget
-		 */
-		if (end->status != KWJ_REVERT_FAILED && !end->unless_canceled)
-			kwj_store_forget_work(end->job_id);
-		if (end->status == KWJ_SUCCEEDED && !end->unless_canceled)
-			forget_rejected(end->job_id);
+		/* a job that completes in its only transaction has nothing to forget */
+		if (!end->unless_canceled)
+			forget_what_is_over(end);
 		kwj_store_tell_dependents(end->job_id, end->status);
 	}
 	return ended;
