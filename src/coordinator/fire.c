@@ -96,12 +96,10 @@ static List *set_aside = NIL;			/* of SetAside, in TopMemoryContext */
 static bool round_wanted = false;	/* runs may have ended since the last round began */
 static bool round_runs = false; /* a round is under way */
 static KwjRunPlace place;		/* the last run that it has read */
-/* By the server's clock: when its next step may come, */
-static TimestampTz runs_again = 0;
-/* until when jobs that wait to start come first, */
-static TimestampTz runs_latest = 0;
-/* and when it comes by these two. */
-static TimestampTz runs_due = 0;
+/* These times are by the server's clock. */
+static TimestampTz runs_again = 0;	/* the next step of the round comes then, or later */
+static TimestampTz runs_latest = 0; /* until then jobs that wait to start come before this step */
+static TimestampTz runs_due = 0;	/* when this step comes, by the two times above */
 
 /* ---- transactions ---- */
 
