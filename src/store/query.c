@@ -404,15 +404,8 @@ kwj_row_text(uint64 row, const char *column, MemoryContext context)
 {
 	bool		isnull;
 	Datum		value = kwj_row_datum(row, column, &isnull);
-	MemoryContext old;
-	char	   *copy;
 
-	if (isnull)
-		return NULL;
-	old = MemoryContextSwitchTo(context);
-	copy = TextDatumGetCString(value);
-	MemoryContextSwitchTo(old);
-	return copy;
+	return kwj_copy_text(value, isnull, context);
 }
 
 Jsonb *
@@ -442,6 +435,30 @@ kwj_row_jobs(uint64 row, const char *column, MemoryContext context)
 		ids[i] = DatumGetInt64(elements[i]);
 	jobs.ids = ids;
 	return jobs;
+}
+
+KwjJobs
+kwj_rows_ids(uint64 n, const char *column, MemoryContext context)
+{
+	int64	   *ids = MemoryContextAllocHuge(context, sizeof(int64) * Max(n, 1));
+
+	for (uint64 i = 0; i < n; i++)
+		ids[i] = kwj_row_int64(i, column);
+	return (KwjJobs) {ids, (int) n};
+}
+
+char *
+kwj_copy_text(Datum value, bool isnull, MemoryContext context)
+{
+	MemoryContext old;
+	char	   *copy;
+
+	if (isnull)
+		return NULL;
+	old = MemoryContextSwitchTo(context);
+	copy = TextDatumGetCString(value);
+	MemoryContextSwitchTo(old);
+	return copy;
 }
 
 Oid *
@@ -552,6 +569,13 @@ kwj_text_arg(Datum *value, char *null, const char *string)
 {
 	*value = string ? CStringGetTextDatum(string) : (Datum) 0;
 	*null = string ? ' ' : 'n';
+}
+
+void
+kwj_time_arg(Datum *value, char *null, TimestampTz time)
+{
+	*value = TimestampTzGetDatum(time);
+	*null = time == 0 ? 'n' : ' ';
 }
 
 void

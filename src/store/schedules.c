@@ -128,13 +128,6 @@ static KwjQuery ahead_query = {
 };
 
 static void
-time_arg(Datum *value, char *null, TimestampTz time)
-{
-	*value = TimestampTzGetDatum(time);
-	*null = time == 0 ? 'n' : ' ';
-}
-
-static void
 jsonb_arg(Datum *value, char *null, Jsonb *jb)
 {
 	*value = PointerGetDatum(jb);
@@ -151,8 +144,8 @@ rule_args(const KwjSchedule *schedule, Datum *values, char *nulls)
 	kwj_text_arg(&values[3], &nulls[3], schedule->cron);
 	values[4] = CStringGetTextDatum(schedule->time_zone);
 	values[5] = TimestampTzGetDatum(schedule->anchor);
-	time_arg(&values[6], &nulls[6], schedule->starts);
-	time_arg(&values[7], &nulls[7], schedule->ends);
+	kwj_time_arg(&values[6], &nulls[6], schedule->starts);
+	kwj_time_arg(&values[7], &nulls[7], schedule->ends);
 	values[8] = Int64GetDatum(schedule->jitter_ms);
 	values[9] = CStringGetTextDatum(kwj_on_previous_names[schedule->on_previous_running]);
 	values[10] = CStringGetTextDatum(kwj_on_run_failure_names[schedule->on_execution_failure]);
@@ -167,12 +160,12 @@ rule_args(const KwjSchedule *schedule, Datum *values, char *nulls)
 static void
 state_args(const KwjSchedule *schedule, Datum *values, char *nulls)
 {
-	time_arg(&values[15], &nulls[15], schedule->next_due);
-	time_arg(&values[16], &nulls[16], schedule->next_run);
-	time_arg(&values[17], &nulls[17], schedule->retry_of);
-	time_arg(&values[18], &nulls[18], schedule->last_due);
+	kwj_time_arg(&values[15], &nulls[15], schedule->next_due);
+	kwj_time_arg(&values[16], &nulls[16], schedule->next_run);
+	kwj_time_arg(&values[17], &nulls[17], schedule->retry_of);
+	kwj_time_arg(&values[18], &nulls[18], schedule->last_due);
 	kwj_clipped_arg(&values[19], &nulls[19], schedule->state);
-	time_arg(&values[20], &nulls[20], schedule->paused);
+	kwj_time_arg(&values[20], &nulls[20], schedule->paused);
 	values[21] = ObjectIdGetDatum(schedule->paused_by);
 	nulls[21] = OidIsValid(schedule->paused_by) ? ' ' : 'n';
 	kwj_clipped_arg(&values[22], &nulls[22], schedule->pause_reason);
@@ -181,7 +174,7 @@ state_args(const KwjSchedule *schedule, Datum *values, char *nulls)
 	values[25] = Int64GetDatum(schedule->runs);
 	values[26] = Int64GetDatum(schedule->succeeded);
 	values[27] = Int64GetDatum(schedule->failed);
-	time_arg(&values[28], &nulls[28], schedule->last_success);
+	kwj_time_arg(&values[28], &nulls[28], schedule->last_success);
 }
 
 void
@@ -452,17 +445,6 @@ kwj_store_schedules_of(Oid owner)
 	return n;
 }
 
-/* Copies the ids of the last query's n rows. */
-static KwjJobs
-read_ids(uint64 n, MemoryContext context)
-{
-	int64	   *ids = MemoryContextAlloc(context, sizeof(int64) * Max(n, 1));
-
-	for (uint64 i = 0; i < n; i++)
-		ids[i] = kwj_row_int64(i, "schedule_id");
-	return (KwjJobs) {ids, (int) n};
-}
-
 KwjJobs
 kwj_store_schedules_owned(Oid owner)
 {
@@ -471,7 +453,7 @@ kwj_store_schedules_owned(Oid owner)
 	KwjJobs		owned;
 
 	kwj_store_enter(&scope);
-	owned = read_ids(kwj_query_run(&owned_query, values, NULL, false), scope.caller);
+	owned = kwj_rows_ids(kwj_query_run(&owned_query, values, NULL, false), "schedule_id", scope.caller);
 	kwj_store_leave(&scope);
 	return owned;
 }
@@ -507,7 +489,7 @@ kwj_store_schedules_due(TimestampTz now, int limit, KwjJobs without)
 
 	kwj_store_enter(&scope);
 	values[2] = kwj_jobs_arg(without.ids, without.n);
-	due = read_ids(kwj_query_run(&due_query, values, NULL, false), scope.caller);
+	due = kwj_rows_ids(kwj_query_run(&due_query, values, NULL, false), "schedule_id", scope.caller);
 	kwj_store_leave(&scope);
 	return due;
 }
@@ -535,7 +517,7 @@ kwj_store_schedules_ahead(TimestampTz of, int limit)
 	KwjJobs		ahead;
 
 	kwj_store_enter(&scope);
-	ahead = read_ids(kwj_query_run(&ahead_query, values, NULL, false), scope.caller);
+	ahead = kwj_rows_ids(kwj_query_run(&ahead_query, values, NULL, false), "schedule_id", scope.caller);
 	kwj_store_leave(&scope);
 	return ahead;
 }

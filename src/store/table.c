@@ -230,15 +230,8 @@ kwj_table_get_text(KwjTable *table, const char *column, MemoryContext context)
 {
 	bool		isnull;
 	Datum		value = kwj_table_get(table, column, &isnull);
-	MemoryContext old;
-	char	   *copy;
 
-	if (isnull)
-		return NULL;
-	old = MemoryContextSwitchTo(context);
-	copy = TextDatumGetCString(value);
-	MemoryContextSwitchTo(old);
-	return copy;
+	return kwj_copy_text(value, isnull, context);
 }
 
 Jsonb *
