@@ -45,36 +45,47 @@ const char *const kwj_catch_up_names[3] = {
 	[KWJ_CATCH_UP_ONE] = "one", [KWJ_CATCH_UP_ALL] = "all", [KWJ_CATCH_UP_NONE] = "none",
 };
 
-/* The columns that may change, in this order; $1 is the id. */
-#define N_ROW_ARGS	29
-#define ROW_ARG_TYPES \
-	INT8OID, TEXTOID, JSONBOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, \
-	INT8OID, TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, \
-	TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, OIDOID, TEXTOID, INT4OID, INT4OID, \
-	INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID
-static const char *const row_columns[N_ROW_ARGS] = {
-	"schedule_id", "job_type", "job", "cron", "time_zone", "anchor", "starts", "ends", "jitter",
-	"on_previous_running", "on_execution_failure", "catch_up", "pause_after", "failure_statement",
-	"failure_job", "next_due", "next_run", "retry_of", "last_due", "state", "paused", "paused_by",
-	"pause_reason", "failures", "refusals", "runs", "succeeded", "failed", "last_success"
-};
-/* The first of those that say when it is due next, and how its runs have gone. */
+/* The columns that say what a schedule does, and when, with their types. column: a macro, see AS_SQL. */
+#define RULE_COLUMNS(column) \
+	column("job_type", TEXTOID) column("job", JSONBOID) column("cron", TEXTOID) column("time_zone", TEXTOID) \
+	column("anchor", TIMESTAMPTZOID) column("starts", TIMESTAMPTZOID) column("ends", TIMESTAMPTZOID) \
+	column("jitter", INT8OID) column("on_previous_running", TEXTOID) column("on_execution_failure", TEXTOID) \
+	column("catch_up", TEXTOID) column("pause_after", INT4OID) column("failure_statement", TEXTOID) \
+	column("failure_job", JSONBOID)
+
+/* The columns that say when it is due next, and how its runs have gone. */
+#define STATE_COLUMNS(column) \
+	column("next_due", TIMESTAMPTZOID) column("next_run", TIMESTAMPTZOID) column("retry_of", TIMESTAMPTZOID) \
+	column("last_due", TIMESTAMPTZOID) column("state", TEXTOID) column("paused", TIMESTAMPTZOID) \
+	column("paused_by", OIDOID) column("pause_reason", TEXTOID) column("failures", INT4OID) \
+	column("refusals", INT4OID) column("runs", INT8OID) column("succeeded", INT8OID) column("failed", INT8OID) \
+	column("last_success", TIMESTAMPTZOID)
+
+/* All columns that may change. They are $2, $3 and so on, in this order; $1 is the id. */
+#define ROW_COLUMNS(column)	RULE_COLUMNS(column) STATE_COLUMNS(column)
+
+#define AS_SQL(name, type)		", " name
+#define AS_NAME(name, type)		, name
+#define AS_TYPE(name, type)		, type
+
+static const char *const row_columns[] = {"schedule_id" ROW_COLUMNS(AS_NAME)};
+
+/* The place of the first of STATE_COLUMNS in row_columns. */
 #define FIRST_STATE_ARG	15
+
+#define N_ROW_ARGS	lengthof(row_columns)
 #define ROW_ARGS \
 	"$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22," \
 	" $23, $24, $25, $26, $27, $28, $29"
 
 /* $30: its name; $31, $32: its owner, and the owner's name. */
 static KwjQuery insert_query = {
-	"INSERT INTO kwjobs.schedule (schedule_id, job_type, job, cron, time_zone, anchor, starts, ends, jitter,"
-	"  on_previous_running, on_execution_failure, catch_up, pause_after, failure_statement, failure_job,"
-	"  next_due, next_run, retry_of, last_due, state, paused, paused_by, pause_reason, failures, refusals,"
-	"  runs, succeeded, failed, last_success, name, owner, owner_name, created, modified, home_cluster,"
-	"  home_database, home_table)"
+	"INSERT INTO kwjobs.schedule (schedule_id" ROW_COLUMNS(AS_SQL) ", name, owner, owner_name,"
+	"  created, modified, home_cluster, home_database, home_table)"
 	" SELECT $1, " ROW_ARGS ", $30, $31, $32, t.now, t.now, c.system_identifier, d.oid, 'kwjobs.schedule'::regclass"
 	" FROM pg_control_system() AS c, pg_database AS d, (SELECT clock_timestamp()) AS t (now)"
 	" WHERE d.datname = current_database() ON CONFLICT (name) DO NOTHING",
-	N_ROW_ARGS + 3, {ROW_ARG_TYPES, TEXTOID, OIDOID, TEXTOID}
+	N_ROW_ARGS + 3, {INT8OID ROW_COLUMNS(AS_TYPE), TEXTOID, OIDOID, TEXTOID}
 };
 
 /* Who owns the schedule. insert_query has no arguments left for some of these columns (KWJ_QUERY_MAX_ARGS). */
