@@ -86,7 +86,7 @@ kwj_store_close_records(KwjRecords *records)
 	pfree(records);
 }
 
-/* Set the column; an empty text leaves it as begin_row has it, NULL or empty. */
+/* Set the column. If the text is empty, leave the column as begin_row has set it, which is NULL or empty. */
 static void
 set_text_if_any(KwjTable *jobs, const char *column, const char *text)
 {

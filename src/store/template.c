@@ -59,7 +59,7 @@ static const Field fields[] = {
 	FIELD("window_end", TEXT, window_end, KWJ_OPTION_WINDOW_END),
 };
 
-/* The key of a template whose description the user has given; without it, the description is the statement. */
+/* A template has this key if the user has given the description, and the description is not made of the job. */
 #define DESCRIBED	"described"
 
 /*
@@ -217,7 +217,7 @@ kwj_template_change(KwjNewJob *job, const KwjNewJob *new)
 	for (int i = 0; i < lengthof(fields); i++)
 		if (fields[i].option != NOT_GIVEN && (new->given & KWJ_GIVEN(fields[i].option)) != 0)
 			copy_field(&fields[i], job, new);
-	/* Beside a description that stays, the statement says what is done now. */
+	/* If the user's description stays, the statement is what says what the schedule does now. */
 	if (kwj_template_is_described(job) && !kwj_template_is_described(new))
 		job->statement = new->description;
 	else
