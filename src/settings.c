@@ -288,7 +288,7 @@ int			kwj_longest_ask_ms;
 double		kwj_test_schedule_clock;
 int			kwj_test_clock;
 
-/* transfer.c and backup/program.c read these by their names. */
+/* type/source/transfer.c reads the first two by their names, and type/backup/program.c the third. */
 static int	test_url_silence;
 static char *test_url_ca;
 static char *test_missing_program;

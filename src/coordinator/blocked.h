@@ -8,8 +8,8 @@
 #include "kwjobs.h"
 
 /*
- * Waits until this process could have the lock on kwjobs.job that a pass needs. Meanwhile it answers
- * sessions of other databases. Call it outside a transaction, and make the pass afterwards.
+ * Waits until this process could have the lock on kwjobs.job that a pass needs. Meanwhile this process
+ * answers sessions of other databases. The caller is outside a transaction, and makes the pass afterwards.
  * Errors: those of the interrupts.
  */
 extern void kwj_blocked_wait(void);

@@ -67,9 +67,9 @@ find_lowest_rank(const List *candidates)
 }
 
 /*
- * If jobs of one role and type wait, lists them for workers that claim by themselves. After schedules were
- * due, the list has room for all of their jobs: this process may be busy with others that are due when the
- * workers have done as many as they have done before.
+ * If jobs of one role and type wait, lists them for workers that claim by themselves. If this process has just
+ * created jobs of schedules, the list has room for all of these: the workers may have done all jobs of a
+ * shorter list while this process creates the jobs of the next schedules, and would have to wait.
  */
 static void
 list_ready(KwjPass *pass, KwjJobs set_aside)

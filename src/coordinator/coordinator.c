@@ -434,7 +434,7 @@ wait_for_room(KwjCoordinator *coordinator, int n_workers)
 		kwj_report_room(false, "worker");
 }
 
-/* Notes that the postmaster has had a slot for a worker, or has one now. */
+/* Notes that the postmaster has had a slot for a worker, or that a worker has exited and left its slot. */
 static void
 note_room(KwjCoordinator *coordinator)
 {

@@ -20,7 +20,7 @@
  *
  * Workers of other databases never count as stuck, as nobody here knows what they wait for. Nor
  * does the server count as full while there are background workers that end by themselves, such as
- * parallel workers, or shortly after there were (is_server_full).
+ * parallel workers, and for ALONE_MS after them.
  *
  * The workers are read before the rows. Changes in between are made by processes that are not
  * stuck, or from outside, and a wait that has ended meanwhile is not ended again
@@ -55,9 +55,9 @@
 /* Looks take at most one part in this many of the time. */
 #define LOOK_SHARE			10
 /*
- * The server counts as full only if no other background workers have been seen for this long. A
- * parallel worker, for instance, is not seen any more some moments before the postmaster hears of its
- * exit and has its slot for another one.
+ * The server counts as full only if this process has seen no background workers of others for this long.
+ * When a parallel worker, for instance, is about to exit, nobody sees it any more, but some moments pass
+ * until the postmaster hears of its exit and can give its slot to another worker.
  */
 #define ALONE_MS			500
 
@@ -74,8 +74,8 @@ typedef struct Look
 static Look look;
 
 /*
- * Since when no background workers of others have been seen when a worker found no slot; 0: there were
- * some the last time, or a slot has come free since.
+ * Since when this process has seen no background workers of others, each time that it found no slot for a
+ * worker. 0: it saw some the last time, or there was a slot since.
  */
 static TimestampTz alone_since;
 
@@ -295,7 +295,7 @@ read_places(View *view)
 		see_if_startable(&view->places[i].job);
 }
 
-/* Returns whether the server is full. The postmaster has no slot for a worker. */
+/* The postmaster had no slot for a worker. Returns whether this counts as a full server (ALONE_MS). */
 static bool
 is_server_full(void)
 {

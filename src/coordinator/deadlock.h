@@ -26,7 +26,10 @@
  */
 extern bool kwj_deadlock_end_one(bool no_room, bool news, TimestampTz *next);
 
-/* Notes that a background worker slot has come free: what was seen before of a full server does not count. */
+/*
+ * Notes that there is a slot for a background worker, or was one. So the server is not full, and counts as full
+ * only if later looks find that (ALONE_MS in deadlock.c).
+ */
 extern void kwj_deadlock_note_room(void);
 
 #endif

@@ -178,7 +178,7 @@ look_at_mail(const KwjMailInfo *info, TimestampTz *again)
 
 /* ---- errands that are withdrawn ---- */
 
-/* The errands of this database that are to be withdrawn, and those that were. */
+/* What the two steps below find out about errands of this database that are to be withdrawn, and withdraw. */
 typedef struct Withdrawing
 {
 	Oid			target;			/* of the mail that is on its way; InvalidOid: there is none */

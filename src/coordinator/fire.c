@@ -7,7 +7,7 @@
  * transaction. doc/developers/schedules.md has the protocol.
  *
  *     waiting for next_run --due--> a batch of schedules, one transaction
- *         committed -> the pass that follows claims the jobs; another, larger batch is due at once, or not
+ *         committed -> the pass that follows claims the jobs; if more schedules are due, a larger batch comes next
  *         error     -> each schedule of the batch in a transaction of its own
  *             error -> refused: in another transaction, notes the error in place of a job
  *             error -> given up: paused, as its expression cannot be read any more
@@ -37,38 +37,42 @@
 #include "utils/memutils.h"
 
 /*
- * Of the schedules that have become due together, the first transaction starts FIRST_BATCH, so that workers
- * begin soon, and each one after it twice as many, up to MOST_BATCH, as each is followed by a pass, or up to
- * kwjobs.scheduler_max_jobs_per_iteration, unless that is 0.
+ * On how many schedules one transaction acts. If many schedules have become due together, the first transaction
+ * acts on FIRST_BATCH of them, so that workers begin soon. Each later transaction acts on twice as many as the
+ * one before it, because each costs a pass, too. The most is kwjobs.scheduler_max_jobs_per_iteration, or
+ * MOST_BATCH if that is 0.
  */
 #define FIRST_BATCH			50
 #define MOST_BATCH			500
-/* After so long a transaction leaves the other schedules to the next one. A pass, which begins jobs, comes between. */
+/*
+ * A transaction that has taken this long leaves the other schedules of its batch to the next transaction. A pass
+ * comes between the two, and begins jobs.
+ */
 #define BATCH_MS			100
 
-/* One transaction reads so many runs whose end was not noted yet, and the next one comes so much later. */
+/* How many runs whose end was not noted yet one transaction reads, and how much later the next one begins. */
 #define RUNS_STEP			1000
 #define RUNS_PAUSE_MS		100
-/* While other jobs wait to start, they come first, but for this long at most after a run may have ended. */
+/* Jobs that wait to start come before the ends of runs, but for this long at most after a run may have ended. */
 #define RUNS_LATEST_MS		1000
 
-/* After an error in a batch, the coordinator looks again so much later. */
+/* After an error in a batch, the coordinator looks for due schedules again after this time. */
 #define AGAIN_MS			100
-/* The same, if because of the error it does not even know which schedules are due. */
+/* ... and after this time if the error came before the coordinator knew which schedules are due. */
 #define BLIND_MS			1000
 
-/* A step for schedules waits so long at most for a lock, because a session may hold it for ever. */
+/* A step waits this long at most for a lock, because a session may hold the lock for ever. */
 #define LOCK_MS				"50ms"
 
-/* For so long a schedule is set aside, and schedules that others have locked are left alone (see above). */
+/* For how long this process sets a schedule aside, and leaves schedules alone that others have locked (see above). */
 #define ASIDE_S				60
 
 /*
- * If somebody sets the clock back by more than this, it had gone wrong before and is right now: then due
- * times are counted from now. If it is less, schedules wait until the clock has caught up.
+ * If somebody sets the clock back by more than this, the clock was wrong before and is right now: then this
+ * process counts the due times from now. If it is less, schedules wait until the clock has caught up.
  */
 #define CORRECTION_US		(3 * USECS_PER_HOUR)
-/* One transaction counts the due times of so many schedules from now. */
+/* Of how many schedules one transaction counts the due times from now. */
 #define CORRECTION_STEP		1000
 
 /* A schedule that this process leaves alone until a time, because of an error. */
@@ -92,12 +96,10 @@ static List *set_aside = NIL;			/* of SetAside, in TopMemoryContext */
 static bool round_wanted = false;	/* runs may have ended since the last round began */
 static bool round_runs = false; /* a round is under way */
 static KwjRunPlace place;		/* the last run that it has read */
-/* By the server's clock: when its next step may come, */
-static TimestampTz runs_again = 0;
-/* until when jobs that wait to start come first, */
-static TimestampTz runs_latest = 0;
-/* and when it comes by these two. */
-static TimestampTz runs_due = 0;
+/* These times are by the server's clock. */
+static TimestampTz runs_again = 0;	/* the next step of the round comes then, or later */
+static TimestampTz runs_latest = 0; /* until then jobs that wait to start come before this step */
+static TimestampTz runs_due = 0;	/* when this step comes, by the two times above */
 
 /* ---- transactions ---- */
 
@@ -301,7 +303,7 @@ act_singly(Step *step)
 		/* The first error is the reason. */
 		if (error == NULL)
 			error = last;
-		/* If the error may pass, such as a lock that another process holds, the due time is not given up. */
+		/* If the error may pass, as when another process holds a lock, this process does not give the due time up. */
 		if (kwj_error_is_passing(last))
 			break;
 		step->error = error->message;
@@ -394,7 +396,7 @@ kwj_fire_due(void)
 	batch_size = next > step.now ? FIRST_BATCH : Min(2 * batch_size, most_in_batch());
 	if (step.due.n > 0 || next > step.now)
 		return step.due.n;
-	/* Others have locked all schedules that are due, or these are set aside. */
+	/* Others have locked the schedules that are due, or this process has set them aside. */
 	behind = step.now;
 	behind_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ASIDE_S * 1000);
 	next = DT_NOEND;

@@ -11,8 +11,8 @@
 
 /*
  * Acts on the schedules that are due, in transactions of its own. If kwj_fire_note() has said that none is
- * due yet, returns at once. Must not be called before the coordinator is at home (store/home.h). Returns how
- * many schedules it has acted on, at most; so many jobs may have been created. Raises no error.
+ * due yet, returns at once. The coordinator must be at home (store/home.h). Returns an upper bound of how many
+ * schedules this has acted on; as many jobs may be new. Raises no error.
  */
 extern int	kwj_fire_due(void);
 
@@ -33,9 +33,9 @@ extern void kwj_fire_note(const KwjToDo *todo, bool news);
 extern void kwj_fire_unlocked(void);
 
 /*
- * Notes how runs have ended, in transactions of its own: one step of a round through the runs whose end was
- * not noted, if one is under way or due. jobs_wait: there are jobs that wait to start, which come first for a
- * while. Raises no error.
+ * Notes how runs have ended, in transactions of its own. If a round through the runs whose end was not noted is
+ * under way or due, this makes one step of the round. jobs_wait: jobs wait to start, so the step may come later
+ * (RUNS_LATEST_MS). Raises no error.
  */
 extern void kwj_fire_note_ends(bool jobs_wait);
 

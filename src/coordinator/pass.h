@@ -79,7 +79,7 @@ typedef struct KwjPass
 	/* anything may be new; false: the pass only goes on with a step of the last one */
 	bool		news;
 	KwjNews		for_rounds;		/* what is new for the rounds */
-	int			fired;			/* how many jobs of schedules may have been created just before */
+	int			fired;			/* how many jobs kwj_fire_due() may have created just before this pass */
 	TimestampTz from;			/* it claims only jobs of this rank or a higher one */
 	KwjToDo		todo;			/* of a full pass only */
 	const char *step;			/* what it is doing, for the log */

@@ -32,8 +32,9 @@ extern Jsonb *kwj_argument_value(Jsonb *arguments, const char *name);
 extern bool kwj_argument_boolean(Jsonb *arguments, const char *name);
 
 /*
- * Make such an object: these append a key to a text that is empty at first, but nothing for NULL and NIL,
- * and the last one returns the object, palloc'd.
+ * Make an object with arguments. The caller begins with an empty text. The first three functions append a key
+ * and its value to the text, or nothing if the value is NULL or NIL. kwj_arguments_made makes the object of the
+ * text, and returns it, palloc'd.
  */
 extern void kwj_arguments_add_text(StringInfo json, const char *name, const char *value);
 extern void kwj_arguments_add_texts(StringInfo json, const char *name, const List *values);

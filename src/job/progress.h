@@ -49,7 +49,8 @@ typedef struct KwjProgress
 	pg_atomic_uint32 reverting; /* bool: the attempt reverts the job */
 	/* bool: the attempt obeys PAUSE where it stands, so it need not be interrupted */
 	pg_atomic_uint32 stands;
-	pg_atomic_uint32 will_stand;	/* bool: the attempt will do so for each PAUSE, as soon as it can */
+	/* bool: the attempt will obey each PAUSE where it stands, as soon as it can */
+	pg_atomic_uint32 will_stand;
 	KwjPosition scan;			/* of the scan from which the statement gets its rows */
 
 	/* protected by mutex */
@@ -114,7 +115,7 @@ extern KwjRequest kwj_progress_request(void);
 
 /*
  * Notes whether the attempt stands still now for a PAUSE (kwj_attempt_stand, lifecycle/stand.h). Returns
- * whether that was otherwise before.
+ * whether this has changed.
  */
 extern bool kwj_progress_stand(bool stands);
 

@@ -31,7 +31,7 @@
  *     4941  worker        ..., has created what follows the rows                           (there)
  *     4942  worker        ..., before it plans pieces                        (type/import/parts.c)
  *     4943  worker        ..., has written its reject file aside        (type/import/reject_file.c)
- *     4944  worker        ..., has renamed it, before the commit                           (there)
+ *     4944  worker        ..., has renamed the reject file, before the commit              (there)
  *     4945  worker        of a BACKUP, before it verifies it by a restore     (type/backup/verify.c)
  *     4950  worker        of an IMPORT, compares a file with its checksum       (type/import/verify.c)
  *     4951  worker        of an IMPORT, has compared all files                               (there)

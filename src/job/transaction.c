@@ -1,6 +1,6 @@
 /*
  * src/job/transaction.c
- *	  Transactions of kwjobs's own, and the ends of all.
+ *	  How kwjobs begins transactions of its own, and has its functions called at the ends of transactions.
  *
  * Process: worker, coordinator; kwj_at_transaction_end: any. Locks: none.
  */

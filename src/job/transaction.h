@@ -1,6 +1,6 @@
 /*
  * src/job/transaction.h
- *	  Transactions of kwjobs's own.
+ *	  How kwjobs begins transactions of its own, and has its functions called at the ends of transactions.
  */
 #ifndef KWJ_JOB_TRANSACTION_H
 #define KWJ_JOB_TRANSACTION_H
@@ -16,11 +16,12 @@
 extern void kwj_begin_own_transaction(void);
 
 /*
- * Registers the callbacks for the ends of this process's transactions and subtransactions, unless
- * *registered is true, and sets it. of_subtransactions: NULL: none. A file that has something to do at
- * the end of few transactions calls this before it notes what that is: most sessions never use it, and
- * PostgreSQL calls each callback for each of their transactions. Not to be called at the end of a
- * transaction. Errors: out of memory.
+ * If *registered is false, registers the callbacks for the ends of this process's transactions and
+ * subtransactions, and sets *registered. of_subtransactions: NULL: none. A file that has something to do
+ * at the end of some transactions calls this when it first notes what it has to do there, and not when
+ * the process starts: from then on PostgreSQL calls the callbacks for each transaction, which sessions
+ * without such work need not pay for. The caller is not at the end of a transaction. Errors: out of
+ * memory.
  */
 extern void kwj_at_transaction_end(bool *registered, XactCallback of_transactions,
 								   SubXactCallback of_subtransactions);

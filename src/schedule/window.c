@@ -30,7 +30,7 @@
 
 #define MINUTES_PER_DAY	(HOURS_PER_DAY * MINS_PER_HOUR)
 
-/* A message about a wrong word of a window quotes the word's first so many bytes. */
+/* A message about a wrong word of a window quotes at most this many bytes of the word. */
 #define QUOTED	40
 
 #define EXAMPLE	"Write days, times and a time zone, as in 'mon-fri 22:00-06:00; sat,sun Europe/Berlin'."
@@ -45,7 +45,7 @@ typedef struct Reader
 	KwjCronProblem *problem;
 } Reader;
 
-/* Sets the reader's problem: the text is no window, for this reason. Returns false. */
+/* Sets reader->problem, which says why the text is no window. Returns false. */
 static bool
 refuse(Reader *reader, const char *detail, const char *hint)
 {

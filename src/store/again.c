@@ -234,13 +234,8 @@ static KwjJobs
 dependents_of(int64 job_id, int limit)
 {
 	Datum		values[2] = {Int64GetDatum(job_id), Int32GetDatum(limit)};
-	int			n = (int) kwj_query_run(&dependents_query, values, NULL, false);
-	int64	   *ids = palloc(sizeof(int64) * Max(n, 1));
-	KwjJobs		jobs = {ids, n};
 
-	for (int i = 0; i < n; i++)
-		ids[i] = kwj_row_int64(i, "job_id");
-	return jobs;
+	return kwj_rows_ids(kwj_query_run(&dependents_query, values, NULL, false), "job_id", CurrentMemoryContext);
 }
 
 /* Make the job pending. It starts from the beginning if a revert has undone its work. */

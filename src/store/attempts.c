@@ -54,7 +54,8 @@ static KwjQuery checkpoint_query = {
 
 /*
  * As checkpoint_query, for an attempt that is about to begin. LOCK_QUERY (jobs.c) counts a checkpoint as
- * progress unless it is older than the attempt, so this one is made to be older.
+ * progress of the attempt unless the checkpoint is older than the attempt. This first checkpoint is no
+ * progress, so the query dates it before the start of the attempt.
  */
 static KwjQuery begin_anew_query = {
 	"INSERT INTO kwjobs.checkpoint AS c (job_id, attempt, state, fraction, rows, written)"
@@ -99,7 +100,10 @@ static KwjQuery forget_state_query = {
 	"UPDATE kwjobs.checkpoint SET state = NULL WHERE job_id = $1", 1, {INT8OID}
 };
 
-/* While a revert has failed, "cause" has the error that made the job revert. */
+/*
+ * If a revert has failed, the columns error... of the job have the error of the revert, and `cause` has the
+ * error that made the job revert.
+ */
 static KwjQuery failed_at_record_query = {
 	"SELECT revert_to = 'failed' AND"
 	" (CASE WHEN cause IS NULL THEN error_file ELSE cause->>'error_file' END) IS NOT NULL AS failed"

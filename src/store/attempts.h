@@ -76,7 +76,10 @@ extern void kwj_store_forget_state(int64 job_id);
 /* The status in which the job ends when its revert is done: failed or canceled. */
 extern KwjStatus kwj_store_revert_to(int64 job_id);
 
-/* Returns whether the job, which is reverting, becomes failed then, because of an error that has a place in a file. */
+/*
+ * Returns whether the job, which is reverting, becomes failed at the end of its revert, and has failed with an
+ * error that names a place in a file.
+ */
 extern bool kwj_store_failed_at_record(int64 job_id);
 
 #endif

@@ -246,7 +246,6 @@ kwj_store_list(KwjList which, KwjJobs without, int limit, KwjListPlace *after, K
 	KwjStoreScope scope;
 	Datum		values[7];
 	KwjJobs		jobs;
-	int64	   *ids;
 
 	kwj_store_enter(&scope);
 	values[0] = kwj_jobs_arg(without.ids, without.n);
@@ -256,14 +255,10 @@ kwj_store_list(KwjList which, KwjJobs without, int limit, KwjListPlace *after, K
 	values[4] = Int64GetDatum(after->job_id);
 	values[5] = TimestampTzGetDatum(last.due);
 	values[6] = Int64GetDatum(last.job_id);
-	jobs.n = (int) kwj_query_run(&list_queries[which], values, NULL, false);
-	ids = MemoryContextAllocHuge(scope.caller, sizeof(int64) * Max(jobs.n, 1));
-	for (int i = 0; i < jobs.n; i++)
-		ids[i] = kwj_row_int64(i, "job_id");
-	jobs.ids = ids;
+	jobs = kwj_rows_ids(kwj_query_run(&list_queries[which], values, NULL, false), "job_id", scope.caller);
 	if (jobs.n > 0)
 	{
-		after->job_id = ids[jobs.n - 1];
+		after->job_id = jobs.ids[jobs.n - 1];
 		if (which == KWJ_LIST_DUE)
 			after->due = kwj_row_int64(jobs.n - 1, "due");
 	}

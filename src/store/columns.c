@@ -7,10 +7,11 @@
  * begins with the same two dozen values. So the process keeps the numbers and the values as long as
  * the table has the same columns.
  *
- * How the process knows this. Its relation cache has a descriptor of the columns of each table, and
- * replaces it by another one if they have changed. The process pins the descriptor, as it pins a
- * relation that is open, but until it sees another one. So no other descriptor can get the same
- * address meanwhile, and what was found with this descriptor is right for this descriptor.
+ * How the process knows that the columns are the same. Its relation cache has a descriptor of the columns
+ * of each table. If the columns change, PostgreSQL puts another descriptor in its place. The process pins the
+ * descriptor, and unpins it only when it finds another one in the cache. PostgreSQL does not free a pinned
+ * descriptor, so no other one can get its address. So if the cache still has a descriptor at this address,
+ * all that the process has kept of the table is right.
  *
  *     open the table -> kwj_columns_keep: is its descriptor the one that is pinned?
  *                         | yes             | no, or none is
@@ -31,7 +32,7 @@
 
 /* ---- pinned descriptors ---- */
 
-/* Fewer of our tables are opened. If the array is full all the same, another table is forgotten. */
+/* A process opens fewer of our tables. If the array is full all the same, the process forgets a table. */
 #define MOST_PINNED		32
 
 typedef struct Pinned
@@ -42,7 +43,7 @@ typedef struct Pinned
 
 static Pinned pinned[MOST_PINNED];
 
-/* How many descriptors were unpinned. What was kept before may be of one of them. */
+/* How many descriptors this process has unpinned. A model row that was kept before may be of one of them. */
 static uint32 n_changes = 0;
 
 static bool
@@ -54,7 +55,7 @@ is_pinned(TupleDesc columns)
 	return false;
 }
 
-/* Returns where the table's descriptor is or can be pinned. */
+/* Returns the place of the table's descriptor; if none is pinned, the place where one can be pinned. */
 static Pinned *
 place_of(Oid table)
 {
@@ -130,7 +131,7 @@ kwj_column_number(Relation table, const char *name)
 	return number;
 }
 
-/* Forgets all that is known by the descriptor, and unpins it. */
+/* Forgets the columns that were found with the descriptor in this place, and unpins the descriptor. */
 static void
 forget(Pinned *place)
 {
@@ -235,8 +236,9 @@ first_columns(TupleDesc columns, int n, MemoryContext context)
 
 /*
  * PostgreSQL reads a tuple that has fewer columns than its table as one from before ALTER TABLE ... ADD
- * COLUMN. To form it without the NULLs at the end takes half as long. The first row decides how many
- * columns are left out, because a descriptor for each row would take longer.
+ * COLUMN: the missing columns are NULL. To form a tuple without the NULLs at its end takes half as long.
+ * The first row decides how many columns the tuples of all rows leave out, because to make a descriptor
+ * for each row would take longer.
  */
 TupleDesc
 kwj_model_row_columns(KwjModelRow *model, const TupleTableSlot *row)

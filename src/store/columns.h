@@ -12,14 +12,15 @@
 #include "utils/rel.h"
 
 /*
- * Has the process keep what it finds out about the columns of this table, which is open, until they
- * change. To be called whenever one of our tables is opened.
+ * From now on the process keeps what it finds out about the columns of this table, until the columns
+ * change. The caller has opened the table. Whoever opens one of our tables calls this each time, because
+ * this also forgets what was kept of columns that have changed.
  */
 extern void kwj_columns_keep(Relation table);
 
 /*
- * Returns the column's number. name: a literal, because the number is kept by this pointer. Errors:
- * XX000 if there is no such column.
+ * Returns the column's number. name: a literal, because the process finds the number again by this
+ * pointer. Errors: XX000 if there is no such column.
  */
 extern AttrNumber kwj_column_number(Relation table, const char *name);
 
@@ -27,16 +28,17 @@ extern AttrNumber kwj_column_number(Relation table, const char *name);
 typedef struct KwjModelRow
 {
 	TupleDesc	columns;		/* of the table; NULL: the model has nothing yet */
-	uint32		n_changes;		/* when the model was kept */
+	uint32		n_changes;		/* how many descriptors were unpinned when the model was kept */
 	MemoryContext context;		/* has the values */
 	Datum	   *values;
 	bool	   *isnull;
-	TupleDesc	first_columns;	/* those that the first row had; NULL: none was written yet */
+	TupleDesc	first_columns;	/* those of the first row that was written; NULL: none was */
 } KwjModelRow;
 
 /*
  * Copies the values of the model into the slot, which is empty. Returns false, and does nothing, if
- * the model has none that fit the table as it is now. The values live until the model is kept anew.
+ * the model has no values, or the table's columns have changed since. The values live until the next
+ * kwj_model_row_keep.
  */
 extern bool kwj_model_row_copy(const KwjModelRow *model, Relation table, TupleTableSlot *slot);
 
@@ -44,8 +46,8 @@ extern bool kwj_model_row_copy(const KwjModelRow *model, Relation table, TupleTa
 extern void kwj_model_row_keep(KwjModelRow *model, Relation table, const TupleTableSlot *slot);
 
 /*
- * Returns the columns of which a tuple has to be formed for this row, which was copied from the
- * model or kept in it: the table's, or fewer of them if the row has only NULLs at its end.
+ * Returns the columns of which the caller has to form a tuple for this row, which was copied from the
+ * model or kept in it: all columns of the table, or the first of them if the others are NULL in the row.
  */
 extern TupleDesc kwj_model_row_columns(KwjModelRow *model, const TupleTableSlot *row);
 

@@ -262,18 +262,6 @@ new_pairs(int most)
 	return list;
 }
 
-/* The ids in column job_id of the last query. */
-static KwjJobs
-jobs_of_rows(uint64 n)
-{
-	int64	   *ids = palloc(sizeof(int64) * Max(n, 1));
-	KwjJobs		jobs = {ids, (int) n};
-
-	for (uint64 i = 0; i < n; i++)
-		ids[i] = kwj_row_int64(i, "job_id");
-	return jobs;
-}
-
 /*
  * Read the window's entries, and move its position behind them. *statuses become the entries'
  * statuses, with NULL for an SQL NULL.
@@ -539,7 +527,7 @@ kwj_store_forget_dependencies(KwjJobs jobs, const int64 *kept, int limit)
 	if (jobs.n == 0 || kwj_query_run(&forget_some_query, values, NULL, false) < limit)
 		/* dependencies that are left, if any, are locked by a transaction that marks them */
 		return none;
-	return jobs_of_rows(kwj_query_run(&with_rest_query, values, NULL, false));
+	return kwj_rows_ids(kwj_query_run(&with_rest_query, values, NULL, false), "job_id", CurrentMemoryContext);
 }
 
 /*
@@ -585,7 +573,7 @@ fail_dependents(const Verdicts *verdicts, int limit)
 													TYPALIGN_CHAR));
 		rows = kwj_query_run(&fail_query, values, NULL, false);
 		kwj_store_tell_listeners(rows);
-		kwj_store_tell_dependents_of(jobs_of_rows(rows), KWJ_FAILED);
+		kwj_store_tell_dependents_of(kwj_rows_ids(rows, "job_id", CurrentMemoryContext), KWJ_FAILED);
 	}
 	return rest.n > 0;
 }

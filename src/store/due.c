@@ -642,15 +642,12 @@ static KwjJobs
 read_requested(KwjWindow *window)
 {
 	Datum		values[3] = {Int64GetDatum(window->first), (Datum) 0, Int32GetDatum(window->limit)};
-	int			n = (int) run_for(&requested_query, values, 1, window->only);
-	int64	   *ids = palloc(sizeof(int64) * Max(n, 1));
-	KwjJobs		jobs = {ids, n};
+	KwjJobs		jobs = kwj_rows_ids(run_for(&requested_query, values, 1, window->only), "job_id",
+									 CurrentMemoryContext);
 
-	for (int i = 0; i < n; i++)
-		ids[i] = kwj_row_int64(i, "job_id");
-	window->n_read = n;
-	if (n > 0)
-		window->first = ids[n - 1];
+	window->n_read = jobs.n;
+	if (jobs.n > 0)
+		window->first = jobs.ids[jobs.n - 1];
 	return jobs;
 }
 

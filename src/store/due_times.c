@@ -45,9 +45,9 @@ static KwjQuery forget_query = {
 };
 
 /*
- * The subquery has LIMIT 1 for the reason given at promote_query in due.c. The rows without `finished`, which
- * this query reads, are those of runs that are not over, and of runs whose end the coordinator has not noted
- * yet. They are few, because it notes each end soon.
+ * The subquery has LIMIT 1 for the reason given at promote_query in due.c. This query reads the rows of the
+ * schedule that have no `finished`. A run has such a row while it is not over, and until the coordinator has
+ * noted its end. The coordinator notes each end soon, so there are few such rows.
  */
 static KwjQuery unfinished_query = {
 	"SELECT j.job_id, j.status FROM kwjobs.due_time AS d CROSS JOIN LATERAL ("
@@ -96,8 +96,7 @@ kwj_store_due_time_insert(const KwjDueTime *due_time)
 	values[3] = CStringGetTextDatum(due_time->outcome);
 	kwj_clipped_arg(&values[4], &nulls[4], due_time->reason);
 	values[5] = Int64GetDatum(due_time->times);
-	values[6] = TimestampTzGetDatum(due_time->until);
-	nulls[6] = due_time->until == 0 ? 'n' : ' ';
+	kwj_time_arg(&values[6], &nulls[6], due_time->until);
 	values[7] = TimestampTzGetDatum(due_time->decided);
 	values[8] = Int64GetDatum(due_time->job_id);
 	nulls[8] = due_time->job_id == 0 ? 'n' : ' ';
@@ -168,6 +167,7 @@ static KwjEndedRun *
 read_run(uint64 row, MemoryContext context)
 {
 	KwjEndedRun *run = MemoryContextAllocZero(context, sizeof(KwjEndedRun));
+
 	run->schedule_id = kwj_row_int64(row, "schedule_id");
 	run->job_id = kwj_row_int64(row, "job_id");
 	run->due = kwj_row_time(row, "due");
@@ -212,13 +212,13 @@ kwj_store_note_end(const KwjEndedRun *run)
 {
 	KwjStoreScope scope;
 	Datum		values[5] = {Int64GetDatum(run->schedule_id), Int64GetDatum(run->job_id)};
-	char		nulls[5] = {' ', ' ', ' ', run->started == 0 ? 'n' : ' ', run->finished == 0 ? 'n' : ' '};
+	char		nulls[5] = {' ', ' '};
 	bool		noted;
 
 	kwj_store_enter(&scope);
 	kwj_text_arg(&values[2], &nulls[2], run->status_name);
-	values[3] = TimestampTzGetDatum(run->started);
-	values[4] = TimestampTzGetDatum(run->finished);
+	kwj_time_arg(&values[3], &nulls[3], run->started);
+	kwj_time_arg(&values[4], &nulls[4], run->finished);
 	noted = kwj_query_run(&note_query, values, nulls, false) > 0;
 	kwj_store_leave(&scope);
 	return noted;

@@ -42,7 +42,7 @@ typedef struct KwjEndedRun
 	int64		job_id;
 	TimestampTz due;
 	KwjStatus	status;			/* KWJ_UNKNOWN_STATUS: the job is gone */
-	char	   *status_name;	/* its text in the job's row; NULL: the job is gone */
+	char	   *status_name;	/* the status as the job's row has it; NULL: the job is gone */
 	TimestampTz started;		/* 0: the job has never started, or is gone */
 	TimestampTz finished;		/* 0: the job is gone */
 	char	   *error;			/* its message, clipped; "": none */
@@ -55,7 +55,7 @@ typedef struct KwjRunPlace
 	int64		job_id;
 } KwjRunPlace;
 
-/* Inserts the row. */
+/* Inserts a row into kwjobs.due_time. */
 extern void kwj_store_due_time_insert(const KwjDueTime *due_time);
 
 /*

@@ -470,14 +470,24 @@ kwj_store_forget_work(int64 job_id)
 }
 
 /*
- * Deletes the records that the job has left out: it has written them into a file. If it had ended in another
- * way, a RETRY might still have to do so.
+ * Deletes the rows of the records that the job, an IMPORT that has succeeded, has left out: the job has written
+ * these records into a file. Jobs that end in another way keep them, because a RETRY may have to write the file.
  */
 static void
 forget_rejected(int64 job_id)
 {
 	if (kwj_index_has("rejected", "rejected_pkey", job_id))
 		kwj_store_rejected_forget(job_id);
+}
+
+static void
+forget_what_is_over(const KwjEnd *end)
+{
+	/* A RETRY of a revert that has failed still needs the list of the job's transactions. */
+	if (end->status != KWJ_REVERT_FAILED)
+		kwj_store_forget_work(end->job_id);
+	if (end->status == KWJ_SUCCEEDED)
+		forget_rejected(end->job_id);
 }
 
 bool
@@ -487,13 +497,9 @@ kwj_store_end(KwjJobTables *tables, const KwjEnd *end)
 
 	if (ended && kwj_status_is_terminal(end->status))
 	{
-		/*
-		 * a job that completes in its only transaction has no transactions and no pieces to forget
-		 */
-		if (end->status != KWJ_REVERT_FAILED && !end->unless_canceled)
-			kwj_store_forget_work(end->job_id);
-		if (end->status == KWJ_SUCCEEDED && !end->unless_canceled)
-			forget_rejected(end->job_id);
+		/* a job that completes in its only transaction has nothing to forget */
+		if (!end->unless_canceled)
+			forget_what_is_over(end);
 		kwj_store_tell_dependents(end->job_id, end->status);
 	}
 	return ended;

@@ -252,7 +252,6 @@ kwj_store_due_errands(int most, Oid last)
 	Datum		now = TimestampTzGetDatum(GetCurrentTimestamp());
 	Datum		values[3] = {now, Int32GetDatum(most), ObjectIdGetDatum(last)};
 	KwjErrandBatch batch = {.next = DT_NOEND};
-	bool		isnull;
 	uint64		n;
 
 	kwj_store_enter(&scope);
@@ -264,7 +263,7 @@ kwj_store_due_errands(int most, Oid last)
 		batch.errands = read_batch(n, scope.caller);
 	}
 	if (kwj_query_run(&next_query, &now, NULL, false) > 0)
-		batch.next = DatumGetTimestampTz(kwj_row_datum(0, "due", &isnull));
+		batch.next = kwj_row_time(0, "due");
 	kwj_store_leave(&scope);
 	return batch;
 }

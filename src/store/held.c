@@ -398,16 +398,11 @@ kwj_store_running_jobs(const KwjHoldScope *scope)
 	KwjStoreScope store;
 	Datum		values[4];
 	char		nulls[4];
-	KwjJobs		jobs = {0};
-	int64	   *ids;
+	KwjJobs		jobs;
 
 	kwj_store_enter(&store);
 	scope_args(scope, values, nulls);
-	jobs.n = (int) kwj_query_run(&running_query, values, nulls, false);
-	ids = MemoryContextAlloc(store.caller, sizeof(int64) * Max(jobs.n, 1));
-	for (int i = 0; i < jobs.n; i++)
-		ids[i] = kwj_row_int64(i, "job_id");
-	jobs.ids = ids;
+	jobs = kwj_rows_ids(kwj_query_run(&running_query, values, nulls, false), "job_id", store.caller);
 	kwj_store_leave(&store);
 	return jobs;
 }

@@ -153,7 +153,7 @@ kwj_store_forget(TimestampTz *from, const KwjHistoryMark *mark, int limit)
 		bool		isnull;
 		Datum		job_ids[2] = {kwj_row_datum(0, "job_ids", &isnull), BoolGetDatum(false)};
 
-		*from = DatumGetTimestampTz(kwj_row_datum(0, "latest", &isnull));
+		*from = kwj_row_time(0, "latest");
 		kwj_query_run(&forget_query, job_ids, NULL, false);
 	}
 	kwj_store_leave(&scope);
@@ -207,9 +207,7 @@ kwj_store_surplus(int64 keep, KwjHistoryMark *mark)
 	found = kwj_query_run(&surplus_query, values, NULL, true) > 0;
 	if (found)
 	{
-		bool		isnull;
-
-		mark->finished = DatumGetTimestampTz(kwj_row_datum(0, "finished", &isnull));
+		mark->finished = kwj_row_time(0, "finished");
 		mark->job_id = kwj_row_int64(0, "job_id");
 	}
 	kwj_store_leave(&scope);

@@ -58,10 +58,10 @@
 #include "utils/rel.h"
 
 /*
- * There is room for so many entries. Where an entry is follows from the OID of its index: it is in one
- * of the N_TRIES places from there on. Our tables have far fewer indexes, but REINDEX CONCURRENTLY gives
- * them other OIDs, so two may begin at the same place. If all of these places are taken, the process
- * fills an entry anew each time.
+ * There is room for so many entries. The OID of an index gives a first place, and the entry of the index is
+ * in this place or in one of the next ones, N_TRIES in all. Our tables have far fewer indexes, but REINDEX
+ * CONCURRENTLY gives them other OIDs, so two indexes may have the same first place. If other indexes have
+ * all N_TRIES places, the process fills the entry of this index anew each time.
  */
 #define N_ENTRIES	256
 #define N_TRIES		8
@@ -92,7 +92,7 @@ static const char *const null_in_records[] = {"key", "queue", "queued", "serial_
 
 /* ---- the entries ---- */
 
-/* Returns the entry of the index; if there is none, the place where it can be. */
+/* Returns the entry of the index; if there is none, the place for it. */
 static Entry *
 place_of(Oid index)
 {
@@ -437,7 +437,7 @@ copy_info(const Entry *entry, KwjRows rows)
 
 	*copy = *entry->info;
 	copy->ii_Context = CurrentMemoryContext;
-	/* For KWJ_WORKED the predicate stays: that process may write other rows later (kwj_indexes_try_rest). */
+	/* For KWJ_WORKED the predicate stays, because the worker may write other rows later (kwj_indexes_try_rest). */
 	if (rows == KWJ_RECORDS && entry->need[rows] == NEEDED_BY_ALL)
 		copy->ii_Predicate = NIL;
 	return copy;
@@ -528,7 +528,7 @@ kwj_indexes_try_rest(ResultRelInfo *info)
 	return is_free;
 }
 
-/* ---- to write entries without the state of an execution ---- */
+/* ---- writing entries without an executor state (EState) ---- */
 
 /* Returns whether the row is in this partial index. */
 static bool

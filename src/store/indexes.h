@@ -33,9 +33,9 @@ typedef enum KwjRows
  * Opens the table's indexes in RowExclusiveLock as ExecOpenIndices does, and sets the prepared
  * predicates of partial ones. Partial indexes that no row of this kind can be in are not opened,
  * unless the table has BEFORE ROW triggers, which could change the row. info: of the opened table.
- * ExecCloseIndices or kwj_indexes_close closes the indexes. The prepared predicates stay valid until the end of the
- * transaction. Needs a transaction. Errors: for KWJ_RECORDS, if it would have to wait for a lock on
- * an index; out of memory; those of a look into the catalogs.
+ * ExecCloseIndices or kwj_indexes_close closes the indexes. The prepared predicates stay valid until
+ * the end of the transaction. Needs a transaction. Errors: for KWJ_RECORDS, if it would have to wait
+ * for a lock on an index; out of memory; those of a look into the catalogs.
  */
 extern void kwj_indexes_open(ResultRelInfo *info, KwjRows rows);
 
@@ -47,16 +47,16 @@ extern void kwj_indexes_open(ResultRelInfo *info, KwjRows rows);
 extern bool kwj_indexes_try_rest(ResultRelInfo *info);
 
 /*
- * Writes the entries of a row that was inserted, as ExecInsertIndexTuples does, but without the state
- * of an execution. row: has all columns, and its place in the table. The indexes must have no
+ * Writes the entries of a row that was inserted, as ExecInsertIndexTuples does, but without an executor
+ * state (EState). row: has all columns, and its place in the table. The indexes must have no
  * expressions, no exclusion constraint and no deferred uniqueness (kwj_table_may_refuse). Errors: those
  * of the index, such as 23505.
  */
 extern void kwj_indexes_insert(ResultRelInfo *info, TupleTableSlot *row);
 
 /*
- * Closes the indexes without unlocking them. For a session that is about to commit: that unlocks them
- * at less cost.
+ * Closes the indexes without unlocking them. A session that is about to commit uses this: its commit
+ * releases all locks at once, which costs less.
  */
 extern void kwj_indexes_close(ResultRelInfo *info);
 

@@ -272,8 +272,7 @@ job_args(const KwjNewJob *job, int64 job_id, Datum *values, char *nulls)
 	values[6] = Int32GetDatum(job->max_attempts);
 	values[7] = JsonbPGetDatum(job->payload);
 	kwj_text_arg(&values[8], &nulls[8], job->key);
-	values[9] = TimestampTzGetDatum(job->run_at);
-	nulls[9] = job->run_at == 0 ? 'n' : ' ';
+	kwj_time_arg(&values[9], &nulls[9], job->run_at);
 	values[10] = Int64GetDatum(job->retry_delay_ms);
 	values[11] = Int64GetDatum(job->timeout_ms);
 	nulls[11] = job->timeout_ms == 0 ? 'n' : ' ';

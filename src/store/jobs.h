@@ -72,9 +72,9 @@ typedef struct KwjNewJob
 	const char *serial_key;		/* of the jobs with this key one runs at a time; NULL: none */
 	KwjConflict on_conflict;	/* no column: what is done if a job has the key */
 	/*
-	 * No column: arguments of kwjobs.create_job by which the type makes the same job in another database,
-	 * without OIDs of this one; for schedules that come there with a dump. NULL: not known, or, for a SQL
-	 * job, not needed.
+	 * No column: arguments with which kwjobs.create_job makes the same job in another database. A schedule
+	 * needs them where it has come with a dump, because the payload may have OIDs of this database. NULL:
+	 * not known, or, for a SQL job, not needed.
 	 */
 	Jsonb	   *arguments;
 	uint32		given;			/* no column: the options that a statement has named, KWJ_GIVEN of each */
@@ -189,7 +189,7 @@ typedef struct KwjReturned
 typedef struct KwjOutcome
 {
 	KwjStatus	status;
-	TransactionId written_by;	/* which transaction has written the row; InvalidTransactionId: it is not read */
+	TransactionId written_by;	/* the transaction that has written the row; InvalidTransactionId: not read */
 	bool		over;			/* finished is set, or the status is terminal */
 	bool		waits;			/* no attempt goes on; running_status says why */
 	bool		stays;			/* ... for longer, because of a time to come, or a pause */

@@ -87,7 +87,10 @@ kwj_store_check_owner(Oid owner)
 				 errhint("As a superuser, make it one, or type ALTER TABLE ... OWNER TO for all tables and views in schemas kwjobs and kwdb_internal.")));
 }
 
-/* Returns false if the extension is not there, or has gone while this process has waited for a lock. */
+/*
+ * Returns false if a table is not there: the extension is not installed, or somebody has dropped it while this
+ * process has waited for a lock.
+ */
 static bool
 lock_tables(bool history)
 {
@@ -150,7 +153,7 @@ bookkeeping_owner(void)
 bool
 kwj_store_is_usable(void)
 {
-	/* Look again behind the locks: nobody can drop it any more. */
+	/* Look again once this process has the locks, because now nobody can drop the extension any more. */
 	if (!kwj_extension_exists() || !lock_tables(false) || !kwj_extension_exists())
 		return false;
 	return superuser_arg(owner_of("checkpoint")) && superuser_arg(owner_of("job"));
@@ -401,15 +404,8 @@ kwj_row_text(uint64 row, const char *column, MemoryContext context)
 {
 	bool		isnull;
 	Datum		value = kwj_row_datum(row, column, &isnull);
-	MemoryContext old;
-	char	   *copy;
 
-	if (isnull)
-		return NULL;
-	old = MemoryContextSwitchTo(context);
-	copy = TextDatumGetCString(value);
-	MemoryContextSwitchTo(old);
-	return copy;
+	return kwj_copy_text(value, isnull, context);
 }
 
 Jsonb *
@@ -439,6 +435,30 @@ kwj_row_jobs(uint64 row, const char *column, MemoryContext context)
 		ids[i] = DatumGetInt64(elements[i]);
 	jobs.ids = ids;
 	return jobs;
+}
+
+KwjJobs
+kwj_rows_ids(uint64 n, const char *column, MemoryContext context)
+{
+	int64	   *ids = MemoryContextAllocHuge(context, sizeof(int64) * Max(n, 1));
+
+	for (uint64 i = 0; i < n; i++)
+		ids[i] = kwj_row_int64(i, column);
+	return (KwjJobs) {ids, (int) n};
+}
+
+char *
+kwj_copy_text(Datum value, bool isnull, MemoryContext context)
+{
+	MemoryContext old;
+	char	   *copy;
+
+	if (isnull)
+		return NULL;
+	old = MemoryContextSwitchTo(context);
+	copy = TextDatumGetCString(value);
+	MemoryContextSwitchTo(old);
+	return copy;
 }
 
 Oid *
@@ -549,6 +569,13 @@ kwj_text_arg(Datum *value, char *null, const char *string)
 {
 	*value = string ? CStringGetTextDatum(string) : (Datum) 0;
 	*null = string ? ' ' : 'n';
+}
+
+void
+kwj_time_arg(Datum *value, char *null, TimestampTz time)
+{
+	*value = TimestampTzGetDatum(time);
+	*null = time == 0 ? 'n' : ' ';
 }
 
 void

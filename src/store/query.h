@@ -46,7 +46,8 @@ extern bool kwj_store_try_lock_jobs(void);
 
 /*
  * Returns whether the extension is installed, and a superuser owns its tables: then kwj_store_enter raises no
- * error. For statements that concern other things, too, and must not fail because of this one.
+ * error. For statements on other things than jobs, such as DROP ROLE, which must not fail because of the
+ * extension.
  */
 extern bool kwj_store_is_usable(void);
 
@@ -155,9 +156,15 @@ extern Jsonb *kwj_row_jsonb(uint64 row, const char *column, MemoryContext contex
 /* Get the elements of a bigint[] without NULLs, copied into context; none for NULL. */
 extern KwjJobs kwj_row_jobs(uint64 row, const char *column, MemoryContext context);
 
+/* Returns the ids in this column of the n rows of SPI_tuptable, copied into context. */
+extern KwjJobs kwj_rows_ids(uint64 n, const char *column, MemoryContext context);
+
+/* Copy a text into context; NULL for NULL. */
+extern char *kwj_copy_text(Datum value, bool isnull, MemoryContext context);
+
 /*
- * Copy the elements of an oid[] or a kwjobs.role[] into context, *n of them. NULL for NULL or an empty array; a NULL
- * element gives InvalidOid.
+ * Copy the elements of an oid[] or a kwjobs.role[] into context, *n of them. NULL for NULL or an empty
+ * array; a NULL element gives InvalidOid.
  */
 extern Oid *kwj_copy_oids(Datum value, bool isnull, int *n, MemoryContext context);
 
@@ -175,6 +182,9 @@ extern void kwj_check_payload(const Jsonb *payload);
 /* Set a text argument that may be NULL. The second function clips the text if it is too long. */
 extern void kwj_text_arg(Datum *value, char *null, const char *string);
 extern void kwj_clipped_arg(Datum *value, char *null, const char *string);
+
+/* Set an argument of type timestamptz; 0 gives NULL. */
+extern void kwj_time_arg(Datum *value, char *null, TimestampTz time);
 
 /* Returns the ids as an argument of type bigint[]. */
 extern Datum kwj_jobs_arg(const int64 *job_ids, int n);

@@ -86,7 +86,7 @@ kwj_store_close_records(KwjRecords *records)
 	pfree(records);
 }
 
-/* Set the column; an empty text leaves it as begin_row has it, NULL or empty. */
+/* Set the column. If the text is empty, leave the column as begin_row has set it, which is NULL or empty. */
 static void
 set_text_if_any(KwjTable *jobs, const char *column, const char *text)
 {
@@ -95,9 +95,9 @@ set_text_if_any(KwjTable *jobs, const char *column, const char *text)
 }
 
 /*
- * Begin a row with what is the same for all these jobs. max_attempts and payload are NOT NULL, but mean
- * nothing for a job that a session has done. The session's one execution of the statement counts as
- * an attempt, but has no row of its own.
+ * Begin a row with the values that are the same for all jobs that sessions have done. max_attempts and payload
+ * are NOT NULL, but mean nothing for such a job. The session's one execution of the statement counts as an
+ * attempt, but this attempt has no row of its own.
  */
 static void
 begin_row(KwjTable *jobs)

@@ -4,9 +4,11 @@
  *
  * Callers: the workers of the job, by way of src/lifecycle/rejected.c; end.c.
  *
- * Exactly once: a row is inserted in the transaction of the batch that leaves the record out, and deleted in
- * the one in which the job succeeds, or removes its rows. If a worker dies, its rows are rolled back with its
- * batch. A job with revert = 'none' that fails or is canceled keeps them for a RETRY.
+ * A record comes into the file exactly once. The worker inserts the row of the record in the transaction of
+ * the batch that leaves the record out, so if the worker dies, PostgreSQL rolls this row back with the batch.
+ * The job's rows here are deleted in the transaction in which the job succeeds, which has written the file, or
+ * in the one in which a revert removes the imported rows. If a job with revert = 'none' fails or is canceled,
+ * its imported rows stay, and so do its rows here: a RETRY goes on behind them, and writes the whole file.
  *
  * Locks: the foreign key of a new row takes FOR KEY SHARE on the job's row, which does not conflict with
  * control statements.

@@ -13,7 +13,7 @@ typedef struct KwjRejected
 	int64		job_id;
 	int			file_number;	/* of the file in the list of the job's files, from 0 */
 	const char *file;
-	int64		line;			/* in which the record begins */
+	int64		line;			/* of the file, in which the record begins */
 	const char *column;			/* NULL: the error is about none */
 	int			code;			/* packed as elog.h does */
 	const char *reason;
@@ -23,13 +23,13 @@ typedef struct KwjRejected
 /* The columns in which these records are shown, in their order. */
 #define KWJ_REJECTED_COLUMNS "job_id, file, line, column_name, sqlstate, reason, record"
 
-/* Adds a record. Returns false if it is there already. */
+/* Inserts the record. Returns false, and does nothing, if the job has a row of this file and line already. */
 extern bool kwj_store_rejected_add(const KwjRejected *rejected);
 
 /*
- * Returns a query, in parentheses, for the records of the job in the order of its files, the first `most` of
- * them; -1: all. It has the columns KWJ_REJECTED_COLUMNS. palloc'd. Only the extension's owner may run it
- * (kwj_store_together).
+ * Returns the text of a query, in parentheses, palloc'd. The query reads the first `most` records of the job
+ * (-1: all) in the order of the job's files, with the columns KWJ_REJECTED_COLUMNS. Only the extension's owner
+ * may run the query (kwj_store_together).
  */
 extern char *kwj_store_rejected_query(int64 job_id, int64 most);
 

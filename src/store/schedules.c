@@ -12,8 +12,8 @@
  * transaction that holds the lock wakes it. A second schedule of the same name waits in the unique
  * index. If the process dies, its transaction is rolled back, and nothing of this has happened.
  *
- * Each due time locks and changes a row, so this is done without plans (table.h), which would take longer than all
- * else that the coordinator does for it.
+ * The coordinator locks and changes a row for each due time. It does so without plans (table.h), because to run
+ * plans would take longer than all else that it does for a due time.
  */
 #include "postgres.h"
 
@@ -45,39 +45,50 @@ const char *const kwj_catch_up_names[3] = {
 	[KWJ_CATCH_UP_ONE] = "one", [KWJ_CATCH_UP_ALL] = "all", [KWJ_CATCH_UP_NONE] = "none",
 };
 
-/* The columns that may change, in this order; $1 is the id. */
-#define N_ROW_ARGS	29
-#define ROW_ARG_TYPES \
-	INT8OID, TEXTOID, JSONBOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, \
-	INT8OID, TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, \
-	TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, OIDOID, TEXTOID, INT4OID, INT4OID, \
-	INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID
-static const char *const row_columns[N_ROW_ARGS] = {
-	"schedule_id", "job_type", "job", "cron", "time_zone", "anchor", "starts", "ends", "jitter",
-	"on_previous_running", "on_execution_failure", "catch_up", "pause_after", "failure_statement",
-	"failure_job", "next_due", "next_run", "retry_of", "last_due", "state", "paused", "paused_by",
-	"pause_reason", "failures", "refusals", "runs", "succeeded", "failed", "last_success"
-};
-/* The first of those that say when it is due next, and how its runs have gone. */
+/* The columns that say what a schedule does, and when, with their types. column: a macro, see AS_SQL. */
+#define RULE_COLUMNS(column) \
+	column("job_type", TEXTOID) column("job", JSONBOID) column("cron", TEXTOID) column("time_zone", TEXTOID) \
+	column("anchor", TIMESTAMPTZOID) column("starts", TIMESTAMPTZOID) column("ends", TIMESTAMPTZOID) \
+	column("jitter", INT8OID) column("on_previous_running", TEXTOID) column("on_execution_failure", TEXTOID) \
+	column("catch_up", TEXTOID) column("pause_after", INT4OID) column("failure_statement", TEXTOID) \
+	column("failure_job", JSONBOID)
+
+/* The columns that say when it is due next, and how its runs have gone. */
+#define STATE_COLUMNS(column) \
+	column("next_due", TIMESTAMPTZOID) column("next_run", TIMESTAMPTZOID) column("retry_of", TIMESTAMPTZOID) \
+	column("last_due", TIMESTAMPTZOID) column("state", TEXTOID) column("paused", TIMESTAMPTZOID) \
+	column("paused_by", OIDOID) column("pause_reason", TEXTOID) column("failures", INT4OID) \
+	column("refusals", INT4OID) column("runs", INT8OID) column("succeeded", INT8OID) column("failed", INT8OID) \
+	column("last_success", TIMESTAMPTZOID)
+
+/* All columns that may change. They are $2, $3 and so on, in this order; $1 is the id. */
+#define ROW_COLUMNS(column)	RULE_COLUMNS(column) STATE_COLUMNS(column)
+
+#define AS_SQL(name, type)		", " name
+#define AS_NAME(name, type)		, name
+#define AS_TYPE(name, type)		, type
+
+static const char *const row_columns[] = {"schedule_id" ROW_COLUMNS(AS_NAME)};
+
+/* The place of the first of STATE_COLUMNS in row_columns. */
 #define FIRST_STATE_ARG	15
+
+#define N_ROW_ARGS	lengthof(row_columns)
 #define ROW_ARGS \
 	"$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22," \
 	" $23, $24, $25, $26, $27, $28, $29"
 
 /* $30: its name; $31, $32: its owner, and the owner's name. */
 static KwjQuery insert_query = {
-	"INSERT INTO kwjobs.schedule (schedule_id, job_type, job, cron, time_zone, anchor, starts, ends, jitter,"
-	"  on_previous_running, on_execution_failure, catch_up, pause_after, failure_statement, failure_job,"
-	"  next_due, next_run, retry_of, last_due, state, paused, paused_by, pause_reason, failures, refusals,"
-	"  runs, succeeded, failed, last_success, name, owner, owner_name, created, modified, home_cluster,"
-	"  home_database, home_table)"
+	"INSERT INTO kwjobs.schedule (schedule_id" ROW_COLUMNS(AS_SQL) ", name, owner, owner_name,"
+	"  created, modified, home_cluster, home_database, home_table)"
 	" SELECT $1, " ROW_ARGS ", $30, $31, $32, t.now, t.now, c.system_identifier, d.oid, 'kwjobs.schedule'::regclass"
 	" FROM pg_control_system() AS c, pg_database AS d, (SELECT clock_timestamp()) AS t (now)"
 	" WHERE d.datname = current_database() ON CONFLICT (name) DO NOTHING",
-	N_ROW_ARGS + 3, {ROW_ARG_TYPES, TEXTOID, OIDOID, TEXTOID}
+	N_ROW_ARGS + 3, {INT8OID ROW_COLUMNS(AS_TYPE), TEXTOID, OIDOID, TEXTOID}
 };
 
-/* Whose the schedule is. insert_query has no arguments left for some of these columns (KWJ_QUERY_MAX_ARGS). */
+/* Who owns the schedule. insert_query has no arguments left for some of these columns (KWJ_QUERY_MAX_ARGS). */
 static KwjQuery owner_query = {
 	"UPDATE kwjobs.schedule SET owner = $5, owner_name = $6, created_by = $2, created_by_session = $3,"
 	" authority = (SELECT array_agg(a.role::kwjobs.role ORDER BY a.i) FROM unnest($4) WITH ORDINALITY AS a (role, i))"
@@ -128,13 +139,6 @@ static KwjQuery ahead_query = {
 };
 
 static void
-time_arg(Datum *value, char *null, TimestampTz time)
-{
-	*value = TimestampTzGetDatum(time);
-	*null = time == 0 ? 'n' : ' ';
-}
-
-static void
 jsonb_arg(Datum *value, char *null, Jsonb *jb)
 {
 	*value = PointerGetDatum(jb);
@@ -151,8 +155,8 @@ rule_args(const KwjSchedule *schedule, Datum *values, char *nulls)
 	kwj_text_arg(&values[3], &nulls[3], schedule->cron);
 	values[4] = CStringGetTextDatum(schedule->time_zone);
 	values[5] = TimestampTzGetDatum(schedule->anchor);
-	time_arg(&values[6], &nulls[6], schedule->starts);
-	time_arg(&values[7], &nulls[7], schedule->ends);
+	kwj_time_arg(&values[6], &nulls[6], schedule->starts);
+	kwj_time_arg(&values[7], &nulls[7], schedule->ends);
 	values[8] = Int64GetDatum(schedule->jitter_ms);
 	values[9] = CStringGetTextDatum(kwj_on_previous_names[schedule->on_previous_running]);
 	values[10] = CStringGetTextDatum(kwj_on_run_failure_names[schedule->on_execution_failure]);
@@ -167,12 +171,12 @@ rule_args(const KwjSchedule *schedule, Datum *values, char *nulls)
 static void
 state_args(const KwjSchedule *schedule, Datum *values, char *nulls)
 {
-	time_arg(&values[15], &nulls[15], schedule->next_due);
-	time_arg(&values[16], &nulls[16], schedule->next_run);
-	time_arg(&values[17], &nulls[17], schedule->retry_of);
-	time_arg(&values[18], &nulls[18], schedule->last_due);
+	kwj_time_arg(&values[15], &nulls[15], schedule->next_due);
+	kwj_time_arg(&values[16], &nulls[16], schedule->next_run);
+	kwj_time_arg(&values[17], &nulls[17], schedule->retry_of);
+	kwj_time_arg(&values[18], &nulls[18], schedule->last_due);
 	kwj_clipped_arg(&values[19], &nulls[19], schedule->state);
-	time_arg(&values[20], &nulls[20], schedule->paused);
+	kwj_time_arg(&values[20], &nulls[20], schedule->paused);
 	values[21] = ObjectIdGetDatum(schedule->paused_by);
 	nulls[21] = OidIsValid(schedule->paused_by) ? ' ' : 'n';
 	kwj_clipped_arg(&values[22], &nulls[22], schedule->pause_reason);
@@ -181,7 +185,7 @@ state_args(const KwjSchedule *schedule, Datum *values, char *nulls)
 	values[25] = Int64GetDatum(schedule->runs);
 	values[26] = Int64GetDatum(schedule->succeeded);
 	values[27] = Int64GetDatum(schedule->failed);
-	time_arg(&values[28], &nulls[28], schedule->last_success);
+	kwj_time_arg(&values[28], &nulls[28], schedule->last_success);
 }
 
 void
@@ -333,8 +337,8 @@ read_state(KwjTable *row, KwjSchedule *schedule, MemoryContext context)
 }
 
 /*
- * Returns whether the row belongs to this database. What kwjobs.home has is read once in a transaction, because
- * the coordinator asks for many schedules. It changes only in a transaction in which no schedule is locked (home.c).
+ * Returns whether the row belongs to this database. This reads kwjobs.home once in a transaction, because the
+ * coordinator asks for many schedules. A transaction that changes kwjobs.home locks no schedules (home.c).
  */
 static bool
 is_at_home(KwjTable *row)
@@ -352,7 +356,8 @@ is_at_home(KwjTable *row)
 		read_in = kwj_local_transaction_id();
 	}
 	return kwj_table_get_int64(row, "home_cluster") == cluster &&
-		kwj_table_get_oid(row, "home_database") == database && kwj_table_get_oid(row, "home_table") == kwj_store_relation("schedule");
+		kwj_table_get_oid(row, "home_database") == database &&
+		kwj_table_get_oid(row, "home_table") == kwj_store_relation("schedule");
 }
 
 bool
@@ -451,17 +456,6 @@ kwj_store_schedules_of(Oid owner)
 	return n;
 }
 
-/* Copies the ids of the last query's n rows. */
-static KwjJobs
-read_ids(uint64 n, MemoryContext context)
-{
-	int64	   *ids = MemoryContextAlloc(context, sizeof(int64) * Max(n, 1));
-
-	for (uint64 i = 0; i < n; i++)
-		ids[i] = kwj_row_int64(i, "schedule_id");
-	return (KwjJobs) {ids, (int) n};
-}
-
 KwjJobs
 kwj_store_schedules_owned(Oid owner)
 {
@@ -470,7 +464,7 @@ kwj_store_schedules_owned(Oid owner)
 	KwjJobs		owned;
 
 	kwj_store_enter(&scope);
-	owned = read_ids(kwj_query_run(&owned_query, values, NULL, false), scope.caller);
+	owned = kwj_rows_ids(kwj_query_run(&owned_query, values, NULL, false), "schedule_id", scope.caller);
 	kwj_store_leave(&scope);
 	return owned;
 }
@@ -506,7 +500,7 @@ kwj_store_schedules_due(TimestampTz now, int limit, KwjJobs without)
 
 	kwj_store_enter(&scope);
 	values[2] = kwj_jobs_arg(without.ids, without.n);
-	due = read_ids(kwj_query_run(&due_query, values, NULL, false), scope.caller);
+	due = kwj_rows_ids(kwj_query_run(&due_query, values, NULL, false), "schedule_id", scope.caller);
 	kwj_store_leave(&scope);
 	return due;
 }
@@ -534,7 +528,7 @@ kwj_store_schedules_ahead(TimestampTz of, int limit)
 	KwjJobs		ahead;
 
 	kwj_store_enter(&scope);
-	ahead = read_ids(kwj_query_run(&ahead_query, values, NULL, false), scope.caller);
+	ahead = kwj_rows_ids(kwj_query_run(&ahead_query, values, NULL, false), "schedule_id", scope.caller);
 	kwj_store_leave(&scope);
 	return ahead;
 }

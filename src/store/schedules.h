@@ -101,24 +101,26 @@ extern bool kwj_store_schedule_find(const char *name, int64 *schedule_id, Oid *o
  */
 extern bool kwj_store_schedule_lock(int64 schedule_id, KwjLockWait wait, KwjSchedule *schedule);
 
-/* What kwj_store_schedule_update() writes, beside when the schedule is due next and how its runs have gone. */
+/* Which columns kwj_store_schedule_update() writes. */
 typedef enum KwjScheduleWrite
 {
-	KWJ_WRITE_STATE,			/* nothing else */
-	KWJ_WRITE_RULES,			/* what it does, and when */
-	KWJ_WRITE_HOME,				/* that, too, and that it belongs to this database now: it may have come with a
-								 * dump or a copy of another */
+	/* when the schedule is due next, whether it is paused, and how its runs have gone */
+	KWJ_WRITE_STATE,
+	/* these, and what the schedule does, and when */
+	KWJ_WRITE_RULES,
+	/* all these, and that the schedule, which may have come with a dump or a copy, belongs to this database now */
+	KWJ_WRITE_HOME,
 } KwjScheduleWrite;
 
 /*
- * Writes what has changed of a schedule whose row the caller has locked. Each due time does so with
- * KWJ_WRITE_STATE, which does not write long values, like the job, anew.
+ * Writes these columns of a schedule whose row the caller has locked. For each due time the coordinator calls
+ * this with KWJ_WRITE_STATE, so that PostgreSQL does not write long values, such as the job, anew each time.
  */
 extern void kwj_store_schedule_update(const KwjSchedule *schedule, KwjScheduleWrite what);
 
 /*
- * Writes whose the schedule is, whose row the caller has locked, and by whose right its runs have the rights
- * of that role: owner, created_by, created_by_session and authority.
+ * Writes who owns the schedule, whose row the caller has locked, and by whose right its runs may act as the
+ * owner: the columns owner, owner_name, created_by, created_by_session and authority.
  */
 extern void kwj_store_schedule_set_owner(const KwjSchedule *schedule);
 
@@ -131,7 +133,7 @@ extern int64 kwj_store_schedules_of(Oid owner);
 /* Returns the ids of the schedules that the role owns, in the order of their names. */
 extern KwjJobs kwj_store_schedules_owned(Oid owner);
 
-/* Returns the names of the first `limit` of them, as a list of strings. */
+/* Returns the first `limit` names of the schedules that the role owns, in order, as a list of strings. */
 extern List *kwj_store_schedule_names(Oid owner, int limit);
 
 /*

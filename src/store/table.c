@@ -69,7 +69,7 @@ struct KwjTable
 	EState	   *estate;
 	EPQState	epq;
 	TupleTableSlot *next;		/* the row that is to be written */
-	KwjModelRow *model;			/* of which it was copied; NULL: of none */
+	KwjModelRow *model;			/* of which `next` is a copy, or that was kept of it; NULL: none */
 
 	Snapshot	given_snapshot; /* of all scans; NULL: each scan takes the latest */
 
@@ -93,7 +93,7 @@ find_primary_key(const ResultRelInfo *info)
 	return NULL;
 }
 
-/* Opens the table, which the caller has locked if lock is NoLock. */
+/* Opens the table, and locks it. lock: NoLock if the caller has locked it already. */
 static KwjTable *
 open_table(const char *name, LOCKMODE lock)
 {
@@ -125,10 +125,10 @@ open_to_write(const char *name, KwjRows rows)
 }
 
 /*
- * Opens kwjobs.job for a session that is about to commit. It only inserts, so it does without the
- * state of an execution and without a copy of the triggers. It needs no triggers: if users have
- * created some, it does not insert (kwj_table_may_refuse), and those of foreign keys to this table do
- * nothing for an INSERT.
+ * Opens kwjobs.job for a session that is about to commit. The session only inserts, so it does without an
+ * executor state (EState) and without a copy of the triggers. It needs no triggers: if users have created
+ * some, the session does not insert (kwj_table_may_refuse), and the triggers of foreign keys to this table
+ * do nothing for an INSERT.
  */
 static KwjTable *
 open_for_records(void)
@@ -230,15 +230,8 @@ kwj_table_get_text(KwjTable *table, const char *column, MemoryContext context)
 {
 	bool		isnull;
 	Datum		value = kwj_table_get(table, column, &isnull);
-	MemoryContext old;
-	char	   *copy;
 
-	if (isnull)
-		return NULL;
-	old = MemoryContextSwitchTo(context);
-	copy = TextDatumGetCString(value);
-	MemoryContextSwitchTo(old);
-	return copy;
+	return kwj_copy_text(value, isnull, context);
 }
 
 Jsonb *
@@ -656,9 +649,9 @@ kwj_table_row_place(const KwjTable *table)
 }
 
 /*
- * Makes a tuple of the row that is to be written. PostgreSQL takes it from the slot as it is, whereas it
- * would copy a virtual row first, and then make the tuple of the copy. The columns stay in the slot, for
- * the index entries.
+ * Makes a tuple of the row that is to be written, and stores the tuple in the slot. PostgreSQL then writes
+ * this tuple. If the slot had the values only, PostgreSQL would copy all of them first, and then make a tuple
+ * of the copies. The values stay in the slot, too, for the index entries.
  */
 static void
 store_row(KwjTable *table)
@@ -698,7 +691,7 @@ check_not_null(Relation table, const TupleTableSlot *row)
 							NameStr(TupleDescAttr(columns, i)->attname), RelationGetRelationName(table))));
 }
 
-/* A session that is about to commit does not read the row any more, so there is no next command. */
+/* This does without CommandCounterIncrement, because a session that is about to commit does not read the row again. */
 static void
 insert_record(KwjTable *table)
 {

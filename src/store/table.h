@@ -128,8 +128,9 @@ extern void kwj_table_new_row(KwjTable *table);
 
 /*
  * Begin a new row as a copy of the model, which must live until the row is written. Returns false if
- * the model does not fit the table as it is now. Then the caller begins with kwj_table_new_row, sets
- * the columns that many rows have in common, and calls kwj_table_keep_row.
+ * the model has no values, or the table's columns have changed since. Then the caller begins the row
+ * with kwj_table_new_row, sets the columns that many rows have in common, and calls kwj_table_keep_row,
+ * so that the model has them for the next rows.
  */
 extern bool kwj_table_new_row_like(KwjTable *table, KwjModelRow *model);
 extern void kwj_table_keep_row(KwjTable *table, KwjModelRow *model);
@@ -152,7 +153,8 @@ extern void kwj_table_forget_lost_row(KwjTable *table);
 
 /*
  * Returns whether a change of a row may raise an error that is not the server's own: a user has
- * created triggers, constraints or indexes on expressions on the table.
+ * created triggers, constraints, or indexes on expressions on the table, or has made a constraint
+ * deferrable.
  */
 extern bool kwj_table_may_refuse(const KwjTable *table);
 

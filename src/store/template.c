@@ -23,7 +23,7 @@ typedef enum Kind
 	FLAG,
 	TEXTS,						/* ArrayType * of text; NULL: the key is left out */
 	OBJECT,						/* Jsonb * */
-	OBJECT_OR_NONE,				/* the same; NULL: the key is left out */
+	OBJECT_OR_NONE,				/* Jsonb *; NULL: the key is left out */
 } Kind;
 
 typedef struct Field
@@ -38,7 +38,7 @@ typedef struct Field
 
 #define FIELD(name, kind, member, option)	{name, kind, offsetof(KwjNewJob, member), option}
 
-/* What a template has of a job. The comments in template.h say what it does not have. */
+/* The columns of a job that a template has. The comment of kwj_template_write says which it does not have. */
 static const Field fields[] = {
 	FIELD("description", TEXT, description, NOT_GIVEN),
 	FIELD("statement", TEXT, statement, NOT_GIVEN),
@@ -59,13 +59,13 @@ static const Field fields[] = {
 	FIELD("window_end", TEXT, window_end, KWJ_OPTION_WINDOW_END),
 };
 
-/* The key of a template whose description the user has given; without it, the description is the statement. */
+/* A template has this key if the user has given the description, and the description is not made of the job. */
 #define DESCRIBED	"described"
 
 /*
- * Whoever adds an option that all jobs have adds a line above, too, and counts it here. Without the line the
- * runs of schedules would not get the option. Four options have no line: run_as is the owner of the schedule,
- * and a run cannot have run_at, depends_on and on_conflict.
+ * Whoever adds an option of all jobs adds a line for it above, too, and counts the option here: without the
+ * line the runs of schedules would not get the option. Four options have no line. run_as is the owner of the
+ * schedule, and a run cannot have run_at, depends_on and on_conflict.
  */
 StaticAssertDecl(KWJ_OPTION_COUNT == 17, "schedules have all options of jobs");
 
@@ -217,7 +217,7 @@ kwj_template_change(KwjNewJob *job, const KwjNewJob *new)
 	for (int i = 0; i < lengthof(fields); i++)
 		if (fields[i].option != NOT_GIVEN && (new->given & KWJ_GIVEN(fields[i].option)) != 0)
 			copy_field(&fields[i], job, new);
-	/* Beside a description that stays, the statement says what is done now. */
+	/* If the user's description stays, the statement is what says what the schedule does now. */
 	if (kwj_template_is_described(job) && !kwj_template_is_described(new))
 		job->statement = new->description;
 	else

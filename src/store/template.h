@@ -17,8 +17,8 @@
 extern Jsonb *kwj_template_write(const KwjNewJob *job);
 
 /*
- * Sets these fields of *job, and in job->given whether the user has given the description; all others
- * are left as they are.
+ * Sets the fields of *job that kwj_template_write has written, and in job->given whether the user has given
+ * the description. Leaves all other fields as they are.
  */
 extern void kwj_template_read(Jsonb *template, KwjNewJob *job);
 
@@ -26,8 +26,8 @@ extern void kwj_template_read(Jsonb *template, KwjNewJob *job);
 extern bool kwj_template_is_described(const KwjNewJob *job);
 
 /*
- * Makes a job that a schedule has had do what the new one does, which may be of another type. Options that
- * were not given with the new one, its description among them, stay as they are.
+ * Changes the job of a schedule so that it does what the new job does, which may be of another type. Options
+ * that the user has not given with the new job, such as the description, stay as they are.
  */
 extern void kwj_template_change(KwjNewJob *job, const KwjNewJob *new);
 

@@ -235,13 +235,10 @@ kwj_store_unfinished_ids(Oid owner, int limit)
 	};
 	KwjStoreScope scope;
 	Datum		values[2] = {ObjectIdGetDatum(owner), Int32GetDatum(limit)};
-	int64	   *ids = palloc(sizeof(int64) * limit);
-	int			n;
+	KwjJobs		jobs;
 
 	kwj_store_enter(&scope);
-	n = (int) kwj_query_run(&query, values, NULL, false);
-	for (int i = 0; i < n; i++)
-		ids[i] = kwj_row_int64(i, "job_id");
+	jobs = kwj_rows_ids(kwj_query_run(&query, values, NULL, false), "job_id", scope.caller);
 	kwj_store_leave(&scope);
-	return (KwjJobs) {ids, n};
+	return jobs;
 }

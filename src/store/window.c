@@ -33,8 +33,8 @@
 #include "utils/builtins.h"
 
 /*
- * To find out how long a job usually takes, expected_query goes by the last so many RUNS of the same work.
- * It looks for them among the last so many jobs that have ended.
+ * To find out how long a job usually takes, expected_query takes the jobs that have done the same work, at most
+ * the last RUNS of them. It looks for them among the last LOOKED_THROUGH jobs that have ended.
  */
 #define LOOKED_THROUGH	"1000"
 #define RUNS			"5"
