@@ -252,7 +252,7 @@ close_fd(void *arg)
 	ReleaseExternalFD();
 }
 
-/* From now on, the descriptor is closed with CurrentMemoryContext at the latest. */
+/* Has CurrentMemoryContext close the descriptor, at the latest when it is reset or deleted. */
 static void
 close_with_context(MemoryContextCallback *callback, int *fd)
 {
@@ -643,7 +643,10 @@ kwj_directory_rename(const KwjDirectory *directory, const char *from, const char
 bool
 kwj_directory_rename_new(const KwjDirectory *directory, const char *from, const char *to)
 {
-	/* Only a second link fails if the name is taken. Some file systems have none. */
+	/*
+	 * link() fails if the name is taken, whereas rename() would replace what has it. On a file system without
+	 * links, this process can only look first.
+	 */
 	if (linkat(directory->fd, from, directory->fd, to, 0) == 0)
 	{
 		if (unlinkat(directory->fd, from, 0) == 0)

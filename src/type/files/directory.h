@@ -111,18 +111,20 @@ typedef struct KwjOpenFile
 	MemoryContextCallback close;
 } KwjOpenFile;
 
-/* Returns a file that is closed, in CurrentMemoryContext. */
+/* Returns a KwjOpenFile, in CurrentMemoryContext, that has nothing open yet. */
 extern KwjOpenFile *kwj_file_make(void);
 
 /*
- * Opens the file at the path, which must exist, in the place of what this file had open; follows symbolic
- * links. Returns false, and sets errno, if it cannot be opened. Errors: 53000 if too many files are open.
+ * Closes what this KwjOpenFile has open, and opens the file at the path, which must exist, in its place;
+ * follows symbolic links. Returns false, and sets errno, if it cannot be opened. Errors: 53000 if too many
+ * files are open.
  */
 extern bool kwj_file_open_path(KwjOpenFile *file, const char *path, int flags);
 
 /*
- * Makes a file, and opens in it one of the directory, in CurrentMemoryContext. Never follows a symbolic link. Returns fd -1
- * if it does not exist and flags do not say to create it. Errors: of the file system.
+ * Opens the file of this name in the directory. Never follows a symbolic link. Returns the open file, in
+ * CurrentMemoryContext; its fd is -1 if there is no such file and flags do not say to create it. Errors: of
+ * the file system.
  */
 extern KwjOpenFile *kwj_file_open_in(const KwjDirectory *directory, const char *name, int flags);
 

@@ -14,9 +14,9 @@
 #include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
 #include "type/columns.h"
+#include "type/files/directory.h"
 #include "type/given.h"
 #include "type/import/options.h"
-#include "type/files/directory.h"
 #include "type/import/reject_table.h"
 #include "type/import/settings.h"
 #include "type/source/source.h"
@@ -479,7 +479,7 @@ character_text(char c)
 	return pnstrdup(&c, 1);
 }
 
-/* Adds to the list the option of COPY with this name, for the columns with these indexes; if there are none, nothing. */
+/* Adds the option of COPY with this name, for the columns with these indexes, to the list, unless there are none. */
 static List *
 add_columns(List *list, const char *name, List *indexes, List *columns)
 {

@@ -51,8 +51,8 @@ typedef struct KwjImportOptions
 	KwjImportOnError on_error;
 	int64		reject_limit;	/* so many records are left out at most; -1: no limit */
 	Oid			reject_table;	/* into which they are written; InvalidOid: none */
+	char	   *reject_name;	/* quoted name that reject_table had when the job was created */
 	char	   *reject_file;	/* absolute path of the file into which they are written; NULL: none */
-	char	   *reject_name;	/* its quoted name when the job was created */
 	bool		analyze;		/* when all rows are committed, ANALYZE the target */
 	bool		freeze;			/* ... VACUUM (FREEZE) it */
 	bool		keeps_rows;		/* revert = 'none': a failure or CANCEL removes nothing */
