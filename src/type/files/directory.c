@@ -25,6 +25,8 @@
 #include "miscadmin.h"
 #include "storage/fd.h"
 #include "type/files/directory.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/varlena.h"
@@ -187,6 +189,23 @@ kwj_directory_check_path(const char *what, const char *path)
 				errhint("Choose a directory in one of %s, or have an administrator change the setting.",
 						data_directories));
 	return clean;
+}
+
+void
+kwj_check_may_use_files(Oid role, const char *what, const char *otherwise)
+{
+	const char *name;
+
+	if (has_privs_of_role(GetUserId(), role))
+		return;
+	name = GetUserNameFromId(role, false);
+	ereport(ERROR,
+			errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			errmsg("permission denied to %s", what),
+			errdetail("Only superusers and roles with privileges of the role %s may do that.", name),
+			errhint("Ask an administrator for: GRANT %s TO %s%s%s", name,
+					quote_identifier(GetUserNameFromId(GetUserId(), false)), otherwise ? ". " : "",
+					otherwise ? otherwise : ""));
 }
 
 char *
@@ -586,6 +605,16 @@ kwj_directory_names(const KwjDirectory *directory)
 				errmsg("could not read directory \"%s\": %m", directory->path));
 	list_sort(list, kwj_compare_names);
 	return list;
+}
+
+void
+kwj_directory_check_writable(const KwjDirectory *directory)
+{
+	if (faccessat(directory->fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not write to directory \"%s\": %m", directory->path),
+				errhint("The operating system user of the server must be able to write to it."));
 }
 
 bool

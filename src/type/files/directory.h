@@ -41,6 +41,14 @@ typedef struct KwjDirectory
  */
 extern char *kwj_directory_check_path(const char *what, const char *path);
 
+/*
+ * Checks that the current user may have the server read or write files. role: ROLE_PG_READ_SERVER_FILES or
+ * ROLE_PG_WRITE_SERVER_FILES, whose privileges that needs. what: what needs it, for the message, as in
+ * "EXPORT to a file of the server". otherwise: a sentence that follows the hint, and says what to do without
+ * that right; NULL: none. Errors: 42501, with a hint.
+ */
+extern void kwj_check_may_use_files(Oid role, const char *what, const char *otherwise);
+
 /* Returns the absolute path, palloc'd, of the directory in which this absolute path lies; "/" for "/". */
 extern char *kwj_directory_parent(const char *path);
 
@@ -66,6 +74,9 @@ extern List *kwj_directory_names(const KwjDirectory *directory);
 
 /* Compares two names (char *) by their bytes, for list_sort. */
 extern int	kwj_compare_names(const ListCell *a, const ListCell *b);
+
+/* Checks that the server can create files in the directory. Errors: of the file system, with a hint. */
+extern void kwj_directory_check_writable(const KwjDirectory *directory);
 
 /* Returns whether the directory has an entry of this name, of whatever kind. */
 extern bool kwj_directory_has(const KwjDirectory *directory, const char *name);

@@ -34,11 +34,9 @@
 #include "job/progress.h"
 #include "job/test_gate.h"
 #include "mb/pg_wchar.h"
-#include "miscadmin.h"
 #include "type/export/copy.h"
 #include "type/files/directory.h"
 #include "type/import/reject_file.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 
 /* How many bytes of rows the worker collects before it writes them. */
@@ -143,13 +141,9 @@ kwj_reject_file_check_right(const KwjImportOptions *options)
 {
 	if (options->reject_file == NULL)
 		return;
-	if (!has_privs_of_role(GetUserId(), ROLE_PG_WRITE_SERVER_FILES))
-		ereport(ERROR,
-				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				errmsg("permission denied to write reject file \"%s\"", options->reject_file),
-				errdetail("Only superusers and roles with privileges of the role pg_write_server_files may do that."),
-				errhint("Ask an administrator for: GRANT pg_write_server_files TO %s. Or use the option reject_table.",
-						quote_identifier(GetUserNameFromId(GetUserId(), false))));
+	kwj_check_may_use_files(ROLE_PG_WRITE_SERVER_FILES,
+							psprintf("write reject file \"%s\"", options->reject_file),
+							"Or use the option reject_table.");
 	(void) kwj_directory_check_path("IMPORT", options->reject_file);
 }
 
@@ -158,11 +152,7 @@ check_is_free(const KwjDirectory *directory, const KwjImportOptions *options)
 {
 	if (kwj_directory_has(directory, name_of(options)))
 		refuse_taken(options);
-	if (faccessat(directory->fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
-		ereport(ERROR,
-				errcode_for_file_access(),
-				errmsg("could not write to directory \"%s\": %m", directory->path),
-				errhint("The operating system user of the server must be able to write to it."));
+	kwj_directory_check_writable(directory);
 }
 
 void
