@@ -75,6 +75,12 @@ extern List *kwj_directory_names(const KwjDirectory *directory);
 /* Compares two names (char *) by their bytes, for list_sort. */
 extern int	kwj_compare_names(const ListCell *a, const ListCell *b);
 
+/*
+ * How the name of a file or directory ends, as a format for the job's id, as long as the job writes it. When
+ * that is complete, the job gives it its own name.
+ */
+#define KWJ_NAME_ASIDE	".kwjobs-" INT64_FORMAT
+
 /* Checks that the server can create files in the directory. Errors: of the file system, with a hint. */
 extern void kwj_directory_check_writable(const KwjDirectory *directory);
 

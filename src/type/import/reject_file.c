@@ -63,7 +63,7 @@ name_of(const KwjImportOptions *options)
 static char *
 name_aside(int64 job_id)
 {
-	return psprintf(".kwjobs-" INT64_FORMAT, job_id);
+	return psprintf(KWJ_NAME_ASIDE, job_id);
 }
 
 static KwjDirectory *
