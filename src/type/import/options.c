@@ -704,7 +704,7 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	options->reject_table = (Oid) kwj_json_int64_or(payload, "reject_table", InvalidOid);
 	options->reject_name = kwj_json_text_or_null(payload, "reject_name");
 	options->workers = kwj_import_payload_workers(payload);
-	options->keeps_rows = kwj_import_payload_keeps_rows(payload);
+	options->keeps_rows = kwj_json_text_or_null(payload, "revert") != NULL;
 	options->one_worker = kwj_json_text_or_null(payload, "one_worker");
 	options->fields = list_length(spec->columns);
 	options->names = spec->columns;
@@ -713,18 +713,6 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	spec->has_rest = kwj_json_int64_or(payload, "has_rest", 0) != 0;
 	spec->tables = kwj_import_tables_read(payload);
 	spec->head = NULL;
-}
-
-bool
-kwj_import_payload_keeps_rows(Jsonb *payload)
-{
-	return kwj_json_text_or_null(payload, "revert") != NULL;
-}
-
-bool
-kwj_import_payload_creates(Jsonb *payload)
-{
-	return kwj_json_text_or_null(payload, "definition") != NULL;
 }
 
 int64

@@ -106,12 +106,6 @@ extern List *kwj_import_copy_options(const KwjImportOptions *options, List *colu
 extern Jsonb *kwj_import_payload(const KwjImportSpec *spec);
 extern void kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec);
 
-/* Returns whether the job with this payload keeps its rows even if it fails: revert = 'none'. */
-extern bool kwj_import_payload_keeps_rows(Jsonb *payload);
-
-/* Returns whether the job with this payload creates its target. */
-extern bool kwj_import_payload_creates(Jsonb *payload);
-
 /* Returns how many bytes the file had when the job was created; spec->sizes has to be there. */
 extern int64 kwj_import_size_noted(const KwjImportSpec *spec, int file);
 

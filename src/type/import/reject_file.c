@@ -33,6 +33,7 @@
 #include "catalog/pg_authid.h"
 #include "job/progress.h"
 #include "job/test_gate.h"
+#include "lifecycle/attempt.h"
 #include "mb/pg_wchar.h"
 #include "type/export/copy.h"
 #include "type/files/directory.h"
@@ -268,7 +269,7 @@ kwj_reject_file_forget(const KwjImportOptions *options, const KwjAttempt *attemp
 }
 
 void
-kwj_reject_file_remove(const KwjImportOptions *options, int64 job_id, bool keep)
+kwj_reject_file_remove(const KwjImportOptions *options, const KwjAttempt *attempt)
 {
 	KwjDirectory *directory;
 	struct stat st;
@@ -279,6 +280,6 @@ kwj_reject_file_remove(const KwjImportOptions *options, int64 job_id, bool keep)
 	if (stat(kwj_directory_parent(options->reject_file), &st) != 0 && errno == ENOENT)
 		return;
 	directory = open_directory(options);
-	remove_own(directory, options, job_id, keep);
+	remove_own(directory, options, attempt->job_id, kwj_attempt_failed_at_record(attempt));
 	kwj_directory_close(directory);
 }

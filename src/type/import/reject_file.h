@@ -52,9 +52,10 @@ extern void kwj_reject_file_write(const KwjImportOptions *options, const KwjAtte
 extern void kwj_reject_file_forget(const KwjImportOptions *options, const KwjAttempt *attempt);
 
 /*
- * A revert calls this. Removes what the job has begun to write and, unless keep is true, the file that it has
- * written. Errors: of the file system.
+ * A revert calls this. Removes what the job has begun to write, and the file that it has written, unless the
+ * job has failed because of a record: then the file shows which records were left out before that one.
+ * Errors: of the file system.
  */
-extern void kwj_reject_file_remove(const KwjImportOptions *options, int64 job_id, bool keep);
+extern void kwj_reject_file_remove(const KwjImportOptions *options, const KwjAttempt *attempt);
 
 #endif
