@@ -20,14 +20,16 @@
 extern int64 kwj_create_job(const KwjType *type, Jsonb *arguments, KwjNewJob *job);
 
 /*
- * The same for a job whose payload the caller has set. Errors: those of kwj_create_check_window;
- * whatever kwj_submit raises.
+ * Checks the window of a job whose arguments the caller has checked and whose payload it has set, and
+ * creates the job, as pending, in the caller's transaction. Returns what kwj_create_job returns. Errors:
+ * those of kwj_create_check_window; whatever kwj_submit raises.
  */
 extern int64 kwj_create_checked(const KwjType *type, KwjNewJob *job);
 
 /*
- * Checks whether the window of a job of this type goes with its other options. Errors: 22023 if the
- * job would perhaps never start, or has a window_end without a window.
+ * Checks whether the window of a job of this type goes with its other options, when a job or a schedule
+ * of such jobs is created or altered. The code of schedules, which calls this by a pointer, knows types only
+ * by their names. Errors: 22023 if the job would perhaps never start, or has a window_end without a window.
  */
 extern void kwj_create_check_window(const char *job_type, const KwjNewJob *job);
 

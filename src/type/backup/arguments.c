@@ -260,14 +260,7 @@ kwj_backup_check_may_connect(const char *database, const char *detail)
 void
 kwj_backup_check_may_write(void)
 {
-	if (has_privs_of_role(GetUserId(), ROLE_PG_WRITE_SERVER_FILES))
-		return;
-	ereport(ERROR,
-			errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			errmsg("permission denied to BACKUP to a directory of the server"),
-			errdetail("Only superusers and roles with privileges of the role pg_write_server_files may do that."),
-			errhint("Ask an administrator for: GRANT pg_write_server_files TO %s",
-					quote_identifier(GetUserNameFromId(GetUserId(), false))));
+	kwj_check_may_use_files(ROLE_PG_WRITE_SERVER_FILES, "BACKUP to a directory of the server", NULL);
 }
 
 void

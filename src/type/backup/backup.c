@@ -138,7 +138,7 @@ take_message(const char *message, void *arg)
 static char *
 partial_name(const KwjAttempt *attempt, const char *name)
 {
-	return psprintf("%s.kwjobs-" INT64_FORMAT, name, attempt->job_id);
+	return psprintf("%s" KWJ_NAME_ASIDE, name, attempt->job_id);
 }
 
 /* The name of the directory for the second dump, if the backup is verified by a restore. */

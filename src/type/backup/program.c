@@ -46,7 +46,7 @@ kwj_program_path(const char *name)
 		elog(ERROR, "path of %s is too long", name);
 	join_path_components(path, path, name);
 #ifdef KWJ_TEST_BUILD
-	/* Other tests, which run at the same time, use the same programs. */
+	/* A test names a program that is to be missing. It cannot remove it: other tests run it at the same time. */
 	if (strcmp(name, GetConfigOption("kwjobs.test_missing_program", false, false)) == 0)
 		strlcat(path, ".missing", sizeof(path));
 #endif

@@ -31,11 +31,13 @@ typedef struct KwjProgram
 	const char *directory;		/* what messages call KWJ_PROGRAM_DIRECTORY */
 	int			fds[3];			/* its descriptors 3, 4 and 5 */
 	int			n_fds;
-	const char *rights_hint;	/* what to do if the owner lacks a right; NULL: what the session says */
-	const char *exists_hint;	/* the same, if something exists already (42P06, 42P07, 42710, ...) */
+	/* The hints of an error if the owner lacks a right, or something exists already (42P06, 42P07, ...). */
+	const char *rights_hint;	/* NULL: what the session says */
+	const char *exists_hint;	/* NULL: what the session says */
 	bool		is_silent;		/* what it writes to stdout is no message */
-	/* Called for each line of stdout, and for that of stderr without the program's name. NULL: none. */
+	/* Is called for each line that the program writes to stdout. NULL: nothing is. */
 	void		(*on_output) (const char *line, void *arg);
+	/* Is called for each line that it writes to stderr, without the program's name. NULL: nothing is. */
 	void		(*on_message) (const char *message, void *arg);
 	/* Called when the sessions may have sent more bytes; raises no error. NULL: none. */
 	void		(*on_news) (void *arg);

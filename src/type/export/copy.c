@@ -31,12 +31,12 @@
 #include "compat.h"
 #include "executor/executor.h"
 #include "libpq/libpq.h"
-#include "nodes/makefuncs.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
 #include "type/export/copy.h"
 #include "type/sql/messages.h"
+#include "type/sql/parse.h"
 #include "utils/backend_status.h"
 #include "utils/snapmgr.h"
 
@@ -96,18 +96,12 @@ parse(const char *text)
 {
 	List	   *statements = pg_parse_query(text);
 	RawStmt    *raw = linitial_node(RawStmt, statements);
-	PlannedStmt *planned = makeNode(PlannedStmt);
 	CopyStmt   *copy = (CopyStmt *) raw->stmt;
 
 	if (list_length(statements) != 1 || !IsA(copy, CopyStmt) || copy->is_from || copy->is_program ||
 		copy->filename != NULL)
 		elog(ERROR, "not the COPY of an EXPORT: %s", text);
-	planned->commandType = CMD_UTILITY;
-	planned->canSetTag = true;
-	planned->utilityStmt = (Node *) copy;
-	planned->stmt_location = raw->stmt_location;
-	planned->stmt_len = raw->stmt_len;
-	return planned;
+	return kwj_sql_plan_utility((Node *) copy, raw->stmt_location, raw->stmt_len);
 }
 
 static void

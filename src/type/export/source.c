@@ -35,7 +35,6 @@
 #include "type/files/directory.h"
 #include "type/import/keeper.h"
 #include "type/sql/parse.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
@@ -44,13 +43,7 @@
 void
 kwj_export_check_may_write_files(void)
 {
-	if (!has_privs_of_role(GetUserId(), ROLE_PG_WRITE_SERVER_FILES))
-		ereport(ERROR,
-				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				errmsg("permission denied to EXPORT to a file of the server"),
-				errdetail("Only superusers and roles with privileges of the role pg_write_server_files may do that."),
-				errhint("Ask an administrator for: GRANT pg_write_server_files TO %s",
-						quote_identifier(GetUserNameFromId(GetUserId(), false))));
+	kwj_check_may_use_files(ROLE_PG_WRITE_SERVER_FILES, "EXPORT to a file of the server", NULL);
 }
 
 char *

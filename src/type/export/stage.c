@@ -32,7 +32,7 @@
 static char *
 stage_name(int64 job_id)
 {
-	return psprintf(".kwjobs-" INT64_FORMAT, job_id);
+	return psprintf(KWJ_NAME_ASIDE, job_id);
 }
 
 void
@@ -146,7 +146,7 @@ kwj_stage_drop(const KwjDirectory *directory, int64 job_id)
 	char		name[64];
 
 	/* This may be called after an error, so it allocates no memory. */
-	snprintf(name, sizeof(name), ".kwjobs-" INT64_FORMAT, job_id);
+	snprintf(name, sizeof(name), KWJ_NAME_ASIDE, job_id);
 	return kwj_directory_remove(directory->fd, name);
 }
 

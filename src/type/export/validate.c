@@ -7,7 +7,6 @@
 #include "postgres.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "catalog/pg_type.h"
 #include "job/arguments.h"
@@ -46,11 +45,7 @@ check_directory(KwjExportSpec *spec)
 	directory = kwj_directory_open("EXPORT", path, false);
 	if (!spec->create)
 		kwj_stage_check_empty(directory, 0);
-	if (faccessat(directory->fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
-		ereport(ERROR,
-				errcode_for_file_access(),
-				errmsg("could not write to directory \"%s\": %m", path),
-				errhint("The operating system user of the server must be able to write to it."));
+	kwj_directory_check_writable(directory);
 	kwj_directory_close(directory);
 }
 

@@ -130,9 +130,9 @@ gzip_free(KwjDecompressor *decompressor)
 
 #if defined(KWJ_HAVE_LZ4) || defined(KWJ_HAVE_ZSTD)
 /*
- * Notes what a call of the library has done. in_used and out_used: what of the step is used now. wanted:
- * what the library has returned, which is how many bytes it would like to get next, and 0 at the end of a
- * frame. Returns whether the library is to be called again in this step.
+ * Notes what a call of the library has done. in_used and out_used: how much of the step's input and output it
+ * has used by now. wanted: how many bytes the library would like to get next, which is 0 at the end of a
+ * frame. Returns whether the caller is to call the library again in this step.
  */
 static bool
 note_call(KwjDecompressor *decompressor, KwjDecompressStep *step, size_t wanted, size_t in_used,

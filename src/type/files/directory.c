@@ -25,6 +25,8 @@
 #include "miscadmin.h"
 #include "storage/fd.h"
 #include "type/files/directory.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/varlena.h"
@@ -189,6 +191,23 @@ kwj_directory_check_path(const char *what, const char *path)
 	return clean;
 }
 
+void
+kwj_check_may_use_files(Oid role, const char *what, const char *otherwise)
+{
+	const char *name;
+
+	if (has_privs_of_role(GetUserId(), role))
+		return;
+	name = GetUserNameFromId(role, false);
+	ereport(ERROR,
+			errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			errmsg("permission denied to %s", what),
+			errdetail("Only superusers and roles with privileges of the role %s may do that.", name),
+			errhint("Ask an administrator for: GRANT %s TO %s%s%s", name,
+					quote_identifier(GetUserNameFromId(GetUserId(), false)), otherwise ? ". " : "",
+					otherwise ? otherwise : ""));
+}
+
 char *
 kwj_directory_parent(const char *path)
 {
@@ -252,7 +271,7 @@ close_fd(void *arg)
 	ReleaseExternalFD();
 }
 
-/* From now on, the descriptor is closed with CurrentMemoryContext at the latest. */
+/* Has CurrentMemoryContext close the descriptor, at the latest when it is reset or deleted. */
 static void
 close_with_context(MemoryContextCallback *callback, int *fd)
 {
@@ -588,6 +607,16 @@ kwj_directory_names(const KwjDirectory *directory)
 	return list;
 }
 
+void
+kwj_directory_check_writable(const KwjDirectory *directory)
+{
+	if (faccessat(directory->fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not write to directory \"%s\": %m", directory->path),
+				errhint("The operating system user of the server must be able to write to it."));
+}
+
 bool
 kwj_directory_has(const KwjDirectory *directory, const char *name)
 {
@@ -643,7 +672,10 @@ kwj_directory_rename(const KwjDirectory *directory, const char *from, const char
 bool
 kwj_directory_rename_new(const KwjDirectory *directory, const char *from, const char *to)
 {
-	/* Only a second link fails if the name is taken. Some file systems have none. */
+	/*
+	 * link() fails if the name is taken, whereas rename() would replace what has it. On a file system without
+	 * links, this process can only look first.
+	 */
 	if (linkat(directory->fd, from, directory->fd, to, 0) == 0)
 	{
 		if (unlinkat(directory->fd, from, 0) == 0)

@@ -41,6 +41,14 @@ typedef struct KwjDirectory
  */
 extern char *kwj_directory_check_path(const char *what, const char *path);
 
+/*
+ * Checks that the current user may have the server read or write files. role: ROLE_PG_READ_SERVER_FILES or
+ * ROLE_PG_WRITE_SERVER_FILES, whose privileges that needs. what: what needs it, for the message, as in
+ * "EXPORT to a file of the server". otherwise: a sentence that follows the hint, and says what to do without
+ * that right; NULL: none. Errors: 42501, with a hint.
+ */
+extern void kwj_check_may_use_files(Oid role, const char *what, const char *otherwise);
+
 /* Returns the absolute path, palloc'd, of the directory in which this absolute path lies; "/" for "/". */
 extern char *kwj_directory_parent(const char *path);
 
@@ -66,6 +74,15 @@ extern List *kwj_directory_names(const KwjDirectory *directory);
 
 /* Compares two names (char *) by their bytes, for list_sort. */
 extern int	kwj_compare_names(const ListCell *a, const ListCell *b);
+
+/*
+ * How the name of a file or directory ends, as a format for the job's id, as long as the job writes it. When
+ * that is complete, the job gives it its own name.
+ */
+#define KWJ_NAME_ASIDE	".kwjobs-" INT64_FORMAT
+
+/* Checks that the server can create files in the directory. Errors: of the file system, with a hint. */
+extern void kwj_directory_check_writable(const KwjDirectory *directory);
 
 /* Returns whether the directory has an entry of this name, of whatever kind. */
 extern bool kwj_directory_has(const KwjDirectory *directory, const char *name);
@@ -111,18 +128,20 @@ typedef struct KwjOpenFile
 	MemoryContextCallback close;
 } KwjOpenFile;
 
-/* Returns a file that is closed, in CurrentMemoryContext. */
+/* Returns a KwjOpenFile, in CurrentMemoryContext, that has nothing open yet. */
 extern KwjOpenFile *kwj_file_make(void);
 
 /*
- * Opens the file at the path, which must exist, in the place of what this file had open; follows symbolic
- * links. Returns false, and sets errno, if it cannot be opened. Errors: 53000 if too many files are open.
+ * Closes what this KwjOpenFile has open, and opens the file at the path, which must exist, in its place;
+ * follows symbolic links. Returns false, and sets errno, if it cannot be opened. Errors: 53000 if too many
+ * files are open.
  */
 extern bool kwj_file_open_path(KwjOpenFile *file, const char *path, int flags);
 
 /*
- * Makes a file, and opens in it one of the directory, in CurrentMemoryContext. Never follows a symbolic link. Returns fd -1
- * if it does not exist and flags do not say to create it. Errors: of the file system.
+ * Opens the file of this name in the directory. Never follows a symbolic link. Returns the open file, in
+ * CurrentMemoryContext; its fd is -1 if there is no such file and flags do not say to create it. Errors: of
+ * the file system.
  */
 extern KwjOpenFile *kwj_file_open_in(const KwjDirectory *directory, const char *name, int flags);
 

@@ -22,8 +22,9 @@
  * ends when it has used KWJ_IMPORT_SUBTRANSACTIONS numbers.
  *
  * It also ends when its time is over, but not before the search has imported something or left a record
- * out. In both cases, what it has read in vain by then, the next batch would read again. So the next one
- * takes no more than this one has come to (kwj_pace_search_was_cut), and the sizes grow again from there.
+ * out. In both cases, the search has read more than it has imported, and the next batch reads that again. So
+ * the next batch takes no more bytes than this one has got done (kwj_pace_search_was_cut), and the batches
+ * grow again from there.
  *
  * Caller: batch.c. Process: worker. Locks: those of COPY; in a subtransaction that fails, they are
  * released. If the worker dies, the whole batch is rolled back, with what it has written into the
@@ -193,7 +194,10 @@ raise_failure(KwjImport *import, const Failure *failure, char *hint)
 	ReThrowError(failure->error);
 }
 
-/* Raises the error of the record at the position because reject_limit does not allow to leave it out. */
+/*
+ * Raises the error of the record at the position because reject_limit does not allow to leave it out. Writes
+ * the reject file before, if no other process can meet an earlier record beyond the limit.
+ */
 static void
 raise_beyond_limit(KwjImport *import, const Failure *failure)
 {

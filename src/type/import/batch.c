@@ -318,7 +318,8 @@ kwj_import_close_target(KwjImport *import)
 /*
  * Imports a batch by statements, which check rights. Another server commits its part right before this one
  * does. If this server crashes before its own commit is on disk, the batch is imported once more. So the
- * commit of such a batch waits for the disk. Commits of other batches do not, and a crash mostly loses one.
+ * commit of such a batch waits for the disk. The commits of other batches do not wait, so that a crash mostly
+ * loses one of them.
  */
 static void
 import_by_statements(KwjImport *import)

@@ -39,7 +39,7 @@ typedef struct KwjImport
 	KwjSourceIdentity *checked; /* of each file; inode 0: not known; NULL: of none (verify.h) */
 	bool		all_checked;	/* this process has compared all files that it may begin */
 	bool		in_one_batch;	/* no time, size or request ends a batch, only the end of the input */
-	bool		decides;		/* the first record beyond reject_limit that this meets is that of the job */
+	bool		decides;		/* no other process can meet an earlier record beyond reject_limit */
 	bool		quiet;			/* no remark about skipped lines is to be made */
 
 	/* Is called in the first batch, when the rights were checked, and not again; NULL: nothing. */
@@ -103,7 +103,7 @@ extern void kwj_import_read_created(KwjImport *import, Jsonb *state);
 /* Sets where the import goes on, and ends, to what is left of a piece. */
 extern void kwj_import_set_piece(KwjImport *import, const KwjPiece *piece);
 
-/* Returns whether the piece is all of the import. */
+/* Returns whether the piece goes from the start of the first file to the end of the last one. */
 extern bool kwj_import_is_whole(const KwjImport *import, const KwjPiece *piece);
 
 /* Returns how many bytes of the import, or of the piece, are done, as they are stored. */
@@ -118,7 +118,7 @@ extern bool kwj_import_is_done(const KwjImport *import);
 
 /*
  * Returns the size of the files from the position's on, as they are stored. It looks at each file, so an
- * attempt that calls this at its begin notices early that a file is missing.
+ * attempt that calls this when it begins notices early that a file is missing.
  */
 extern int64 kwj_import_bytes_of_files(const KwjImport *import);
 

@@ -40,7 +40,7 @@
 /* So many bytes are read ahead of COPY. */
 #define BUFFER_SIZE	65536
 
-/* Of a line that may be just \. : how far the stream has read it. */
+/* How far the stream has read a line that may turn out to be just \. */
 typedef enum Marker
 {
 	LINE_START,

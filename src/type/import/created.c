@@ -327,8 +327,8 @@ drop_kind(const KwjCreated *created, ObjectType kind)
 }
 
 /*
- * The server calls this, as an error context callback, when a DROP fails. It says in a hint what the user
- * can do. PostgreSQL's own hint is to use CASCADE, but that would drop what others have created.
+ * The server calls this, as an error context callback, when a DROP fails. It gives the error a hint that says
+ * what the user can do. PostgreSQL's own hint is to use CASCADE, but that would drop what others have created.
  */
 static void
 hint_at_resume(void *arg)

@@ -65,8 +65,8 @@ extern int64 kwj_csv_count_lines(const KwjCsvScan *scan, const char *p, size_t n
 extern size_t kwj_csv_scan_record(KwjCsvScan *scan, const char *p, size_t n);
 
 /*
- * Raises the error for text behind a line of just \. , which COPY takes for the end of the data: 22P04. line:
- * the number of that line; 0: not known.
+ * Raises the error that text follows a line of just \. , at which COPY ends: 22P04. line: the number of that
+ * line; 0: the caller does not know it.
  */
 pg_noreturn extern void kwj_csv_refuse_after_marker(KwjImportFormat format, const char *path, int64 line);
 

@@ -783,7 +783,7 @@ run_all(Running *running)
 	error_context_stack = callback.previous;
 }
 
-/* Refuses temporary objects: they would go with the worker, and with a type the columns that are of it. */
+/* Refuses temporary objects: they are dropped when the worker ends, and so are columns of a temporary type. */
 static void
 refuse_temporary(const KwjCreated *created)
 {

@@ -3,9 +3,9 @@
  *	  Finds the first line of a record, for an error in which COPY names another line of it.
  *
  * In an error, COPY names the last line of the record, or the line that it has come to. Users look for the
- * first one. If a record has one line only, both are the same. So this file keeps only records of several
- * lines. COPY may have got more records than it has stored, and an error may be about any of these. So as
- * many are kept as that can be at most:
+ * first one. If a record has one line only, both are the same. So the reader notes only records of several
+ * lines. COPY may have got records that it has not stored yet, and an error may be about any of these. So the
+ * reader keeps the last ones, as many as COPY can have got and not stored:
  *
  *     64 kB in each of its two buffers, of records of 4 bytes ("\n" and a line end) at least,
  *     and 1000 records that wait to be stored (copyfrom.c)

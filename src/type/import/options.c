@@ -14,9 +14,9 @@
 #include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
 #include "type/columns.h"
+#include "type/files/directory.h"
 #include "type/given.h"
 #include "type/import/options.h"
-#include "type/files/directory.h"
 #include "type/import/reject_table.h"
 #include "type/import/settings.h"
 #include "type/source/source.h"
@@ -479,7 +479,7 @@ character_text(char c)
 	return pnstrdup(&c, 1);
 }
 
-/* Adds to the list the option of COPY with this name, for the columns with these indexes; if there are none, nothing. */
+/* Adds the option of COPY with this name, for the columns with these indexes, to the list, unless there are none. */
 static List *
 add_columns(List *list, const char *name, List *indexes, List *columns)
 {
@@ -704,7 +704,7 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	options->reject_table = (Oid) kwj_json_int64_or(payload, "reject_table", InvalidOid);
 	options->reject_name = kwj_json_text_or_null(payload, "reject_name");
 	options->workers = kwj_import_payload_workers(payload);
-	options->keeps_rows = kwj_import_payload_keeps_rows(payload);
+	options->keeps_rows = kwj_json_text_or_null(payload, "revert") != NULL;
 	options->one_worker = kwj_json_text_or_null(payload, "one_worker");
 	options->fields = list_length(spec->columns);
 	options->names = spec->columns;
@@ -713,18 +713,6 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	spec->has_rest = kwj_json_int64_or(payload, "has_rest", 0) != 0;
 	spec->tables = kwj_import_tables_read(payload);
 	spec->head = NULL;
-}
-
-bool
-kwj_import_payload_keeps_rows(Jsonb *payload)
-{
-	return kwj_json_text_or_null(payload, "revert") != NULL;
-}
-
-bool
-kwj_import_payload_creates(Jsonb *payload)
-{
-	return kwj_json_text_or_null(payload, "definition") != NULL;
 }
 
 int64

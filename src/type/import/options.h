@@ -51,8 +51,8 @@ typedef struct KwjImportOptions
 	KwjImportOnError on_error;
 	int64		reject_limit;	/* so many records are left out at most; -1: no limit */
 	Oid			reject_table;	/* into which they are written; InvalidOid: none */
+	char	   *reject_name;	/* quoted name that reject_table had when the job was created */
 	char	   *reject_file;	/* absolute path of the file into which they are written; NULL: none */
-	char	   *reject_name;	/* its quoted name when the job was created */
 	bool		analyze;		/* when all rows are committed, ANALYZE the target */
 	bool		freeze;			/* ... VACUUM (FREEZE) it */
 	bool		keeps_rows;		/* revert = 'none': a failure or CANCEL removes nothing */
@@ -105,12 +105,6 @@ extern List *kwj_import_copy_options(const KwjImportOptions *options, List *colu
 
 extern Jsonb *kwj_import_payload(const KwjImportSpec *spec);
 extern void kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec);
-
-/* Returns whether the job with this payload keeps its rows even if it fails: revert = 'none'. */
-extern bool kwj_import_payload_keeps_rows(Jsonb *payload);
-
-/* Returns whether the job with this payload creates its target. */
-extern bool kwj_import_payload_creates(Jsonb *payload);
 
 /* Returns how many bytes the file had when the job was created; spec->sizes has to be there. */
 extern int64 kwj_import_size_noted(const KwjImportSpec *spec, int file);

@@ -136,7 +136,7 @@ kwj_pace_end_batch(KwjPace *pace, int64 bytes)
 
 	if (pace->search_cut)
 	{
-		/* How long that took says nothing about other records. */
+		/* The time went into the search, so it says nothing about the speed of other records. */
 		pace->after_search = Max(bytes, SMALLEST_BATCH);
 		return;
 	}

@@ -22,7 +22,8 @@ typedef struct KwjPace
 	int64		last_us;
 	int64		fixed_us;		/* what a batch takes however small it is, by the last batches */
 	bool		search_cut;		/* the batch has ended in the middle of a search for bad records */
-	int64		after_search;	/* bytes that the batch takes at most since one was cut; 0: no such limit */
+	/* How many bytes a batch takes at most, because one before has ended so; 0: no such limit. */
+	int64		after_search;
 } KwjPace;
 
 /* Begins an attempt, of whose speed nothing is known. */
@@ -45,12 +46,12 @@ extern bool kwj_pace_next_piece(KwjPace *pace);
 extern bool kwj_pace_is_over(const KwjPace *pace);
 
 /*
- * The batch ends in the middle of a search for bad records. So the next batch takes no more bytes than this
- * one has come to.
+ * The worker calls this if the batch ends in the middle of a search for bad records. The next batch then
+ * takes at most as many bytes as this one has got done.
  */
 extern void kwj_pace_search_was_cut(KwjPace *pace);
 
-/* The batch, which took so many bytes, is committed. */
+/* The worker calls this when the batch is committed. bytes: how many it has got done. */
 extern void kwj_pace_end_batch(KwjPace *pace, int64 bytes);
 
 #endif

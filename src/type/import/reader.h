@@ -21,8 +21,9 @@ typedef struct KwjImportReader
 	int64		kept_from;		/* offset of what is in `kept` */
 	StringInfo	kept;			/* bytes that may be read again (kwj_reader_keep_from); NULL: nothing is kept */
 	bool		at_end;			/* after kwj_reader_close: all of the file was read */
-	KwjRecordLines lines;		/* used if the source needs one reader, because it is not read again for an error */
-	const KwjSourceIdentity *expected;	/* which the next file that is begun has to have; NULL: any */
+	/* Of what COPY has got. Only for a source that needs one reader: others are read again after an error. */
+	KwjRecordLines lines;
+	const KwjSourceIdentity *expected;	/* the next file that the reader begins must have it; NULL: any will do */
 	const char *path;			/* for messages */
 	KwjImportPosition *position;
 	KwjCsvScan	scan;
@@ -85,9 +86,10 @@ extern bool kwj_reader_find_line(KwjImportReader *reader, int64 line, int64 end)
 extern void kwj_reader_read(const KwjImportReader *reader, char *buffer, int n);
 
 /*
- * From now on, the caller may read again what it reads from this offset on. The reader's source is open,
- * and `keeps` is set. If only one worker can read the source, from its start to its end, the reader keeps
- * these bytes in memory. So a batch may take fewer bytes then: returns how many, at most `bytes`.
+ * From now on, the caller may read again what it reads from this offset on. The caller has set `keeps`, and
+ * the reader's source is open. If the source needs one reader, it cannot be read again, so this reader keeps
+ * these bytes in memory, and the batch must not take more than fit there. Returns how many bytes the batch
+ * may take, at most `bytes`.
  */
 extern int64 kwj_reader_keep_from(KwjImportReader *reader, int64 offset, int64 bytes);
 

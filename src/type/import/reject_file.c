@@ -2,23 +2,25 @@
  * src/type/import/reject_file.c
  *	  The file into which an IMPORT with on_error = 'skip' writes the records that it has left out.
  *
- * Callers: validate.c in the session; import.c, parts.c, replay.c, bad_records.c and revert.c in the worker,
- * as the owner of the job.
+ * Callers: validate.c in the session; import.c, parts.c, bad_records.c and revert.c in the worker;
+ * reject_table.c in both. All call this as the owner of the job.
  *
  *     a batch leaves a record out  --->  a row in a table of kwjobs, in the transaction of the batch
  *
  *     all batches are committed    --->  COPY (these rows) TO .kwjobs-ID, fsync, rename, fsync
  *                                        DELETE the rows; the job has succeeded; COMMIT
  *
- * So nobody sees a part of the file, and it has each record once whatever dies on the way and however many
- * workers there are. An entry of the directory that has the name already is never replaced.
+ * So nobody sees a part of the file. It has each record once, whichever process dies and however many workers
+ * import, because the row of a record is committed with the batch that has left it out. If an entry of the
+ * directory has the name of the file already, the job never replaces it.
  *
- * If that commit does not come, because the worker or the server dies or for an error, the next attempt
- * finds the file, or what it was to become; it removes that, and writes the file again. A revert removes it,
- * too. A file is the job's if its first record has the id of the job. (There is no file without records.)
+ * If the worker or the server dies before the last commit, or an error prevents it, the file or .kwjobs-ID may
+ * be there. The next attempt, or the revert, removes both; the next attempt writes the file again. They know
+ * that the file is the job's by its first record, which has the id of the job. (A job that has left out no
+ * record writes no file.)
  *
- * If reject_limit ends the job, the file is written before the error is raised, and stays: it says why.
- * Then a RETRY removes it.
+ * If reject_limit ends the job, the worker writes the file before it raises the error. The revert leaves the
+ * file, so that the user sees which records were left out. A RETRY removes it.
  *
  * Locks: none.
  */
@@ -31,22 +33,21 @@
 #include "catalog/pg_authid.h"
 #include "job/progress.h"
 #include "job/test_gate.h"
+#include "lifecycle/attempt.h"
 #include "mb/pg_wchar.h"
-#include "miscadmin.h"
 #include "type/export/copy.h"
 #include "type/files/directory.h"
 #include "type/import/reject_file.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 
-/* So much is written at a time. */
+/* How many bytes of rows the worker collects before it writes them. */
 #define BUFFER_SIZE		(64 * 1024)
 
 /* A file that is being written. */
 typedef struct Writing
 {
 	KwjOpenFile *file;
-	const char *name;			/* under which it is written */
+	const char *name;			/* the name that it has meanwhile */
 	StringInfoData buffer;
 	int64		lines;			/* what COPY has given: the header, and the records */
 } Writing;
@@ -59,11 +60,11 @@ name_of(const KwjImportOptions *options)
 	return strrchr(options->reject_file, '/') + 1;
 }
 
-/* Returns the name under which the file is written. */
+/* Returns the name that the file has while the worker writes it. */
 static char *
 name_aside(int64 job_id)
 {
-	return psprintf(".kwjobs-" INT64_FORMAT, job_id);
+	return psprintf(KWJ_NAME_ASIDE, job_id);
 }
 
 static KwjDirectory *
@@ -81,7 +82,7 @@ refuse_taken(const KwjImportOptions *options)
 			errhint("Remove it, or name another file."));
 }
 
-/* Returns the beginning that the file of the job has: the header, and the id of the first record. */
+/* Returns how the file of the job begins: with the header, and the job_id of the first record. */
 static char *
 beginning_of_own(int64 job_id)
 {
@@ -95,7 +96,7 @@ beginning_of_own(int64 job_id)
 	return text.data;
 }
 
-/* Returns whether the file is there, and the job has written it. */
+/* Returns whether there is a file of this name that this job has written. */
 static bool
 is_own(const KwjDirectory *directory, const char *name, int64 job_id)
 {
@@ -141,13 +142,9 @@ kwj_reject_file_check_right(const KwjImportOptions *options)
 {
 	if (options->reject_file == NULL)
 		return;
-	if (!has_privs_of_role(GetUserId(), ROLE_PG_WRITE_SERVER_FILES))
-		ereport(ERROR,
-				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				errmsg("permission denied to write reject file \"%s\"", options->reject_file),
-				errdetail("Only superusers and roles with privileges of the role pg_write_server_files may do that."),
-				errhint("Ask an administrator for: GRANT pg_write_server_files TO %s. Or use the option reject_table.",
-						quote_identifier(GetUserNameFromId(GetUserId(), false))));
+	kwj_check_may_use_files(ROLE_PG_WRITE_SERVER_FILES,
+							psprintf("write reject file \"%s\"", options->reject_file),
+							"Or use the option reject_table.");
 	(void) kwj_directory_check_path("IMPORT", options->reject_file);
 }
 
@@ -156,11 +153,7 @@ check_is_free(const KwjDirectory *directory, const KwjImportOptions *options)
 {
 	if (kwj_directory_has(directory, name_of(options)))
 		refuse_taken(options);
-	if (faccessat(directory->fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
-		ereport(ERROR,
-				errcode_for_file_access(),
-				errmsg("could not write to directory \"%s\": %m", directory->path),
-				errhint("The operating system user of the server must be able to write to it."));
+	kwj_directory_check_writable(directory);
 }
 
 void
@@ -220,7 +213,7 @@ take_line(void *arg, const char *data, size_t size)
 		flush(writing);
 }
 
-/* A KwjRejectedReader. Another encoding than that of the database might not have all characters. */
+/* A KwjRejectedReader. Has COPY write the encoding of the database: another one might not have all characters. */
 static void
 copy_records(const char *query, void *arg)
 {
@@ -228,7 +221,7 @@ copy_records(const char *query, void *arg)
 					take_line, arg);
 }
 
-/* Writes a complete file under the name. */
+/* Writes all of the file under this name, and makes it durable. */
 static void
 write_aside(const KwjDirectory *directory, const char *name, const KwjAttempt *attempt, int64 rejected)
 {
@@ -276,7 +269,7 @@ kwj_reject_file_forget(const KwjImportOptions *options, const KwjAttempt *attemp
 }
 
 void
-kwj_reject_file_remove(const KwjImportOptions *options, int64 job_id, bool keep)
+kwj_reject_file_remove(const KwjImportOptions *options, const KwjAttempt *attempt)
 {
 	KwjDirectory *directory;
 	struct stat st;
@@ -287,6 +280,6 @@ kwj_reject_file_remove(const KwjImportOptions *options, int64 job_id, bool keep)
 	if (stat(kwj_directory_parent(options->reject_file), &st) != 0 && errno == ENOENT)
 		return;
 	directory = open_directory(options);
-	remove_own(directory, options, job_id, keep);
+	remove_own(directory, options, attempt->job_id, kwj_attempt_failed_at_record(attempt));
 	kwj_directory_close(directory);
 }

@@ -22,8 +22,9 @@
 extern void kwj_reject_table_find(KwjImportOptions *options, const char *name);
 
 /*
- * Checks that bad records of this target can be left out, and written into the reject table and the reject
- * file, if the options say so, by the current user. Takes RowExclusiveLock on it until the end of the transaction.
+ * Checks that bad records of this target can be left out, if the options say so, and that the current user
+ * may write them into the reject table and the reject file, as far as the options name these. Takes
+ * RowExclusiveLock on the reject table until the end of the transaction.
  * Errors: 42P01, 42809, 42703, 42804, 42501, 22023, 0A000, each with a hint.
  */
 extern void kwj_import_check_skips(const KwjImportOptions *options, Relation target);

@@ -24,7 +24,8 @@
  * that has left out any keeps their number. If there are more than the limit in all, the piece in which
  * it is reached is imported once more in the same way, from its start, counting on from the pieces
  * before it. It raises the error of the first record beyond the limit. An import in one piece needs none
- * of this: and if its rows depend on others, doing it again would meet them as if they were others.
+ * of this, because its worker has met the records in their order. There, doing the piece again could even
+ * raise a wrong error: with a unique index, a record would conflict with its own row of the first time.
  *
  * Caller: the last part of the attempt. Process: worker. Locks: RowExclusiveLock on the target and
  * its partitions, and the deleted rows, until the transaction is aborted. If the worker dies, the
@@ -228,7 +229,7 @@ kwj_import_check_limit(KwjAttempt *attempt)
 
 /*
  * Imports once more the piece in which reject_limit is reached, if that is before the piece that has failed;
- * otherwise the one that has failed. An error of this is the one that comes first in the files.
+ * otherwise the piece that has failed. If that raises an error, it is the one that comes first in the files.
  */
 static void
 replay_limit(KwjAttempt *attempt, const KwjPiece *piece, int64 limit)
@@ -252,7 +253,7 @@ replay(KwjAttempt *attempt, KwjPiece *piece, const KwjError *error)
 	kwj_import_init(&import, attempt);
 	if (import.spec.options.on_error == KWJ_IMPORT_SKIP)
 	{
-		/* One piece was imported in order, as it has to be where unique indexes matter (order.c). */
+		/* If one piece is the whole import, its worker has met the first record beyond the limit itself. */
 		if (import.spec.options.reject_limit >= 0 && !kwj_import_is_whole(&import, piece))
 			replay_limit(attempt, piece, import.spec.options.reject_limit);
 		return;

@@ -361,9 +361,9 @@ check_not_kept(const KwjStorageMap *storage)
 
 /* Reads which tables hold rows of the job. Returns how many rows it has imported. */
 static int64
-read_imported(KwjAttempt *attempt, KwjStorageMap *storage)
+read_imported(KwjAttempt *attempt, const KwjImportSpec *spec, KwjStorageMap *storage)
 {
-	if (kwj_import_payload_workers(attempt->payload) > 1)
+	if (spec->options.workers > 1)
 	{
 		(void) kwj_import_read_storage(attempt, storage);
 		return kwj_pieces_rows_so_far(attempt);
@@ -373,19 +373,16 @@ read_imported(KwjAttempt *attempt, KwjStorageMap *storage)
 }
 
 static char *
-remove_rows(KwjAttempt *attempt, const FullTransactionId *full, int n)
+remove_rows(KwjAttempt *attempt, const KwjImportSpec *spec, const FullTransactionId *full, int n)
 {
 	KwjStorageMap storage = {.context = CurrentMemoryContext};
 	Removal		removal = {0};
-	KwjImportSpec spec;
 	List	   *targets = NIL;
 	int64		imported;
-	char	   *text;
+	char	   *text = psprintf("revert of %s", kwj_import_statement_text(spec));
 
-	kwj_import_read_payload(attempt->payload, &spec);
-	text = psprintf("revert of %s", kwj_import_statement_text(&spec));
 	kwj_transactions_read(&removal.xids, full, n);
-	imported = read_imported(attempt, &storage);
+	imported = read_imported(attempt, spec, &storage);
 	check_not_kept(&storage);
 	survey(&removal, &storage);
 	decide_about_updated(&removal, imported);
@@ -412,37 +409,18 @@ drop_created(KwjAttempt *attempt)
 	return created.n > 0 ? kwj_created_drop(&created) : NULL;
 }
 
-/* Nothing was left out of a table into which nothing is imported any more. */
-static void
-clear_reject_table(KwjAttempt *attempt)
-{
-	KwjImportSpec spec;
-
-	kwj_import_read_payload(attempt->payload, &spec);
-	kwj_reject_table_clear(&spec.options, attempt->job_id);
-	kwj_reject_file_forget(&spec.options, attempt);
-}
-
-/* Removes the reject file, unless it says why the job has failed. */
-static void
-remove_reject_file(KwjAttempt *attempt)
-{
-	KwjImportSpec spec;
-
-	kwj_import_read_payload(attempt->payload, &spec);
-	kwj_reject_file_remove(&spec.options, attempt->job_id, kwj_attempt_failed_at_record(attempt));
-}
-
 void
 kwj_import_revert(KwjAttempt *attempt)
 {
+	KwjImportSpec spec;
 	FullTransactionId *xids;
 	char	   *note = NULL;
 	int			n;
 
 	kwj_attempt_begin(attempt);
-	remove_reject_file(attempt);
-	if (kwj_import_payload_keeps_rows(attempt->payload))
+	kwj_import_read_payload(attempt->payload, &spec);
+	kwj_reject_file_remove(&spec.options, attempt);
+	if (spec.options.keeps_rows)
 	{
 		/* RETRY goes on from the checkpoint, so that no row is imported twice. */
 		note = psprintf(INT64_FORMAT " imported rows were kept (revert = 'none'); RETRY JOB imports the rest",
@@ -451,11 +429,13 @@ kwj_import_revert(KwjAttempt *attempt)
 		return;
 	}
 	xids = kwj_attempt_transactions(attempt, &n);
-	if (kwj_import_payload_creates(attempt->payload))
+	if (spec.definition != NULL)
 		note = drop_created(attempt);
 	else if (n > 0)
-		note = remove_rows(attempt, xids, n);
-	clear_reject_table(attempt);
+		note = remove_rows(attempt, &spec, xids, n);
+	/* The records that were left out belong to the rows that are removed. */
+	kwj_reject_table_clear(&spec.options, attempt->job_id);
+	kwj_reject_file_forget(&spec.options, attempt);
 	kwj_attempt_reverted(attempt, note, true);
 }
 

@@ -33,8 +33,9 @@ extern uint64 kwj_import_run_statement(QueryDesc *statement, KwjImportWork work,
 									   void *arg);
 
 /*
- * Makes what was done so far visible to what comes next, in place of the active snapshot. For work that
- * consists of several statements, or of records that triggers may look at.
+ * Replaces the active snapshot by one that sees what this transaction has done so far. The worker calls this
+ * between statements that need what the one before has done, and between records whose triggers may look at
+ * the records before.
  */
 extern void kwj_import_next_command(void);
 

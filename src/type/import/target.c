@@ -21,7 +21,6 @@
 #include "miscadmin.h"
 #include "parser/parse_relation.h"
 #include "storage/bufmgr.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -30,6 +29,7 @@
 
 #include "compat.h"
 #include "type/columns.h"
+#include "type/files/directory.h"
 #include "type/import/keeper.h"
 #include "type/import/statement.h"
 #include "type/import/target.h"
@@ -41,13 +41,7 @@
 void
 kwj_import_check_may_read_files(void)
 {
-	if (!has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
-		ereport(ERROR,
-				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				errmsg("permission denied to IMPORT from a file of the server"),
-				errdetail("Only superusers and roles with privileges of the role pg_read_server_files may do that."),
-				errhint("Ask an administrator for: GRANT pg_read_server_files TO %s",
-						quote_identifier(GetUserNameFromId(GetUserId(), false))));
+	kwj_check_may_use_files(ROLE_PG_READ_SERVER_FILES, "IMPORT from a file of the server", NULL);
 }
 
 void

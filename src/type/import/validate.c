@@ -109,7 +109,21 @@ typedef struct Checking
 	char	   *description;
 } Checking;
 
-/* Sets the begin of the description of a job that creates its target. */
+/* Returns the locations that the user has given (char *). Errors: 22004 if one is NULL. */
+static List *
+files_of(const KwjNewImport *new)
+{
+	return kwj_array_texts(new->files, "file of an IMPORT must not be NULL");
+}
+
+/* Returns the names of the columns that the user has given (char *). Errors: 22004 if one is NULL. */
+static List *
+columns_of(const KwjNewImport *new)
+{
+	return kwj_array_texts(new->columns, "column of an IMPORT must not be NULL");
+}
+
+/* Sets the beginning of the description of a job that creates its target. */
 static void
 set_head(KwjImportSpec *spec, const KwjDefinition *definition, const KwjNewImport *new)
 {
@@ -181,7 +195,7 @@ read_spec(Checking *checking, const KwjDefinition *definition)
 {
 	const KwjNewImport *new = checking->new;
 	KwjImportSpec *spec = &checking->spec;
-	List	   *files = kwj_array_texts(new->files, "file of an IMPORT must not be NULL");
+	List	   *files = files_of(new);
 	KwjImportManifest *manifest = kwj_import_find_manifest(files);
 	KwjExported *exported = NULL;
 	Jsonb	   *options = new->options;
@@ -194,7 +208,7 @@ read_spec(Checking *checking, const KwjDefinition *definition)
 	if (manifest != NULL)
 		options = kwj_import_manifest_options(manifest, options, &added);
 	kwj_import_read_options(options, &spec->options, &given);
-	names = filled = kwj_array_texts(new->columns, "column of an IMPORT must not be NULL");
+	names = filled = columns_of(new);
 	if (new->columns != NULL && names == NIL)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -457,7 +471,7 @@ validate_as_owner(void *arg)
 		try_definition(checking);
 		return;
 	}
-	kwj_import_check_may_read(kwj_array_texts(new->files, "file of an IMPORT must not be NULL"));
+	kwj_import_check_may_read(files_of(new));
 	if (new->definition_file != NULL)
 		kwj_import_check_may_read_files();
 	if (OidIsValid(new->target))
@@ -498,8 +512,8 @@ make_arguments(const KwjNewImport *new, const KwjImportSpec *spec)
 	kwj_arguments_add_text(&json, "definition", new->definition);
 	kwj_arguments_add_text(&json, "definition_file", new->definition_file);
 	kwj_arguments_add_text(&json, "directory", new->directory);
-	kwj_arguments_add_texts(&json, "files", kwj_array_texts(new->files, "file of an IMPORT must not be NULL"));
-	kwj_arguments_add_texts(&json, "columns", kwj_array_texts(new->columns, "column of an IMPORT must not be NULL"));
+	kwj_arguments_add_texts(&json, "files", files_of(new));
+	kwj_arguments_add_texts(&json, "columns", columns_of(new));
 	kwj_arguments_add_object(&json, "options", kwj_given_own_options(new->options));
 	return kwj_arguments_made(&json);
 }

@@ -48,8 +48,8 @@ differs(const char *path, const char *what)
 /* How far the comparison of all files of a job is. */
 typedef struct Progress
 {
-	int64		done;			/* so many bytes are compared */
-	int64		total;			/* of so many */
+	int64		done;			/* how many bytes are compared */
+	int64		total;			/* how many bytes the files have that are to be compared */
 } Progress;
 
 /* Shows that n more bytes are compared. Returns whether the job is to stop. */

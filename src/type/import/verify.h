@@ -30,13 +30,16 @@ extern bool kwj_import_check_sums(KwjImport *import, int first_file);
 extern void kwj_import_check_sum(const char *path, const char *algorithm, const char *size, const char *checksum);
 
 /*
- * Part 0, which has compared all files, writes with each piece by which identities its files, from the
- * first to the last, are recognized: appends the member `checked` to the text of a JSON object. Appends
- * nothing if this process has compared no files.
+ * Part 0 compares all files. For each piece it calls this to tell the worker that imports the piece which
+ * files it has compared: appends their identities, from the first to the last file of the piece, to the text
+ * of a JSON object, as the member `checked`. Appends nothing if this process has compared no files.
  */
 extern void kwj_import_write_checked(const KwjImport *import, int first_file, int last_file, StringInfo json);
 
-/* The worker that imports the piece reads them from this object, whose member `file` is the first file. */
+/*
+ * The worker that imports the piece reads the identities from the object of the piece, whose member `file`
+ * is the first file.
+ */
 extern void kwj_import_read_checked(KwjImport *import, Jsonb *json);
 
 #endif

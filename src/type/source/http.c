@@ -285,8 +285,9 @@ ask(KwjSource *source, int64 offset)
 }
 
 /*
- * Begins to count tries anew if bytes have come that no request has brought before. Others do not count,
- * because a server that breaks off at the same place each time must not be asked for ever.
+ * Begins to count tries anew if bytes have come that no request has brought before. Bytes that an earlier
+ * request has brought already do not count: if the server breaks off at the same place each time, the job
+ * must not ask it for ever.
  */
 static void
 note_progress(Http *http)

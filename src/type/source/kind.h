@@ -24,9 +24,8 @@ typedef struct KwjSourceKind
 	/* What mtime and inode of the identity are, for a message. */
 	const char *mtime_name;
 	const char *inode_name;
-	/* As kwj_source_needs_no_role and kwj_source_is_remote. */
-	bool		needs_no_role;
-	bool		is_remote;
+	bool		needs_no_role;	/* as kwj_source_needs_no_role */
+	bool		is_remote;		/* as kwj_source_is_remote */
 	/* As kwj_source_needs_one_reader, for a source that is not compressed. */
 	const char *one_reader;
 	/* As kwj_source_try_to_read; NULL if one_reader is not. */

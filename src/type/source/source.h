@@ -69,7 +69,7 @@ extern const char *kwj_source_secret(const char *location);
 /*
  * Is called when a batch goes on with a source that an earlier batch has opened. Looks anew what the
  * location means, and whether the current user may read it, and sets the identity. What was read ahead is
- * kept, so the caller has to compare the identity with the one before.
+ * kept, so the caller has to compare the identity with that of the earlier batch.
  */
 extern void kwj_source_open_again(KwjSource *source);
 

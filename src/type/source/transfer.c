@@ -13,8 +13,8 @@
  * asks again.
  *
  * libcurl calls on_head and on_data, which must not raise errors, because that would leave libcurl by a
- * jump. It resolves names in a thread, which begins while all signals are blocked, so it never gets one
- * of PostgreSQL's.
+ * jump. libcurl resolves names in a thread of its own. This process starts that while it has all signals
+ * blocked, so the thread never gets a signal for PostgreSQL (block_signals).
  *
  * If the server dies: LOST, at once or after LONGEST_SILENCE_MS. If this process dies, the operating
  * system closes its sockets.
@@ -244,8 +244,10 @@ on_data(char *data, size_t one, size_t size, void *arg)
 /* ---- calling libcurl ---- */
 
 /*
- * Blocks all signals until restore_signals. A thread that libcurl begins meanwhile has them blocked for all
- * its life, so it never gets a signal that is for PostgreSQL.
+ * Blocks all signals in this thread until it calls restore_signals. If libcurl starts a thread meanwhile,
+ * the new thread inherits that, and libcurl never unblocks them. So the operating system gives the signals
+ * that PostgreSQL's processes send each other only to this thread, which can handle them. Returns what
+ * restore_signals takes.
  */
 static sigset_t
 block_signals(void)
@@ -436,14 +438,17 @@ check_stop(void)
 				errmsg("the job stops while it waits for a server"));
 }
 
-/* When the server is taken for gone if nothing comes until then. */
+/* Returns when this process takes the server for gone, if the server sends nothing by then. */
 static TimestampTz
 end_of_silence(const KwjTransfer *transfer)
 {
 	return TimestampTzPlusMilliseconds(transfer->heard, longest_silence());
 }
 
-/* Waits for the latch, libcurl's sockets and its timer, and for the end of the silence. Obeys requests to stop. */
+/*
+ * Waits until the latch is set, one of libcurl's sockets is ready, its timer has run out, or the silence has
+ * lasted too long. Raises an error if the job is to stop.
+ */
 static void
 wait_once(KwjTransfer *transfer)
 {

@@ -9,7 +9,7 @@
 
 #include "postgres.h"
 
-/* So many bytes of a field of the answer are kept, with the NUL; of Location, which has a URL, so many. */
+/* How many bytes of a field of the answer transfer.c keeps, with the NUL: of most fields, and of Location, a URL. */
 #define KWJ_TRANSFER_FIELD		256
 #define KWJ_TRANSFER_LOCATION	4097
 
