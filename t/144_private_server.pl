@@ -292,8 +292,7 @@ foreach my $victim ('worker', 'session')
 	$pid = $victim eq 'worker' ? job_field($node, $waits, 'pid') :
 	  sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs session'");
 	my $start = sql('SELECT pg_postmaster_start_time()');
-	kill('KILL', $pid);
-	wait_for_restart($node);
+	kill_process($node, $pid);
 	wait_for_status($node, $waits, 'failed');
 	wait_until_clean($node, "nothing is left when the $victim was killed");
 }

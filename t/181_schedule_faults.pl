@@ -29,10 +29,7 @@ sub kill_coordinator
 {
 	my ($session) = @_;
 	my $pid = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'});
-	kill 'KILL', $pid or die "no coordinator";
-	wait_until_gone($pid);
-	$session->{run}->finish;
-	wait_for_restart($node);
+	kill_process($node, $pid, $session);
 	return;
 }
 

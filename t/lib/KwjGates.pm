@@ -44,11 +44,9 @@ sub run_sql { return $session->query_safe($_[0]); }
 sub crash
 {
 	my ($pid) = @_;
-	my $log = -s $node->logfile;
-	if (defined $pid) { kill('KILL', $pid) == 1 || die "no process $pid"; } else { $node->kill9; }
+	if (defined $pid) { kill_process($node, $pid); } else { $node->kill9; }
 	quit_session();
-	if (defined $pid) { $node->wait_for_log(qr/database system is ready to accept connections/, $log); }
-	else { start_when_possible($node); }
+	start_when_possible($node) if !defined $pid;
 	connect_session();
 	return;
 }

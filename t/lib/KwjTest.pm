@@ -24,7 +24,7 @@ use Test::More;
 our @EXPORT = qw(new_node start_standby configure set_clock write_csv make_target
   close_gate close_gates close_gates_in open_gate create_gated_functions $choosy_autovacuum
   start_import $jobs add_jobs said result_as
-  wait_query wait_for_restart wait_in comes_true wait_until_gone wait_at_gate wait_at_gates
+  wait_query kill_process wait_in comes_true wait_until_gone wait_at_gate wait_at_gates
   wait_for_status wait_for_end wait_for_pass wait_for_session_jobs start_wait
   begin_waiting ends_as
   wait_for_no_coordinator unrecorded
@@ -258,14 +258,16 @@ sub wait_query
 	return;
 }
 
-# Waits until a server that restarts after a crash takes connections. Until then psql exits before
-# it has read a query, so the query must not come through a pipe, as it does in poll_query_until().
-sub wait_for_restart
+# Kills a process of the server. Waits until the postmaster has ended all others because of that, and takes
+# connections again, which it logs. (A session that begins earlier may be one of those that it ends.)
+# @sessions: sessions of the test; their psql ends, too.
+sub kill_process
 {
-	my ($node) = @_;
-	my @psql = ('psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'SELECT');
-	comes_true(sub { IPC::Run::run(\@psql, '<', \undef, '>', \my $out, '2>', \my $err) })
-	  or die 'the server does not come up';
+	my ($node, $pid, @sessions) = @_;
+	my $log = -s $node->logfile;
+	$pid =~ /^[1-9]\d*$/ && kill('KILL', $pid) == 1 or die "no process $pid";
+	$node->wait_for_log(qr/database system is ready to accept connections/, $log);
+	$_->{run}->kill_kill for @sessions;
 	return;
 }
 
