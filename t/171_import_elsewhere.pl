@@ -225,7 +225,7 @@ ends_as($node, $job, 'succeeded', 'after kill -9 of the worker');
 is(remotely('SELECT count(*), count(DISTINCT n) FROM t'), "$rows|$rows", 'each row is there once: no batch was committed on one server only');
 
 # --- a library that takes COPY over ------------------------------------------------------------------
-my $built = system('cc', '-shared', '-fPIC', '-I' . $node->config_data('--includedir-server'), '-o', "$dir/keeper_hooks.so", "$FindBin::RealBin/lib/keeper_hooks.c") == 0;
+my $built = build_library($node, 'keeper_hooks', $dir);
 ok($built, 'the library is built');
 SKIP:
 {

@@ -29,7 +29,7 @@ our @EXPORT = qw(new_node start_standby configure set_clock write_csv make_targe
   begin_waiting ends_as
   wait_for_no_coordinator unrecorded
   busy_looks index_reads job_field attempt_statuses is_imported is_consistent is_once
-  server_processes start_when_possible files_below);
+  server_processes start_when_possible files_below build_library);
 
 # Makes the node's cluster. initdb takes longer than many a test, so ./test names a directory in
 # which t/lib/bin/initdb keeps what it has made (KWJ_TEMPLATES). Without it, PostgreSQL's initdb
@@ -111,6 +111,14 @@ sub write_csv
 	print $fh "$_,row $_\n" for 1 .. $rows;
 	close($fh) or die "$path: $!";
 	return $path;
+}
+
+# Builds the library of t/lib with this name for the server, in this directory. Returns whether that worked.
+sub build_library
+{
+	my ($node, $name, $dir) = @_;
+	return system('cc', '-shared', '-fPIC', '-I' . $node->config_data('--includedir-server'),
+		'-o', "$dir/$name.so", dirname(__FILE__) . "/$name.c") == 0;
 }
 
 # Returns the names of all that is below the directory, also of hidden files, with N for the ids of jobs.
@@ -242,7 +250,7 @@ sub result_as
 }
 
 # Waits until a query returns true, also across restarts of the server. While a server restarts after a crash,
-# psql may exit before it has read the query; then poll_query_until() dies, and is called again.
+# psql may exit before it has read the query; then poll_query_until() dies, and wait_query() calls it again.
 sub wait_query
 {
 	my ($node, $query, $db) = @_;
