@@ -511,7 +511,7 @@ sub test_directories
 # ---- several processes ----
 
 # Exports the large table by four processes, of which three are parallel workers. They wait at the
-# gate when each has exported a range. The leader begins then, and exports all others.
+# gate when each has exported a range. Until then the leader waits at another gate. It exports all other ranges.
 sub stop_parallel
 {
 	my ($dir, $more) = @_;

@@ -25,7 +25,7 @@ unless (-e "$libraries/timescaledb.so")
 	done_testing();
 	exit;
 }
-# Its telemetry would look for a server of the Internet.
+# TimescaleDB's telemetry would look for a server of the Internet.
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'timescaledb, kwjobs'\ntimescaledb.telemetry_level = off");
 $node->restart;
 my $dir = abs_path($node->basedir);
