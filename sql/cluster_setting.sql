@@ -61,7 +61,7 @@ SHOW CLUSTER SETTING jobs.scheduler.enabled;
 SET CLUSTER SETTING jobs.scheduler.pace = '30s';
 SHOW CLUSTER SETTING jobs.scheduler.pace;
 RESET CLUSTER SETTING jobs.scheduler.pace;
--- PostgreSQL has shown the range with units since 17.
+-- PostgreSQL shows the range with units since version 17, so only the SQLSTATE is shown here.
 \set VERBOSITY sqlstate
 SET CLUSTER SETTING jobs.scheduler.pace = 0;
 \set VERBOSITY default

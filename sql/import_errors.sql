@@ -1,19 +1,9 @@
 -- Bad input of IMPORT. At submission: SQLSTATE, message and hint, and no job is created.
 -- In the data: the place of the error is in the job, and no row is left in the table.
-SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS kwjobs;
-DROP SCHEMA IF EXISTS import_errors CASCADE;
-DROP ROLE IF EXISTS kwj_importer, kwj_reader;
-RESET client_min_messages;
--- no lines of progress, however long it takes
-SET kwjobs.progress_interval = 0;
+\set schema import_errors
+\set roles 'kwj_importer, kwj_reader'
+\i `echo "$KWJ_INCLUDE/import.sql"`
 SET timezone = 'UTC';
-CREATE SCHEMA import_errors;
-SET search_path = import_errors;
-\set SHOW_CONTEXT never
-\pset format unaligned
-\pset tuples_only
-\pset null NULL
 
 -- Files in the server's data directory. It is the working directory of the server's
 -- processes, so this is an absolute path that is the same on every machine.

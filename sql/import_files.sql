@@ -1,18 +1,7 @@
 -- What stands in the files of an IMPORT: lines to skip, byte order marks, line ends, files
 -- of other kinds. What succeeded has all rows with the values that COPY would read.
-SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS kwjobs;
-DROP SCHEMA IF EXISTS import_files CASCADE;
-RESET client_min_messages;
--- no lines of progress, however long it takes
-SET kwjobs.progress_interval = 0;
-CREATE SCHEMA import_files;
-SET search_path = import_files;
-\set SHOW_CONTEXT never
-\pset format unaligned
-\pset tuples_only
-\pset null NULL
-
+\set schema import_files
+\i `echo "$KWJ_INCLUDE/import.sql"`
 \i `echo "$KWJ_INCLUDE/files.sql"`
 \set file /proc/self/cwd/kwj_files.csv
 CREATE TABLE t (id integer, a text);

@@ -1,18 +1,7 @@
 -- The option header of IMPORT: the first record of each file is left out, or says which field is for
 -- which column.
-SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS kwjobs;
-DROP SCHEMA IF EXISTS import_header CASCADE;
-RESET client_min_messages;
--- no lines of progress, however long it takes
-SET kwjobs.progress_interval = 0;
-CREATE SCHEMA import_header;
-SET search_path = import_header;
-\set SHOW_CONTEXT never
-\pset format unaligned
-\pset tuples_only
-\pset null NULL
-
+\set schema import_header
+\i `echo "$KWJ_INCLUDE/import.sql"`
 \i `echo "$KWJ_INCLUDE/files.sql"`
 \set file /proc/self/cwd/kwj_header.csv
 \set file2 /proc/self/cwd/kwj_header2.csv

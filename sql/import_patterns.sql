@@ -1,17 +1,7 @@
 -- Patterns among the files of an IMPORT: which files they are, in which order, and what is refused.
-SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS kwjobs;
-DROP SCHEMA IF EXISTS import_patterns CASCADE;
-DROP ROLE IF EXISTS kwj_reader;
-RESET client_min_messages;
--- no lines of progress, however long it takes
-SET kwjobs.progress_interval = 0;
-CREATE SCHEMA import_patterns;
-SET search_path = import_patterns;
-\set SHOW_CONTEXT never
-\pset format unaligned
-\pset tuples_only
-\pset null NULL
+\set schema import_patterns
+\set roles kwj_reader
+\i `echo "$KWJ_INCLUDE/import.sql"`
 
 -- Each file has one record: its name.
 COPY (SELECT WHERE false) TO PROGRAM 'chmod -fR u+rwx kwj_patterns; rm -rf kwj_patterns; mkdir kwj_patterns && cd kwj_patterns && mkdir a a/deep b c.csv 2025 2026 .hidden && for f in part-1.csv part-2.csv part-10.csv Part-3.csv part.txt .part-0.csv a/x.csv a/deep/x.csv b/x.csv b/y.csv 2025/x.csv 2026/x.csv .hidden/x.csv "s[1].csv" s1.csv "star*.csv" starfish.csv "back\\slash1.csv" "o''clock, \"now\".csv"; do echo "${f##*/}" | sed "s/\"/\"\"/g; s/.*/\"&\"/" >"$f"; done; ln -s a/x.csv link.csv; ln -s nowhere dead.csv; ln -s a dirlink; mkfifo fifo.csv; touch empty.csv; ln -s loop.csv loop.csv';

@@ -1,18 +1,8 @@
 -- on_error = 'skip' with reject_file: the server writes the records that are left out into a file.
 -- t/153_import_rejects.pl does the same with random files and faults.
-SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS kwjobs;
-DROP SCHEMA IF EXISTS import_reject_file CASCADE;
-DROP ROLE IF EXISTS kwj_reject_writer;
-RESET client_min_messages;
-SET kwjobs.progress_interval = 0;
-CREATE SCHEMA import_reject_file;
-SET search_path = import_reject_file;
-\set SHOW_CONTEXT never
-\pset format unaligned
-\pset tuples_only
-\pset null NULL
-
+\set schema import_reject_file
+\set roles kwj_reject_writer
+\i `echo "$KWJ_INCLUDE/import.sql"`
 \i `echo "$KWJ_INCLUDE/files.sql"`
 -- A directory outside of the server's own, under a name that is the same in each run.
 COPY (SELECT WHERE false) TO PROGRAM 'rm -rf "$(readlink kwj_rejects)" kwj_rejects; ln -s "$(mktemp -d)" kwj_rejects';
@@ -76,7 +66,7 @@ IMPORT INTO t CSV DATA (:'file') WITH on_error = 'skip', reject_file = :'out', r
 :content
 SELECT count(*) FROM t UNION ALL SELECT count(*) FROM kwjobs.rejected;
 :names
--- RETRY removes it
+-- RETRY removes that file, and writes another one
 SELECT write_file(:'file', E'1,a\nz,a\n') \gset
 SELECT job_id FROM kwdb_internal.jobs ORDER BY created DESC LIMIT 1 \gset
 RETRY JOB :job_id;
@@ -84,10 +74,10 @@ SELECT status, result FROM kwjobs.when_complete(ARRAY[:job_id]);
 :content
 :remove
 TRUNCATE t;
--- no record may be left out: no file
+-- reject_limit = 0: the first bad record ends the job, and there is no file
 IMPORT INTO t CSV DATA (:'file') WITH on_error = 'skip', reject_file = :'out', reject_limit = 0;
 :names
--- any other error leaves none, either
+-- nor after an error that is not about a record
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.a = 'right' THEN RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = 'no right'; END IF;
@@ -124,7 +114,7 @@ GRANT pg_write_server_files TO kwj_reject_writer;
 SET ROLE kwj_reject_writer;
 IMPORT INTO t CSV DATA (:'file') WITH on_error = 'skip', reject_file = :'out' \gset
 :result
--- the rows of kwjobs are nobody's
+-- the role that has the job cannot read the table of kwjobs
 TABLE kwjobs.rejected;
 RESET ROLE;
 :content

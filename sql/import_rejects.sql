@@ -1,19 +1,8 @@
 -- on_error = 'skip': records that cannot be imported are left out, counted, and written into a table.
 -- t/153_import_rejects.pl does the same with random files and faults.
-SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS kwjobs;
-DROP SCHEMA IF EXISTS import_rejects CASCADE;
-DROP ROLE IF EXISTS kwj_rejecter;
-RESET client_min_messages;
--- no lines of progress, however long it takes
-SET kwjobs.progress_interval = 0;
-CREATE SCHEMA import_rejects;
-SET search_path = import_rejects;
-\set SHOW_CONTEXT never
-\pset format unaligned
-\pset tuples_only
-\pset null NULL
-
+\set schema import_rejects
+\set roles kwj_rejecter
+\i `echo "$KWJ_INCLUDE/import.sql"`
 \i `echo "$KWJ_INCLUDE/files.sql"`
 \set file /proc/self/cwd/kwj_rejects.csv
 \set file2 /proc/self/cwd/kwj_rejects2.csv

@@ -1,18 +1,7 @@
 -- What a row of a file may be: force_null, force_not_null, trailing_delimiter, charset, format.
 -- t/152_import_rows.pl compares them with COPY, in other encodings, too.
-SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS kwjobs;
-DROP SCHEMA IF EXISTS import_rows CASCADE;
-RESET client_min_messages;
--- no lines of progress, however long it takes
-SET kwjobs.progress_interval = 0;
-CREATE SCHEMA import_rows;
-SET search_path = import_rows;
-\set SHOW_CONTEXT never
-\pset format unaligned
-\pset tuples_only
-\pset null NULL
-
+\set schema import_rows
+\i `echo "$KWJ_INCLUDE/import.sql"`
 \i `echo "$KWJ_INCLUDE/files.sql"`
 \set file /proc/self/cwd/kwj_rows.csv
 CREATE TABLE t (id integer, a text, "B c" text DEFAULT 'b', g integer GENERATED ALWAYS AS (id * 2) STORED);

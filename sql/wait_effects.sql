@@ -1,4 +1,4 @@
--- What a job has created or dropped is so for a session that has waited for the job, also where it asks the
+-- A session that has waited for a job sees what the job has created or dropped, also where the session asks the
 -- catalogs without a lock, and has the old answer in its caches.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS kwjobs;

@@ -134,7 +134,7 @@ CALL fails($$ALTER SCHEDULE another WITH SCHEDULE OPTIONS window_end = 'pause'$$
 ALTER SCHEDULE plain WITH SCHEDULE OPTIONS window = 'mon-sun', timeout = '1 min';
 SELECT name, job ->> 'window' AS "window", job ->> 'window_end' AS window_end, job ->> 'timeout' AS timeout
   FROM kwjobs.my_schedules WHERE name IN ('another', 'plain') ORDER BY name;
--- ... an empty one takes it away
+-- ... an empty window removes that of the schedule
 ALTER SCHEDULE another WITH SCHEDULE OPTIONS window = '';
 CALL fails($$ALTER SCHEDULE another WITH SCHEDULE OPTIONS window = ''$$);
 SELECT job ->> 'window' AS "window", job ->> 'window_end' AS window_end FROM kwjobs.my_schedules WHERE name = 'another';

@@ -51,10 +51,7 @@ for my $type (qw(worker coordinator launcher))
 {
 	my $table = "killed_$type";
 	my ($job, $gate) = import_in_the_middle($table);
-	my $log = -s $node->logfile;
-	kill 'KILL', pid_of($type);
-	$node->wait_for_log(qr/database system is ready to accept connections/, $log);
-	$gate->{run}->kill_kill;
+	kill_process($node, pid_of($type), $gate);
 	ends_well($job, $table);
 	is(attempt_statuses($node, $job), 'crashed,succeeded', "$table: the lost attempt is on record");
 }
@@ -203,10 +200,7 @@ EOT
 	my $job = $node->safe_psql('postgres', q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)')});
 	wait_at_gate($node, $job);
 	wait_query($node, q{SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'});
-	my $log = -s $node->logfile;
-	kill('KILL', $walwriter);
-	$node->wait_for_log(qr/database system is ready to accept connections/, $log);
-	$gate->{run}->kill_kill;
+	kill_process($node, $walwriter, $gate);
 	wait_for_status($node, $job, 'succeeded');
 	is(attempt_statuses($node, $job), 'crashed,succeeded', 'the claim of an idle worker survives a crash');
 }

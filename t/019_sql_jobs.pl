@@ -26,11 +26,7 @@ sub submit
 sub kill_worker
 {
 	my ($job, @sessions) = @_;
-	my $log = -s $node->logfile;
-	my $pid = job_field($node, $job, 'pid') or die "job $job has no worker";
-	kill 'KILL', $pid;
-	$node->wait_for_log(qr/database system is ready to accept connections/, $log);
-	$_->{run}->kill_kill for @sessions;
+	kill_process($node, job_field($node, $job, 'pid'), @sessions);
 	return;
 }
 

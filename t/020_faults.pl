@@ -64,7 +64,7 @@ for my $name ('good', 'bad')
 	append_to_file("$directory/$name.csv", "x,row\n") if $name eq 'bad';
 }
 
-# Where imports write what they leave out.
+# Imports write the records that they leave out into files of this directory.
 mkdir "$directory/rejected" or die $!;
 
 # Where backups are made.
@@ -470,12 +470,12 @@ SELECT f.*, i.job_id, status FROM (SELECT name, (regexp_match(content, '^[^\n]*\
  WHERE (f.job IS NULL OR f.job > (SELECT job FROM before)) AND (status, f.name) IS DISTINCT FROM ('succeeded', i.name)
    AND NOT EXISTS (SELECT FROM imports AS r WHERE r.job_id = f.job AND (r.status, r.error_code) = ('revert-failed', '57014'))
 EOF
-	'what was left out is kept no longer' => <<'EOF',
+	'no import that is over keeps rejected records, unless its revert was interrupted' => <<'EOF',
 SELECT job_id, line FROM kwjobs.rejected AS r
  WHERE NOT EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = r.job_id AND (status, error_code) = ('revert-failed', '57014'))
 EOF
 	# A revert that was interrupted has not done all of its work, and keeps what it needs to go on.
-	'another one none' => <<'EOF',
+	'an import that has not succeeded has brought no row' => <<'EOF',
 SELECT job, count(*) FROM loaded LEFT JOIN imports ON job_id = job
  WHERE status IS DISTINCT FROM 'succeeded' AND (status, error_code) IS DISTINCT FROM ('revert-failed', '57014') GROUP BY job
 EOF

@@ -73,10 +73,7 @@ is( $primary->safe_psql('postgres', "SELECT max(job_id) $starts"),
 # A backend is killed, so the postmaster sets up shared memory again.
 my $session = $primary->background_psql('postgres');
 my $pid = $session->query_safe('SELECT pg_backend_pid()');
-my $log = -s $primary->logfile;
-kill 'KILL', $pid;
-$primary->wait_for_log(qr/database system is ready to accept connections/, $log);
-$session->{run}->kill_kill;
+kill_process($primary, $pid, $session);
 is(last_kind($primary, 3), 'restart after a process crash', 'a backend is killed: restart');
 
 # Neither a new coordinator nor a new launcher records the start again.

@@ -181,7 +181,8 @@ SELEC 1;
 \echo :LAST_ERROR_SQLSTATE
 EOF
 
-# The answer to a text and what the session says afterwards. A timeout of a millisecond may end RESET, too.
+# Returns the answer to a text, and what the session says afterwards. A timeout of a millisecond may cancel RESET,
+# too, so the session gets RESET ten times.
 sub answers
 {
 	my ($setting, $text) = @_;

@@ -20,8 +20,7 @@ my $libraries = $node->config_data('--pkglibdir');
 my $built = 1;
 for my $library ('strict_hooks', 'rewriting_log')
 {
-	my $ok = system('cc', '-shared', '-fPIC', '-I' . $node->config_data('--includedir-server'),
-		'-o', "$dir/$library.so", "$FindBin::RealBin/lib/$library.c") == 0;
+	my $ok = build_library($node, $library, $dir);
 	ok($ok, "the library $library is built");
 	$built &&= $ok;
 }

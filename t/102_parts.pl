@@ -459,9 +459,7 @@ for my $round (1 .. 3)
 	my $job = create('"parts": 3, "pieces": 40, "step": 10, "transactions": 2', q{retry_initial_delay => '1 ms'});
 	wait_at_pieces(5 .. 7);
 	my $pid = sql("SELECT pid FROM kwjobs.running WHERE job_id = $job ORDER BY part LIMIT 1 OFFSET " . ($round - 1));
-	kill 'KILL', $pid;
-	$gates->{run}->kill_kill;
-	wait_for_restart($node);
+	kill_process($node, $pid, $gates);
 	wait_for_end($node, $job);
 	is(status_of($job), 'succeeded', "a job survives kill -9 of part " . ($round - 1));
 	is_done_once($job, 40, 2, '... with each piece done once');

@@ -27,10 +27,7 @@ my $at_gate = 'SELECT pg_advisory_xact_lock_shared(4711)';
 	my $job = sql("SELECT kwjobs.submit('$insert; SELECT kwjobs.set_result(to_jsonb(attempt())); $at_gate', $arguments)");
 	wait_at_gate($node, $job);
 	is(job_field($node, $job, 'result IS NULL'), 't', 'no result is there before the job is over');
-	my $log = -s $node->logfile;
-	kill 'KILL', job_field($node, $job, 'pid');
-	$node->wait_for_log(qr/database system is ready to accept connections/, $log);
-	$gate->{run}->kill_kill;
+	kill_process($node, job_field($node, $job, 'pid'), $gate);
 	wait_for_end($node, $job);
 	is(attempt_statuses($node, $job), 'crashed,succeeded', 'kill -9: the second attempt succeeds');
 	is(job_field($node, $job, 'result'), '2', '... and leaves its own result');
@@ -154,10 +151,7 @@ EOF
 	my $shown = sql("SELECT string_agg(message, ',' ORDER BY at NULLS FIRST) FROM kwjobs.messages($job)");
 	ok($shown =~ /^\.\.\. (\d+) more messages,line (\d+),.*,line 999,line 1000$/ && $1 > 0 && $2 == $1 + 1, 'of many messages the last ones are shown, and how many there were before')
 	  or diag($shown);
-	my $log = -s $node->logfile;
-	kill 'KILL', job_field($node, $job, 'pid');
-	$node->wait_for_log(qr/database system is ready to accept connections/, $log);
-	$gate->{run}->kill_kill;
+	kill_process($node, job_field($node, $job, 'pid'), $gate);
 	wait_for_end($node, $job);
 	is(sql("SELECT string_agg(DISTINCT attempt::text, ',') || ' ' || count(*) FROM kwjobs.messages($job)"), '2 1001', 'a crash loses those of its attempt only');
 }

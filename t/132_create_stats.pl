@@ -167,8 +167,8 @@ sub test_crash
 	is(collected() . ' ' . objects(), 'p p1 p2 p3 1', '... to its end');
 	is(collected_by('p1'), $first, '... with the table that was not done');
 
-	# The stop opens the gate, and the worker may see that before it is told to end. So it is to wait for
-	# the next table, too.
+	# The stop ends the session that keeps the gate closed, and the worker may go on before the postmaster tells
+	# it to end. So a prepared transaction, which stays over the stop, keeps the next table locked.
 	($gate, $job) = stop_in_p2();
 	$first = collected_by('p1');
 	sql(q(BEGIN; LOCK TABLE p3 IN SHARE UPDATE EXCLUSIVE MODE; PREPARE TRANSACTION 'stays'));

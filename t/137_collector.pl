@@ -507,8 +507,7 @@ sub test_without_counters
 sub test_crash
 {
 	my ($gates, $job) = stop_at('crashing');
-	kill('KILL', field($job, 'pid'));
-	wait_for_restart($node);
+	kill_process($node, field($job, 'pid'));
 	wait_for_status($node, $job, 'succeeded');
 	is(count_jobs('crashing'), 1, 'after a crash, the job goes on');
 	has_query(q{SELECT count(*) = 0 FROM kwdb_internal.jobs WHERE created_by_type = 'collector' AND finished IS NULL}, '... and the collector comes to an end');

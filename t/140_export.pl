@@ -87,18 +87,12 @@ sub stop_in_second_file
 	return ($gate, $job);
 }
 
-# Kills the worker of the job, so that the server restarts. $gate: the session that keeps the gate
-# closed.
+# Kills the worker of the job, so that the server restarts. That ends $gate, too, the session that keeps the
+# gate closed.
 sub kill_worker
 {
 	my ($job, $gate) = @_;
-	my $pid = field($job, 'pid');
-	my $session = $gate->query_safe('SELECT pg_backend_pid()');
-	kill('KILL', $pid) or die "kill $pid: $!";
-	# The postmaster ends the session, too, when it has seen the crash.
-	wait_until_gone($session);
-	$gate->{run}->kill_kill;
-	wait_for_restart($node);
+	kill_process($node, field($job, 'pid'), $gate);
 	return;
 }
 
@@ -207,8 +201,7 @@ sub test_keep
 		}
 		else
 		{
-			kill('KILL', $pid) or die "kill $pid: $!";
-			wait_for_restart($node);
+			kill_process($node, $pid);
 			sql("CALL kwjobs.run('SELECT 1')");
 		}
 		wait_query($node, "SELECT status = 'paused' AND pid IS NULL FROM kwdb_internal.jobs WHERE job_id = $job");
@@ -518,7 +511,7 @@ sub test_directories
 # ---- several processes ----
 
 # Exports the large table by four processes, of which three are parallel workers. They wait at the
-# gate when each has exported a range. The leader begins then, and exports all others.
+# gate when each has exported a range. Until then the leader waits at another gate. It exports all other ranges.
 sub stop_parallel
 {
 	my ($dir, $more) = @_;
@@ -622,16 +615,13 @@ sub test_parallel_ends
 		$dir = make_directory();
 		($gate, $job) = stop_parallel($dir);
 		my $pid = sql(q{SELECT min(pid) FROM pg_stat_activity WHERE backend_type = 'parallel worker'});
-		my $session = $gate->query_safe('SELECT pg_backend_pid()');
-		kill($signal, $pid) or die "kill $pid: $!";
 		if ($signal eq 'KILL')
 		{
-			wait_until_gone($session);
-			$gate->{run}->kill_kill;
-			wait_for_restart($node);
+			kill_process($node, $pid, $gate);
 		}
 		else
 		{
+			kill($signal, $pid) or die "kill $pid: $!";
 			wait_query($node, "SELECT count(*) > 0 FROM kwdb_internal.job_attempts WHERE job_id = $job AND status <> 'running'");
 			$gate->quit;
 		}

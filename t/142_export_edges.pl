@@ -81,9 +81,7 @@ sub test_stage_is_left
 	wait_at_gate($node, $job);
 	mkdir("$dir/.kwjobs-$job") or die "$!";
 	my $pid = field($job, 'pid');
-	kill('KILL', $pid) or die "kill $pid: $!";
-	$gate->{run}->finish;
-	wait_for_restart($node);
+	kill_process($node, $pid, $gate);
 	is(outcome($job), 'succeeded', 'killed before the stage is removed: it succeeds');
 	is(files_below($dir), 'manifest.json meta.sql n1.0.csv', 'killed before the stage is removed: nothing else is left');
 	return;

@@ -140,7 +140,8 @@ ok(comes_true(sub { programs($node, qr{^\Q$bin\E/psql}) == 3 }), 'a fourth progr
 $gate->query_safe('SELECT pg_advisory_unlock(1)');
 wait_for_status($node, $job, 'succeeded');
 like(messages($job), qr/has all the sessions that it may have/, 'no more sessions than the type has allowed');
-# A session is over for the program, but its process has yet to find that out. The next one waits for that.
+# A psql has been killed, but the process of its session has not noticed that yet. The next session waits for the
+# end of that process.
 $gate->query_safe('SELECT pg_advisory_lock(1)');
 my $hangs = "$psql -c 'SELECT pg_advisory_lock_shared(1)' &";
 make_fifo();
@@ -292,8 +293,7 @@ foreach my $victim ('worker', 'session')
 	$pid = $victim eq 'worker' ? job_field($node, $waits, 'pid') :
 	  sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs session'");
 	my $start = sql('SELECT pg_postmaster_start_time()');
-	kill('KILL', $pid);
-	wait_for_restart($node);
+	kill_process($node, $pid);
 	wait_for_status($node, $waits, 'failed');
 	wait_until_clean($node, "nothing is left when the $victim was killed");
 }

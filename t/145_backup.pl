@@ -251,8 +251,7 @@ foreach my $end ('terminate', 'timeout', 'kill', 'stop')
 	sql("SELECT pg_terminate_backend($worker)") if $end eq 'terminate';
 	if ($end eq 'kill')
 	{
-		kill('KILL', $worker);
-		wait_for_restart($node);
+		kill_process($node, $worker);
 	}
 	if ($end eq 'stop')
 	{
@@ -352,8 +351,7 @@ foreach my $victim ('worker', 'session', 'pg_dump', 'postmaster', 'stop')
 	}
 	else
 	{
-		kill('KILL', $victim eq 'worker' ? $worker : sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs session' AND wait_event_type = 'Lock'"));
-		wait_for_restart($node);
+		kill_process($node, $victim eq 'worker' ? $worker : sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs session' AND wait_event_type = 'Lock'"));
 	}
 	if ($victim eq 'pg_dump')
 	{

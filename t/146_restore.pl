@@ -274,8 +274,7 @@ foreach my $victim ('worker', 'stop')
 	}
 	else
 	{
-		kill('KILL', $worker);
-		wait_for_restart($node);
+		kill_process($node, $worker);
 	}
 	wait_for_status($node, $job, 'succeeded');
 	is(databases(), 'copy other postgres shop', "$victim: the job goes on, and makes one database");
@@ -288,8 +287,7 @@ foreach my $victim ('worker', 'stop')
 ($job, $gate) = start_and_stop();
 ($work) = databases() =~ /(kwjobs_restore_${job}_[0-9a-f]{16})/;
 sql("ALTER DATABASE $work OWNER TO nobody");
-kill('KILL', job_field($node, $job, 'pid'));
-wait_for_restart($node);
+kill_process($node, job_field($node, $job, 'pid'));
 wait_for_status($node, $job, 'succeeded');
 is(databases(), "copy $work other postgres shop", 'a database of another role is left alone, whatever its name');
 

@@ -216,8 +216,7 @@ foreach my $end ('cancel', 'pause', 'kill')
 	}
 	if ($end eq 'kill')
 	{
-		kill('KILL', job_field($node, $job, 'pid'));
-		wait_for_restart($node);
+		kill_process($node, job_field($node, $job, 'pid'));
 		wait_for_status($node, $job, 'succeeded');
 		is(content('target', 'own.orders'), content('shop', 'own.orders'), 'kill -9: the next attempt restores it');
 		next;

@@ -41,7 +41,7 @@ sub open_all
 	return;
 }
 
-# Starts an import by so many workers at most.
+# Starts an import by $workers workers at most.
 sub import_by
 {
 	my ($workers, $table, $files, $options, $more) = @_;

@@ -47,7 +47,7 @@ EOF
 # The gate is no obstacle for several workers, because its function says that it is IMMUTABLE.
 run_sql("$csv_tables ALTER FUNCTION gate() IMMUTABLE");
 
-# Imports the file by so many workers at most. Returns the job.
+# Imports the file by $workers workers at most. Returns the job.
 sub import_file
 {
 	my ($d, $workers, $file, $disturbance, $gate) = @_;

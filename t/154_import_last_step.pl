@@ -132,12 +132,14 @@ for my $workers (1, 3)
 	$locker->query_safe('COMMIT');
 
 	$job = $start->('crashed');
-	$locker->quit;
-	crash();
+	# The worker is killed while the session has the lock. So it cannot do the step before.
+	crash(job_field($node, $job, 'pid'));
+	$locker->{run}->kill_kill;
 	$locker = $node->background_psql('postgres');
 	$locker->set_query_timer_restart();
 	wait_until_over($job);
 	is(end_of($job), "succeeded|$rows", '... after a crash the next attempt does it');
+	is(attempt_statuses($node, $job), 'crashed,succeeded', '... and not the one that was killed');
 	is(run_sql('SELECT count(*), count(DISTINCT n) FROM crashed'), "$rows|$rows", '... and each row is there once');
 	is(run_sql("SELECT reltuples FROM pg_class WHERE relname = 'crashed'"), $rows, '... with the step done');
 }

@@ -195,8 +195,7 @@ foreach my $end ('cancel', 'pause', 'worker', 'pg_restore', 'stop')
 	}
 	elsif ($end eq 'worker')
 	{
-		kill('KILL', job_field($node, $job, 'pid'));
-		wait_for_restart($node);
+		kill_process($node, job_field($node, $job, 'pid'));
 		wait_for_status($node, $job, 'succeeded');
 	}
 	else

@@ -189,11 +189,8 @@ for my $how (compressions())
 	cmp_ok(job_field($node, $job, 'rows'), '<=', $rows / 2, '... and so many rows');
 
 	# a crash, then a PAUSE
-	my $log = -s $node->logfile;
 	$session->quit;
-	kill('KILL', job_field($node, $job, 'pid'));
-	$node->wait_for_log(qr/database system is ready to accept connections/, $log);
-	$gate->{run}->finish;
+	kill_process($node, job_field($node, $job, 'pid'), $gate);
 	$session = $node->background_psql('postgres');
 	$session->set_query_timer_restart();
 	$gate = close_gate($node);

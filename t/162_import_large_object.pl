@@ -126,10 +126,7 @@ for my $case ([ 8001, $csv, 'plain' ], [ 8002, "$base/large.gz", 'compressed' ])
 
 	my ($job, $gate) = at_gate($table, $oid);
 	like(job_field($node, $job, 'running_status'), qr/rows\/s, 1 worker: large object$/, "$name: why there is one worker");
-	my $log = -s $node->logfile;
-	kill('KILL', job_field($node, $job, 'pid'));
-	$node->wait_for_log(qr/database system is ready to accept connections/, $log);
-	$gate->{run}->finish;
+	kill_process($node, job_field($node, $job, 'pid'), $gate);
 	ends_with($job, qr/^succeeded\|$rows$/, "$name: goes on after a crash");
 	is(sql($all), $expected, '... with each row once');
 

@@ -250,10 +250,7 @@ for my $case ([ 'slow/a.csv', 'ranges', '206' ], [ 'noranges/a.csv', 'no ranges'
 	my $gate;
 	($job, $gate) = at_gate("$http/open/$path");
 	like(job_field($node, $job, 'running_status'), qr/rows\/s, 1 worker: URL$/, "$name: why there is one worker");
-	my $log = -s $node->logfile;
-	kill('KILL', job_field($node, $job, 'pid'));
-	$node->wait_for_log(qr/database system is ready to accept connections/, $log);
-	$gate->{run}->finish;
+	kill_process($node, job_field($node, $job, 'pid'), $gate);
 	ends_with($job, qr/^succeeded\|$rows$/, "$name: goes on after a crash");
 	is_imported($node, 'gated', $rows, '... with each row once');
 }

@@ -65,17 +65,6 @@ sub at_gate
 	return query("SELECT min(pid) $at");
 }
 
-# Kills the process while the gate is closed, and waits until the server is up again.
-sub crash
-{
-	my ($pid, $gate) = @_;
-	my $log = -s $node->logfile;
-	kill 'KILL', $pid;
-	$node->wait_for_log(qr/database system is ready to accept connections/, $log);
-	$gate->{run}->kill_kill;
-	return;
-}
-
 # Starts a job, and pauses it in the middle.
 sub paused
 {
@@ -102,14 +91,14 @@ for my $workers (1, 3)
 	$pid = at_gate($job);
 	is(relations(), '', "$by: others do not see the table before its creation is committed");
 	query(q{SELECT kwjobs.hold('IMPORT')});
-	crash($pid, $gate);
+	kill_process($node, $pid, $gate);
 	$gate = close_gate($node);
 	query(q{SELECT kwjobs.release('IMPORT')});
 	$pid = at_gate($job);
 	$oid = query(q{SELECT 'mine.t'::regclass::oid});
 	is(query("SELECT count(*) > 0 AND count(*) < $rows FROM mine.t"), 't', "$by: some batches are committed");
 	query('CHECKPOINT');
-	crash($pid, $gate);
+	kill_process($node, $pid, $gate);
 	ends_as($node, $job, 'succeeded', "$by: killed before and after the creation, the job succeeds");
 	is_imported($node, 'mine.t', $rows, "$by: with all rows");
 	is(query(q{SELECT 'mine.t'::regclass::oid}), $oid, "$by: and with the table that it had created");
@@ -123,7 +112,7 @@ for my $workers (1, 3)
 		$pid = at_gate($job);
 		wait_query($node, q{SELECT to_regclass('mine.t') IS NOT NULL});
 		query('CHECKPOINT');
-		crash($pid, $gate);
+		kill_process($node, $pid, $gate);
 		ends_as($node, $job, 'succeeded', "$by: killed before it plans");
 		is_imported($node, 'mine.t', $rows, "$by: with all rows, once");
 		query('DROP TABLE mine.t');
@@ -188,7 +177,7 @@ CREATE EVENT TRIGGER at_drop ON sql_drop WHEN TAG IN ('DROP TABLE') EXECUTE FUNC
 EOF
 	$gate = close_gate($node);
 	query("CANCEL JOB $job");
-	crash(at_gate($job), $gate);
+	kill_process($node, at_gate($job), $gate);
 	ends_as($node, $job, $canceled, "$by: killed while the table is dropped");
 	is(relations(), '', "$by: it is dropped");
 	query('DROP EVENT TRIGGER at_drop; DROP FUNCTION public.at_drop()');

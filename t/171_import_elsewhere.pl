@@ -220,15 +220,12 @@ cmp_ok($kept, '>', 1000, 'some batches were done');
 is(remotely('SELECT count(*) FROM t'), $kept, 'their rows stay');
 
 ($job, $gate) = at_gate();
-my $log = -s $node->logfile;
-kill 'KILL', query("SELECT pid FROM kwdb_internal.jobs WHERE job_id = $job");
-$node->wait_for_log(qr/database system is ready to accept connections/, $log);
-$gate->{run}->kill_kill;
+kill_process($node, query("SELECT pid FROM kwdb_internal.jobs WHERE job_id = $job"), $gate);
 ends_as($node, $job, 'succeeded', 'after kill -9 of the worker');
 is(remotely('SELECT count(*), count(DISTINCT n) FROM t'), "$rows|$rows", 'each row is there once: no batch was committed on one server only');
 
 # --- a library that takes COPY over ------------------------------------------------------------------
-my $built = system('cc', '-shared', '-fPIC', '-I' . $node->config_data('--includedir-server'), '-o', "$dir/keeper_hooks.so", "$FindBin::RealBin/lib/keeper_hooks.c") == 0;
+my $built = build_library($node, 'keeper_hooks', $dir);
 ok($built, 'the library is built');
 SKIP:
 {
@@ -243,7 +240,7 @@ CREATE TABLE store (n integer, a text);
 INSERT INTO pg_catalog.pg_dist_partition VALUES ('kept', 'h');
 EOF
 	is(refusal("IMPORT INTO kept CSV DATA ('$good')"), qq(0A000|cannot import into table "kept", whose rows are kept by Citus|$accept), 'refused');
-	$log = -s $node->logfile;
+	my $log = -s $node->logfile;
 	$job = query("IMPORT INTO kept CSV DATA ('$good') WITH revert = 'none', detached");
 	ends_as($node, $job, 'succeeded', 'accepted');
 	is(query('SELECT count(*) FROM kept') . ' ' . query('SELECT count(*) FROM store'), "0 $rows", 'the rows are where the library keeps them');

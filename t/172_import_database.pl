@@ -242,15 +242,6 @@ sub wait_at
 	wait_query($node, "SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = $key", 'target');
 	return target("SELECT min(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = $key");
 }
-sub crash
-{
-	my ($pid, $gate) = @_;
-	my $log = -s $node->logfile;
-	kill 'KILL', $pid;
-	$node->wait_for_log(qr/database system is ready to accept connections/, $log);
-	$gate->{run}->kill_kill;
-	return;
-}
 for my $workers (1, 3)
 {
 	my $by = "by $workers worker" . ($workers > 1 ? 's' : '');
@@ -262,7 +253,7 @@ for my $workers (1, 3)
 		is(target(q{SELECT to_regclass('app.child_t') IS NULL}), 't', "$by: the index is not there yet at gate $key");
 		is(target('SELECT count(*) FROM app.child'), 8000, "$by: but the rows are") if $key == 4941;
 		cmp_ok(target('SELECT count(*) FROM app.child'), '>', 1000, "$by: some rows are") if $key == 4711;
-		crash($pid, $gate);
+		kill_process($node, $pid, $gate);
 		wait_for_status($node, $job, 'succeeded', 'target');
 		is_same("$by, killed at gate $key");
 		clear();

@@ -25,7 +25,7 @@ unless (-e "$libraries/timescaledb.so")
 	done_testing();
 	exit;
 }
-# Its telemetry would look for a server of the Internet.
+# TimescaleDB's telemetry would look for a server of the Internet.
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'timescaledb, kwjobs'\ntimescaledb.telemetry_level = off");
 $node->restart;
 my $dir = abs_path($node->basedir);
@@ -150,10 +150,7 @@ cmp_ok($kept, '>', 1000, 'CANCEL: some batches were done');
 is(query('SELECT count(*) FROM gated'), $kept, '... their rows stay');
 
 ($job, $gate) = at_gate('gated', 'none');
-my $log = -s $node->logfile;
-kill 'KILL', query("SELECT pid FROM kwdb_internal.jobs WHERE job_id = $job");
-$node->wait_for_log(qr/database system is ready to accept connections/, $log);
-$gate->{run}->kill_kill;
+kill_process($node, query("SELECT pid FROM kwdb_internal.jobs WHERE job_id = $job"), $gate);
 ends_as($node, $job, 'succeeded', 'after kill -9 of the worker');
 has_all_rows('gated', 'kill -9');
 

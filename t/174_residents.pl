@@ -14,7 +14,7 @@ use Test::More;
 my $node = new_node('residents');
 # The path of a background worker's library must be short.
 my $dir = PostgreSQL::Test::Utils::tempdir_short();
-is(system('cc', '-shared', '-fPIC', '-I' . $node->config_data('--includedir-server'), '-o', "$dir/resident.so", "$FindBin::RealBin/lib/resident.c"), 0, 'the library is built');
+ok(build_library($node, 'resident', $dir), 'the library is built');
 # Citus wants to be the first of the libraries, so that the hook of kwjobs is called before its own.
 $node->append_conf('postgresql.conf', "shared_preload_libraries = '$dir/resident, kwjobs'");
 $node->restart;
@@ -44,7 +44,7 @@ my ($rc, $out, $err) = $node->psql('postgres', 'DROP DATABASE daemon');
 is($rc, 0, 'DROP DATABASE: the daemon is stopped, and its session leaves with it') or diag($err);
 $own->{run}->kill_kill;
 
-# What no hook stops, PostgreSQL refuses, and jobs run there afterwards.
+# PostgreSQL refuses a command for whose database there is a process that no hook stops. Jobs run there afterwards.
 database_with_job('stays');
 start_resident('stays');
 ($rc, $out, $err) = $node->psql('postgres', 'ALTER DATABASE stays RENAME TO renamed');

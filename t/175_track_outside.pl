@@ -13,7 +13,7 @@ use Test::More;
 
 my $node = new_node('track_outside', "kwjobs.track = top\n");
 my $dir = abs_path($node->basedir);
-is(system('cc', '-shared', '-fPIC', '-I' . $node->config_data('--includedir-server'), '-o', "$dir/keeper_hooks.so", "$FindBin::RealBin/lib/keeper_hooks.c"), 0, 'the library is built');
+ok(build_library($node, 'keeper_hooks', $dir), 'the library is built');
 $node->safe_psql('postgres', 'CREATE TABLE kept (n integer); CREATE TABLE other (n integer)');
 
 # Returns what SHOW JOBS has of the jobs that the statements leave.

@@ -29,10 +29,20 @@ sub kill_coordinator
 {
 	my ($session) = @_;
 	my $pid = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'});
-	kill 'KILL', $pid or die "no coordinator";
-	wait_until_gone($pid);
-	$session->{run}->finish;
-	wait_for_restart($node);
+	kill_process($node, $pid, $session);
+	return;
+}
+
+# Commits the transaction of the session when another session waits for it in this statement. Returns when
+# both sessions have ended.
+sub commit_beside
+{
+	my ($session, $db, $statement) = @_;
+	my $other = $node->background_psql($db);
+	$other->query_until(qr/begun/, "\\echo begun\n$statement;\n");
+	wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '$statement%' AND wait_event_type = 'Lock'");
+	$session->query_safe('COMMIT');
+	$_->quit for $session, $other;
 	return;
 }
 
@@ -103,7 +113,7 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 	sql('DROP SCHEDULE down');
 }
 
-# A role is dropped from another database, or may not log in: refused each time, then paused; others go on.
+# A role is dropped by a session of another database, or may not log in: refused each time, then paused; others go on.
 {
 	sql('CREATE ROLE gone LOGIN; GRANT ALL ON runs TO gone');
 	sql(q{SET client_min_messages = warning; SET ROLE gone; SELECT kwjobs.create_schedule('of gone', '0 * * * *', 'INSERT INTO runs VALUES (''gone'')')});
@@ -132,7 +142,8 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 	sql(q{DROP SCHEDULES (SELECT name FROM [SHOW SCHEDULES])});
 }
 
-# DROP ROLE and its likes where kwjobs is not, is not whole, or goes at that moment.
+# DROP ROLE, DROP OWNED and REASSIGN OWNED where the tables of kwjobs belong to no superuser, where kwjobs is
+# not any more, and while another session drops it.
 {
 	sql('CREATE DATABASE owned');
 	sql('CREATE ROLE owner SUPERUSER LOGIN; CREATE ROLE member LOGIN; CREATE ROLE heir LOGIN', 'owned');
@@ -147,12 +158,7 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 	sql('CREATE EXTENSION kwjobs; CREATE ROLE idle LOGIN', 'owned');
 	my $session = $node->background_psql('owned');
 	$session->query_safe('BEGIN; DROP EXTENSION kwjobs');
-	my $dropper = $node->background_psql('owned');
-	$dropper->query_until(qr/begun/, "\\echo begun\nDROP ROLE idle;\n");
-	wait_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'DROP ROLE%' AND wait_event_type = 'Lock'});
-	$session->query_safe('COMMIT');
-	$session->quit;
-	$dropper->quit;
+	commit_beside($session, 'owned', 'DROP ROLE idle');
 	is(sql(q{SELECT count(*) FROM pg_roles WHERE rolname = 'idle'}, 'owned'), 0, '... nor does an extension that is dropped meanwhile keep one');
 	sql('DROP DATABASE owned');
 }
@@ -176,12 +182,7 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 	sql(q{SET client_min_messages = warning; SELECT kwjobs.create_schedule(n, '0 0 1 1 * 2099', 'SELECT 1', options => '{"run_as": "gone"}') FROM unnest('{a,b}'::text[]) AS n});
 	my $session = $node->background_psql('postgres');
 	$session->query_safe('SET client_min_messages = warning; BEGIN; ALTER SCHEDULE a WITH SCHEDULE OPTIONS priority = 1; DROP SCHEDULE b');
-	my $dropper = $node->background_psql('postgres');
-	$dropper->query_until(qr/begun/, "\\echo begun\nDROP OWNED BY gone;\n");
-	wait_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'DROP OWNED%' AND wait_event_type = 'Lock'});
-	$session->query_safe('COMMIT');
-	$session->quit;
-	$dropper->quit;
+	commit_beside($session, 'postgres', 'DROP OWNED BY gone');
 	is(sql('SELECT count(*) FROM kwjobs.schedule'), 0, 'DROP OWNED waits for who changes a schedule, and drops it then');
 	sql('DROP ROLE gone');
 }

@@ -51,31 +51,23 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 {
 	sql(q{CREATE FUNCTION definer() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS
 		$$ SELECT kwjobs.create_job('SQL', '{"statement": "INSERT INTO runs VALUES (current_user)"}') $$});
-	is(result_as($node, 'weak', <<'EOF'), '42501', 'the job of a SECURITY DEFINER function cannot be made a schedule');
-BEGIN;
-SELECT pg_catalog.kwjobs_for_schedule('stolen', false);
-SELECT definer();
-CALL pg_catalog.kwjobs_create_schedule_of_job('stolen', 0, '@hourly', NULL, false);
-COMMIT;
-EOF
+	# Calls what CREATE SCHEDULE and ALTER SCHEDULE call before and after the job's statement.
+	my $call = sub { my ($before, $after) = @_; return result_as($node, 'weak', "BEGIN;\nSELECT pg_catalog.$before;\nSELECT definer();\nCALL pg_catalog.$after;\nCOMMIT;\n") };
+	is($call->(q{kwjobs_for_schedule('stolen', false)}, q{kwjobs_create_schedule_of_job('stolen', 0, '@hourly', NULL, false)}),
+		'42501', 'the job of a SECURITY DEFINER function cannot be made a schedule');
 	is(sql('SELECT count(*) FROM kwjobs.schedule'), 0, '... and there is none');
 	# Nor does it get into a schedule of its owner, which a member of the admin role can alter in other ways.
 	create_schedule($node, 'of superuser', '0 * * * *');
 	configure($node, 'kwjobs.admin_role', 'weak');
-	is(result_as($node, 'weak', <<'EOF'), '42501', '... nor can a schedule of its owner be made to run it');
-BEGIN;
-SELECT pg_catalog.kwjobs_for_altered_schedule('of superuser', false);
-SELECT definer();
-CALL pg_catalog.kwjobs_alter_schedule_of_job('of superuser', 0, '@hourly', NULL, false);
-COMMIT;
-EOF
+	is($call->(q{kwjobs_for_altered_schedule('of superuser', false)}, q{kwjobs_alter_schedule_of_job('of superuser', 0, '@hourly', NULL, false)}),
+		'42501', '... nor can a schedule of its owner be made to run it');
 	is(schedule_field($node, 'of superuser', 'recurrence || command'), q(0 * * * *INSERT INTO runs VALUES ('of superuser')), '... which stays as it was');
 	is(result_as($node, 'weak', q{ALTER SCHEDULE "of superuser" RECURRING '30 * * * *'}), '', '... though it can be altered otherwise');
 	configure($node, 'kwjobs.admin_role');
 	sql('DROP SCHEDULE "of superuser"');
 }
 
-# What a schedule does runs by the right of the role that has said it last.
+# The jobs of a schedule run by the right of the role that has last said what they do.
 {
 	sql(q{SELECT kwjobs.create_schedule('by right', 'never', 'SELECT 1', options => '{"run_as": "weak"}'); CREATE ROLE middle LOGIN; GRANT weak TO middle});
 	my $run = sub { my ($job) = sql(q{SELECT kwjobs.run_schedule('by right')}); wait_for_end($node, $job); return job_field($node, $job, q(concat_ws(' ', status, error_code))) };

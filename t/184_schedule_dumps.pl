@@ -1,5 +1,5 @@
-# Schedules of all job types that come with a dump: RESUME makes what they do anew, for the database where they
-# are now, or says why it cannot.
+# Schedules of all job types, restored from a dump into another database: RESUME makes the job of a schedule anew,
+# for the database where the schedule is now, or says why it cannot.
 use strict;
 use warnings;
 use Cwd qw(abs_path);
@@ -181,7 +181,7 @@ like(run_now($node, 'restored', 'load'), qr/^failed loader 42501/, 'a run withou
 	is(sql('SELECT 1', 'changed'), 1, '... and no session has come to harm');
 }
 
-# ---- into the database that it is of ----
+# ---- a dump is restored into the database that it was made of ----
 {
 	sql(q{SELECT kwjobs.create_schedule('plain', '0 * * * *', 'SELECT 1')});
 	append_to_file("$place/rows.csv", "7\n");

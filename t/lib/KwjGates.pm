@@ -40,15 +40,13 @@ sub quit_session { $session->quit; return; }
 sub run_sql { return $session->query_safe($_[0]); }
 
 # Kills this process, or else the postmaster, and waits until the server is up again. All sessions end; the
-# one of the test is connected anew. Its end opens the gates, so it ends after that.
+# one of the test is connected anew. The end of the test's session opens the gates, so it comes after the kill.
 sub crash
 {
 	my ($pid) = @_;
-	my $log = -s $node->logfile;
-	if (defined $pid) { kill('KILL', $pid) == 1 || die "no process $pid"; } else { $node->kill9; }
+	if (defined $pid) { kill_process($node, $pid); } else { $node->kill9; }
 	quit_session();
-	if (defined $pid) { $node->wait_for_log(qr/database system is ready to accept connections/, $log); }
-	else { start_when_possible($node); }
+	start_when_possible($node) if !defined $pid;
 	connect_session();
 	return;
 }
@@ -57,10 +55,10 @@ sub wait_until { run_sql('CALL wait_until($c$' . $_[0] . '$c$)'); return; }
 
 sub wait_until_over { return run_sql("SELECT FROM kwjobs.wait($_[0], '10 minutes')") }
 
-# How the job has ended: its status, and its rows.
+# Returns how the job has ended: its status, and its rows.
 sub end_of { return run_sql("SELECT status, rows FROM kwdb_internal.jobs WHERE job_id = $_[0]") }
 
-# The error of the job, as copy_files() tells that of COPY; empty if there is none.
+# Returns the error of the job in the form in which copy_files() returns that of COPY; empty if there is none.
 sub error_of { return run_sql(job_error($_[0])) }
 
 # Closes the gates at these records, which are in the table `gates` then.

@@ -24,12 +24,12 @@ use Test::More;
 our @EXPORT = qw(new_node start_standby configure set_clock write_csv make_target
   close_gate close_gates close_gates_in open_gate create_gated_functions $choosy_autovacuum
   start_import $jobs add_jobs said result_as
-  wait_query wait_for_restart wait_in comes_true wait_until_gone wait_at_gate wait_at_gates
+  wait_query kill_process wait_in comes_true wait_until_gone wait_at_gate wait_at_gates
   wait_for_status wait_for_end wait_for_pass wait_for_session_jobs start_wait
   begin_waiting ends_as
   wait_for_no_coordinator unrecorded
   busy_looks index_reads job_field attempt_statuses is_imported is_consistent is_once
-  server_processes start_when_possible files_below);
+  server_processes start_when_possible files_below build_library);
 
 # Makes the node's cluster. initdb takes longer than many a test, so ./test names a directory in
 # which t/lib/bin/initdb keeps what it has made (KWJ_TEMPLATES). Without it, PostgreSQL's initdb
@@ -111,6 +111,14 @@ sub write_csv
 	print $fh "$_,row $_\n" for 1 .. $rows;
 	close($fh) or die "$path: $!";
 	return $path;
+}
+
+# Builds the library of t/lib with this name for the server, in this directory. Returns whether that worked.
+sub build_library
+{
+	my ($node, $name, $dir) = @_;
+	return system('cc', '-shared', '-fPIC', '-I' . $node->config_data('--includedir-server'),
+		'-o', "$dir/$name.so", dirname(__FILE__) . "/$name.c") == 0;
 }
 
 # Returns the names of all that is below the directory, also of hidden files, with N for the ids of jobs.
@@ -242,7 +250,7 @@ sub result_as
 }
 
 # Waits until a query returns true, also across restarts of the server. While a server restarts after a crash,
-# psql may exit before it has read the query; then poll_query_until() dies, and is called again.
+# psql may exit before it has read the query; then poll_query_until() dies, and wait_query() calls it again.
 sub wait_query
 {
 	my ($node, $query, $db) = @_;
@@ -258,14 +266,16 @@ sub wait_query
 	return;
 }
 
-# Waits until a server that restarts after a crash takes connections. Until then psql exits before
-# it has read a query, so the query must not come through a pipe, as it does in poll_query_until().
-sub wait_for_restart
+# Kills a process of the server. Waits until the postmaster has ended all others because of that, and takes
+# connections again, which it logs. (A session that begins earlier may be one of those that it ends.)
+# @sessions: sessions of the test; their psql ends, too.
+sub kill_process
 {
-	my ($node) = @_;
-	my @psql = ('psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'SELECT');
-	comes_true(sub { IPC::Run::run(\@psql, '<', \undef, '>', \my $out, '2>', \my $err) })
-	  or die 'the server does not come up';
+	my ($node, $pid, @sessions) = @_;
+	my $log = -s $node->logfile;
+	$pid =~ /^[1-9]\d*$/ && kill('KILL', $pid) == 1 or die "no process $pid";
+	$node->wait_for_log(qr/database system is ready to accept connections/, $log);
+	$_->{run}->kill_kill for @sessions;
 	return;
 }
 

@@ -1,8 +1,8 @@
 /*
  * t/lib/keeper_hooks.c
  *	  A library that keeps the rows of the table "kept" in the table "store", as Citus does with shards: it
- *	  takes COPY over. It does CREATE INDEX of that table itself, too, as TimescaleDB does. What it does
- *	  there is nothing, or to fail if the index is called "wrong". t/171_import_elsewhere.pl and
+ *	  takes COPY over. It takes CREATE INDEX of that table over, too, as TimescaleDB does: it creates no index,
+ *	  and raises an error if the index is called "wrong". t/171_import_elsewhere.pl and
  *	  t/175_track_outside.pl build it.
  */
 #include "postgres.h"
