@@ -190,6 +190,34 @@ $waiting[1][0]->query('SELECT 4711');
 like($waiting[1][0]->{stderr}, qr/ERROR:  job with ID $deleted does not exist/, '... and kwjobs.wait says that it is gone');
 $_->[0]->quit for @waiting;
 
+# A session that has waited for the job of another session finds at once what that one has done, also where it
+# asks without a lock, and has the old answer in its caches. It looks in the statement that has waited.
+{
+	$node->safe_psql('postgres', <<'EOF');
+CREATE TABLE looks (found boolean);
+CREATE PROCEDURE look(job bigint) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM to_regclass('public.made'), kwjobs.wait(job);
+    INSERT INTO looks VALUES (to_regclass('public.made') IS NOT NULL);
+END $$;
+EOF
+	my $maker = $node->background_psql('postgres');
+	my $looker = $node->background_psql('postgres');
+	my $pid = $looker->query_safe('SELECT pg_backend_pid()');
+	$maker->query_safe('SET kwjobs.track = top');
+	for my $command (map { ('CREATE TABLE made ()', 'DROP TABLE made') } 1 .. 30)
+	{
+		$maker->query_safe("BEGIN; $command");
+		my $made = $node->safe_psql('postgres', "SELECT job_id FROM kwdb_internal.jobs WHERE job_type = 'SCHEMA CHANGE' AND finished IS NULL");
+		$looker->query_until(qr/^looking$/m, "\\echo looking\nCALL look($made);\n");
+		wait_query($node, "SELECT state = 'active' AND wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $pid");
+		$maker->query_safe('COMMIT');
+		$looker->query_safe('SELECT');
+	}
+	is($node->safe_psql('postgres', 'SELECT count(*), count(*) FILTER (WHERE found) FROM looks'), '60|30', 'a session finds what the job of another session has made');
+	$_->quit for $maker, $looker;
+}
+
 # DROP EXTENSION needs locks that sessions which wait for jobs have, so it ends their waits.
 $gate = close_gate($node);
 my $fourth = start_import($node, 'target', $csv);

@@ -55,6 +55,7 @@
 #include "miscadmin.h"
 #include "shared/job_id.h"
 #include "shared/lockout.h"
+#include "shared/session_jobs.h"
 #include "shared/wait.h"
 #include "shared/wakeup.h"
 #include "shared/worker.h"
@@ -320,16 +321,33 @@ wait_elsewhere(int64 job_id, Oid database, KwjOutcome *outcome, TimestampTz unti
 /* ---- all jobs ---- */
 
 /*
- * Waits until the transaction that has ended the job has released its locks. Its row can be seen a
- * moment before it sends its invalidation messages, and until then this session may not find a table
- * that the job has created, or find one that it has dropped.
+ * Returns the transaction that has written the row of a job that is over. A session inserts the row of its own
+ * job in a subtransaction, whose number the row has; shared memory has the number of the whole transaction.
+ */
+static TransactionId
+writer_of(int64 job_id, const KwjOutcome *outcome)
+{
+	KwjSessionJob *job = palloc(sizeof(KwjSessionJob));
+	TransactionId writer = kwj_shared_find_session_job(job_id, job) && job->has_row ?
+		XidFromFullTransactionId(job->xid) : outcome->written_by;
+
+	pfree(job);
+	return writer;
+}
+
+/*
+ * Waits until the transaction that has ended the job has released its locks. Other sessions see the row a
+ * moment before that transaction sends its invalidation messages. Until it has sent them, this session might
+ * not find a table that the job has created, or find one that the job has dropped.
  */
 static void
-wait_for_effects(const KwjOutcome *outcome)
+wait_for_effects(int64 job_id, const KwjOutcome *outcome)
 {
-	if (TransactionIdIsNormal(outcome->written_by) && !RecoveryInProgress() &&
-		!TransactionIdIsCurrentTransactionId(outcome->written_by))
-		XactLockTableWait(outcome->written_by, NULL, NULL, XLTW_None);
+	TransactionId writer = writer_of(job_id, outcome);
+
+	if (TransactionIdIsNormal(writer) && !RecoveryInProgress() &&
+		!TransactionIdIsCurrentTransactionId(writer))
+		XactLockTableWait(writer, NULL, NULL, XLTW_None);
 	AcceptInvalidationMessages();
 }
 
@@ -390,7 +408,7 @@ wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_m
 	ConditionVariableCancelSleep();
 	MemoryContextSwitchTo(old);
 	if (found && outcome->over)
-		wait_for_effects(outcome);
+		wait_for_effects(job_id, outcome);
 	return found;
 }
 
