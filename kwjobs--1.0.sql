@@ -2189,7 +2189,7 @@ END $$;
 
 -- DROP SCHEDULES deletes from this view.
 CREATE VIEW kwjobs.schedule_control WITH (security_barrier) AS
-SELECT s.name FROM kwjobs.schedule AS s WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(s.owner);
+SELECT s.name FROM kwjobs.schedule AS s WHERE (SELECT kwjobs.may_show_schedules()) AND kwjobs.is_visible(s.owner);
 COMMENT ON VIEW kwjobs.schedule_control IS 'what DROP SCHEDULES becomes a DELETE of';
 COMMENT ON COLUMN kwjobs.schedule_control.name IS 'the schedule';
 CREATE FUNCTION kwjobs.drop_trigger()

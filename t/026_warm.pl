@@ -233,6 +233,20 @@ for my $leave ('SET SESSION AUTHORIZATION role1', q{SELECT set_config('session_a
 	is(job_field($node, $job, 'total_num_of_ex'), 1, 'a library that cannot be loaded is no failure of the job');
 }
 
+# What the log shows with an error.
+{
+	sql('CREATE SCHEMA for_statement AUTHORIZATION role1; CREATE TABLE for_statement.gone(); ALTER TABLE for_statement.gone OWNER TO role1');
+	my $log = -s $node->logfile;
+	my $failed = run_as('role1', 'SELECT 1/0', '');
+	sql('SET ROLE role1; BEGIN; CREATE STATISTICS s FROM for_statement.gone WITH OPTIONS DETACHED; DROP TABLE for_statement.gone; COMMIT');
+	my $next = sql(q{SELECT max(job_id) FROM kwdb_internal.jobs WHERE job_type = 'CREATE_STATS'});
+	wait_for_status($node, $next, 'failed');
+	is(pid_of($next), pid_of($failed), 'the worker of a statement that has failed has another job');
+	my ($first, $second) = slurp_file($node->logfile, $log) =~ /job (?:$failed|$next) \([A-Z_]+\), attempt 1\n(.*\n?)/g;
+	like($first, qr/STATEMENT:  SELECT 1\/0/, 'the log shows the statement with its error');
+	unlike($second, qr/STATEMENT/, '... and not with that of the other job');
+}
+
 # One that was given back by such a worker counts when it has begun.
 {
 	run_as('role1', 'SELECT 1', '');

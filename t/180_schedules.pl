@@ -195,13 +195,17 @@ EOF
 	$node->command_ok([ 'pgbench', '-n', '-t', '3', '-M', $_, '-f', $file, '-h', $node->host, '-p', $node->port, 'postgres' ], "pgbench -M $_")
 	  for qw(simple extended prepared);
 	sql("SET client_min_messages = warning; CREATE SCHEDULE out FOR EXPORT INTO CSV '$place/out-{due}' FROM TABLE runs RECURRING '30 * * * *' WITH SCHEDULE OPTIONS time_zone = 'Asia/Kolkata'");
+	append_to_file("$place/taken.csv", "1\nx\n");
+	sql("SET client_min_messages = warning; CREATE TABLE taken (n integer); CREATE SCHEDULE taken FOR IMPORT INTO taken CSV DATA ('$place/taken.csv') WITH on_error = 'skip', reject_file = '$place/rejected-{due}.csv' RECURRING '0 * * * *' WITH SCHEDULE OPTIONS time_zone = 'UTC'");
 	clock('2030-01-02 05:00');
 	wait_for_ends($node);
 	clock('2030-01-02 06:00');
 	wait_for_ends($node);
 	is(sql(q{SELECT string_agg(status, ' ') FROM kwdb_internal.due_times WHERE schedule = 'out'}), 'succeeded succeeded', 'an EXPORT again and again');
 	is(join(' ', sort map { s/.*\///r } glob("$place/out*")), 'out-20300102T103000+0530 out-20300102T113000+0530', '... has a directory for each run');
-	sql('DROP SCHEDULE out');
+	is(sql(q{SELECT string_agg(status, ' ') FROM kwdb_internal.due_times WHERE schedule = 'taken'}), 'succeeded succeeded', 'an IMPORT that leaves out a record again and again');
+	is(join(' ', sort map { s/.*\///r } glob("$place/rejected*")), 'rejected-20300102T050000+0000.csv rejected-20300102T060000+0000.csv', '... has a reject file for each run');
+	sql('DROP SCHEDULE out; DROP SCHEDULE taken; DROP TABLE taken');
 }
 
 # The clock is set back; summer time; zones.

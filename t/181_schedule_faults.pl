@@ -139,6 +139,7 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 	like(schedule_field($node, 'of gone', q(concat_ws('|', schedule_status, owner, why_paused))),
 		qr/^PAUSED\|gone\|paused: no job could be created 10 times in a row: role with OID \d+ does not exist$/, '... then it is paused');
 	is(sql(q{SELECT count(*) FROM kwdb_internal.due_times WHERE schedule = 'other' AND status = 'succeeded'}), 13, '... and the other schedule has run each time');
+	like(($node->psql('postgres', q{ALTER SCHEDULE "of gone" FOR SQL 'SELECT 1'}))[2], qr/HINT:  Its owner does not exist any more: create another schedule\./, '... and nobody can say what it is to do instead');
 	sql(q{DROP SCHEDULES (SELECT name FROM [SHOW SCHEDULES])});
 }
 

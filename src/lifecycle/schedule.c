@@ -64,6 +64,17 @@ check_name(const char *name)
 				 errhint("Type CREATE SCHEDULE nightly FOR SQL 'statement' RECURRING '@daily'.")));
 }
 
+/* Raises an error if the statement is not for the current user, who may call functions for own schedules. */
+static void
+check_may(KwjBy by, const char *statement)
+{
+	if (by == KWJ_BY_STATEMENT && !kwj_is_statement_user())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("only users with the admin role are allowed to %s", statement),
+				 errhint("Your own schedules are in kwjobs.my_schedules, and their due times in kwjobs.my_due_times; use kwjobs.create_schedule, kwjobs.alter_schedule, kwjobs.pause_schedule, kwjobs.resume_schedule and kwjobs.drop_schedule for them. For the statements, have a superuser set kwjobs.job_visibility = owner.")));
+}
+
 static KWJ_NORETURN void
 no_such_schedule(const char *name)
 {
@@ -99,6 +110,7 @@ lock_schedule(KwjBy by, const char *what, const char *name, bool if_exists, KwjS
 	int64		schedule_id;
 
 	kwj_check_writable(what);
+	check_may(by, what);
 	schedule_id = find_schedule(by, name, if_exists);
 	if (schedule_id == 0)
 		return false;
@@ -113,11 +125,7 @@ lock_schedule(KwjBy by, const char *what, const char *name, bool if_exists, KwjS
 void
 kwj_schedule_check_may_show(void)
 {
-	if (!kwj_is_statement_user())
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("only users with the admin role are allowed to SHOW SCHEDULES"),
-				 errhint("Your own schedules are in kwjobs.my_schedules, and their due times in kwjobs.my_due_times; for the statement, have a superuser set kwjobs.job_visibility = owner.")));
+	check_may(KWJ_BY_STATEMENT, "SHOW SCHEDULES");
 }
 
 int64
@@ -160,11 +168,7 @@ kwj_schedule_check_new(KwjBy by, const char *name, bool if_not_exists)
 
 	kwj_check_writable("CREATE SCHEDULE");
 	check_name(name);
-	if (!kwj_is_visible_by(by, GetUserId()))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("only users with the admin role are allowed to CREATE SCHEDULE"),
-				 errhint("For a schedule of your own, use kwjobs.create_schedule; for the statement, have a superuser set kwjobs.job_visibility = owner.")));
+	check_may(by, "CREATE SCHEDULE");
 	if (!if_not_exists && kwj_store_schedule_find(name, &schedule_id, &owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
@@ -176,6 +180,7 @@ void
 kwj_schedule_check_change(KwjBy by, const char *name, bool if_exists)
 {
 	kwj_check_writable("ALTER SCHEDULE");
+	check_may(by, "ALTER SCHEDULE");
 	if (!if_exists)
 		(void) find_schedule(by, name, false);
 }
@@ -396,6 +401,18 @@ keep_options(const KwjSchedule *schedule, const KwjTemplate *template)
 	return kwj_template_write(&job);
 }
 
+/* Says how to change the jobs of this role's schedule, for ereport. */
+static int
+set_role_hint(Oid owner)
+{
+	const char *name = GetUserNameFromId(owner, true);
+
+	if (name == NULL)
+		return errhint("Its owner does not exist any more: create another schedule.");
+	return errhint("Type SET ROLE %s before, or WITH run_as = %s in a job statement; or create another schedule.",
+				   quote_identifier(name), quote_literal_cstr(name));
+}
+
 /*
  * Changes what each run does. Only a role that may create jobs of the schedule's owner may do so, because the
  * runs have the rights of that owner.
@@ -409,7 +426,7 @@ change_template(KwjSchedule *schedule, const KwjTemplate *template)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("the jobs of schedule \"%s\" belong to another role", schedule->name),
-				 errhint("Alter it as that role, or create another schedule.")));
+				 set_role_hint(schedule->owner)));
 	/* As in kwj_schedule_create, the job need not be the user's. */
 	kwj_check_may_own(template->owner);
 	job = keep_options(schedule, template);

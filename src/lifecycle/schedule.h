@@ -44,8 +44,8 @@ extern void kwj_schedule_check_new(KwjBy by, const char *name, bool if_not_exist
 
 /*
  * ALTER SCHEDULE calls this before it checks the job that the schedule is to run, so that its first error is
- * that of the schedule. Errors: 42704 if there is no schedule of this name that the current user may see,
- * unless if_exists is true; 25006.
+ * that of the schedule. Errors: 42501 unless the current user may alter schedules in this way; 42704 if there
+ * is no schedule of this name that the current user may see, unless if_exists is true; 25006.
  */
 extern void kwj_schedule_check_change(KwjBy by, const char *name, bool if_exists);
 
@@ -69,8 +69,9 @@ extern int64 kwj_schedule_create(KwjBy by, const KwjScheduleChange *change, bool
 typedef KwjTemplate *(*KwjMakeAnew) (const char *job_type, const KwjNewJob *job, Oid owner);
 
 /*
- * The following return false if there is no such schedule and if_exists is true. Errors: 42704 if there
- * is none, or the user may not see it; 25006 on a standby and in a read-only transaction; 22023.
+ * The following return false if there is no such schedule and if_exists is true. Errors: 42501 unless the
+ * current user may use the statement; 42704 if there is none, or the user may not see it; 25006 on a
+ * standby and in a read-only transaction; 22023.
  */
 extern bool kwj_schedule_alter(KwjBy by, const KwjScheduleChange *change);
 extern bool kwj_schedule_pause(KwjBy by, const char *name, bool if_exists, const char *reason);

@@ -211,7 +211,7 @@ set_job_option(KwjNewJob *job, KwjOption option, const char *name, const char *v
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"%s\" cannot be given here", name),
-				 errhint("Give it in the job's own WITH when you create the schedule, or with FOR SQL.")));
+				 errhint("CREATE SCHEDULE ... FOR SQL takes it; another job statement has it in its own WITH. A schedule that exists keeps its owner.")));
 	if (option == KWJ_OPTION_RUN_AT || option == KWJ_OPTION_DEPENDS_ON || option == KWJ_OPTION_ON_CONFLICT)
 		refuse_unknown(name);
 	if (option == KWJ_OPTION_WINDOW && value[0] == '\0' && job->window != NULL)

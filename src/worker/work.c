@@ -29,6 +29,7 @@
 #include "replication/slot.h"
 #include "serve/server.h"
 #include "shared/worker.h"
+#include "tcop/tcopprot.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/timeout.h"
@@ -185,6 +186,8 @@ forget_error(void)
 		ReplicationSlotRelease();
 	kwj_replication_slot_cleanup();
 	jit_reset_after_error();
+	/* The log showed the statement of a SQL job with its error; that statement is over now. */
+	debug_query_string = NULL;
 }
 
 /*

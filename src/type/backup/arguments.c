@@ -247,7 +247,14 @@ check_tables(Checking *checking)
 void
 kwj_backup_check_may_connect(const char *database, const char *detail)
 {
-	if (kwj_database_aclcheck(get_database_oid(database, false), GetUserId(), ACL_CONNECT) == ACLCHECK_OK)
+	Oid			dboid = get_database_oid(database, true);
+
+	if (!OidIsValid(dboid))
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_DATABASE),
+				errmsg("database \"%s\" does not exist", database),
+				errhint("SELECT datname FROM pg_database lists the databases of this server. BACKUP and RESTORE of tables do not create one."));
+	if (kwj_database_aclcheck(dboid, GetUserId(), ACL_CONNECT) == ACLCHECK_OK)
 		return;
 	ereport(ERROR,
 			errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

@@ -65,7 +65,7 @@ kwj_sql_begin(void)
 
 /*
  * Sets debug_query_string, the text that the log shows with messages. After an error it stays set
- * until the next text comes, so this makes a copy that outlives the attempt.
+ * until the worker has logged the error, so this makes a copy that outlives the attempt.
  */
 static void
 show_text(const char *text)
