@@ -13,4 +13,10 @@
  */
 extern char *kwj_role_name(Oid role);
 
+/*
+ * Registers the callback by which PostgreSQL tells a process that roles have changed. _PG_init calls
+ * this in the postmaster.
+ */
+extern void kwj_role_init(void);
+
 #endif

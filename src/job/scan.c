@@ -2,8 +2,8 @@
  * src/job/scan.c
  *	  How far the scan is that drives the plan of a job's statement.
  *
- * Callers: PostgreSQL calls executor_run() for each plan that a process executes (ExecutorRun_hook).
- * Which of these plans belongs to the job, two others say beforehand: type/sql/execute.c, when a worker
+ * Callers: session/wait_hook.c, which PostgreSQL calls for each plan that a process executes
+ * (ExecutorRun_hook), calls kwj_scan_run() when a plan is to be watched. Which of these plans belongs to the job, two others say beforehand: type/sql/execute.c, when a worker
  * comes to a statement that changes rows or makes a table; and track/validation.c, when PostgreSQL is
  * about to check a foreign key for ALTER TABLE, in a worker or in a session. Locks: none.
  *
@@ -50,6 +50,7 @@
 #include "job/counts.h"
 #include "job/progress.h"
 #include "job/scan.h"
+#include "job/transaction.h"
 #include "miscadmin.h"
 #include "nodes/tidbitmap.h"
 #include "storage/bufmgr.h"
@@ -80,8 +81,6 @@ typedef struct Driver
 	HashJoinState *joins[MOST_JOINS];
 } Driver;
 
-static ExecutorRun_hook_type previous_hook;
-
 /*
  * Where to show how far the next plan is; NULL: no plan is to be watched. checked_table: that plan is a
  * query which reads this table; InvalidOid: it changes rows or makes a table.
@@ -96,6 +95,21 @@ static KwjPosition *position_of_driver = NULL;
 /* PostgreSQL's function that first_row() has replaced. */
 static ExecProcNodeMtd replaced = NULL;
 
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		expected = NULL;
+}
+
+static void
+hear_of_end(void)
+{
+	static bool registered = false;
+
+	kwj_at_transaction_end(&registered, at_transaction_end, NULL);
+}
+
 void
 kwj_scan_begin(const RawStmt *statement)
 {
@@ -103,6 +117,7 @@ kwj_scan_begin(const RawStmt *statement)
 	bool		may_scan = kwj_is_row_change(node) || IsA(node, CreateTableAsStmt) ||
 		(IsA(node, SelectStmt) && kwj_makes_table((const SelectStmt *) node));
 
+	hear_of_end();
 	expected = may_scan ? kwj_progress_scan() : NULL;
 	checked_table = InvalidOid;
 }
@@ -121,6 +136,7 @@ kwj_scan_end(void)
 void
 kwj_scan_expect_check(KwjPosition *position, Oid table)
 {
+	hear_of_end();
 	expected = position;
 	checked_table = table;
 }
@@ -448,7 +464,7 @@ wait_for_first_row(PlanState *node)
 	node->ExecProcNode = first_row;
 }
 
-/* ---- the hook ---- */
+/* ---- to run a plan ---- */
 
 static bool
 is_expected(const QueryDesc *query)
@@ -493,19 +509,16 @@ begin(void)
 		watch();
 }
 
-static void
-run(KWJ_EXECUTOR_RUN_PARAMETERS)
+bool
+kwj_scan_is_expected(void)
 {
-	if (previous_hook)
-		previous_hook(KWJ_EXECUTOR_RUN_ARGUMENTS);
-	else
-		standard_ExecutorRun(KWJ_EXECUTOR_RUN_ARGUMENTS);
+	return expected != NULL;
 }
 
-static void
-executor_run(KWJ_EXECUTOR_RUN_PARAMETERS)
+void
+kwj_scan_run(ExecutorRun_hook_type run, KWJ_EXECUTOR_RUN_PARAMETERS)
 {
-	if (expected == NULL || !find_driver(queryDesc))
+	if (!find_driver(queryDesc))
 	{
 		run(KWJ_EXECUTOR_RUN_ARGUMENTS);
 		return;
@@ -520,21 +533,4 @@ executor_run(KWJ_EXECUTOR_RUN_PARAMETERS)
 		kwj_position_forget();
 	}
 	PG_END_TRY();
-}
-
-static void
-at_transaction_end(XactEvent event, void *arg)
-{
-	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
-		return;
-	expected = NULL;
-	kwj_position_forget();
-}
-
-void
-kwj_scan_init(void)
-{
-	previous_hook = ExecutorRun_hook;
-	ExecutorRun_hook = executor_run;
-	RegisterXactCallback(at_transaction_end, NULL);
 }

@@ -6,6 +6,8 @@
 #define KWJ_JOB_SCAN_H
 
 #include "kwjobs.h"
+#include "compat.h"
+#include "executor/executor.h"
 #include "job/position.h"
 #include "nodes/parsenodes.h"
 
@@ -27,7 +29,13 @@ extern void kwj_scan_expect_check(KwjPosition *position, Oid table);
 /* The statement does something else, too, so its query is not to be watched. */
 extern void kwj_scan_expect_nothing(void);
 
-/* Sets the hooks. To be called once, in the postmaster, before kwj_wait_hook_init(). */
-extern void kwj_scan_init(void);
+/* Returns whether the next plan is to be watched, if it is of the expected kind. */
+extern bool kwj_scan_is_expected(void);
+
+/*
+ * Has `run` execute the plan, and meanwhile shows how far its scan is if it is the plan that is expected,
+ * and driven by one scan. To be called only if one is expected. Errors: those of `run`.
+ */
+extern void kwj_scan_run(ExecutorRun_hook_type run, KWJ_EXECUTOR_RUN_PARAMETERS);
 
 #endif

@@ -5,11 +5,14 @@
 #ifndef KWJ_SESSION_ADMIN_ROLE_H
 #define KWJ_SESSION_ADMIN_ROLE_H
 
+#include "kwjobs.h"
+#include "catalog/objectaccess.h"
+
 /*
- * Install the hook, from _PG_init. It raises 42501 when anybody but a superuser creates a role with
- * a name that kwjobs.admin_role has, or renames a role to it.
+ * To be called for each object that is created or altered. Errors: 42501 when anybody but a superuser
+ * creates a role with a name that kwjobs.admin_role has, or renames a role to it.
  */
-extern void kwj_admin_role_init(void);
+extern void kwj_admin_role_on_access(ObjectAccessType access, Oid class_id, Oid object_id);
 
 /*
  * To be called after CREATE EXTENSION kwjobs has created the extension: if the admin role exists, a

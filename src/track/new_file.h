@@ -6,8 +6,12 @@
 #define KWJ_TRACK_NEW_FILE_H
 
 #include "kwjobs.h"
+#include "catalog/objectaccess.h"
 
-/* Sets the hook. To be called once, in the postmaster. */
-extern void kwj_new_file_init(void);
+/*
+ * To be called for each object that is created, altered or dropped. Errors: those of a look into
+ * pg_inherits, and of asking for the size of a table.
+ */
+extern void kwj_new_file_on_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id);
 
 #endif

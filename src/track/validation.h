@@ -6,8 +6,9 @@
 #define KWJ_TRACK_VALIDATION_H
 
 #include "kwjobs.h"
+#include "catalog/objectaccess.h"
 
-/* Sets the hook. To be called once, in the postmaster. */
-extern void kwj_validation_init(void);
+/* To be called for each object that is created or altered. Errors: those of a look into the catalogs. */
+extern void kwj_validation_on_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id);
 
 #endif
