@@ -155,7 +155,7 @@ is_bearer_token(const char *text)
 	return begins_with(text, "bearer ") && isalnum((unsigned char) text[strlen("bearer ")]);
 }
 
-/* What may begin with a character. A session looks up each character of a text, and mostly nothing does. */
+/* What may begin with a character. A session looks up each character of a text, and with most nothing does. */
 typedef struct Begin
 {
 	uint32		second;			/* the characters that may come second, each as its SECOND() */
@@ -178,6 +178,7 @@ static const char *const words_with_t[] = {"token", NULL};
 #define LETTER(lower, upper, second, words)	[lower] = {second, words}, [upper] = {second, words}
 
 static const Begin begins[UCHAR_MAX + 1] = {
+	['\0'] = {~(uint32) 0, NULL},	/* the end of the text is to be looked at, too */
 	LETTER('a', 'A', SECOND('p') | SECOND('c'), words_with_a),
 	LETTER('b', 'B', SECOND('e'), NULL),	/* bearer */
 	LETTER('c', 'C', SECOND('r'), words_with_c),
@@ -234,14 +235,17 @@ is_secret(const char *text, const char *const *words)
 bool
 kwj_seems_secret(const char *text)
 {
-	for (; *text != '\0'; text++)
+	for (;; text++)
 	{
-		const Begin *begin = &begins[(unsigned char) *text];
-
-		if ((begin->second & SECOND(text[1])) != 0 && is_secret(text, begin->words))
+		/* Most characters end here. */
+		while (begins[(unsigned char) *text].second == 0)
+			text++;
+		if (*text == '\0')
+			return false;
+		if ((begins[(unsigned char) *text].second & SECOND(text[1])) != 0 &&
+			is_secret(text, begins[(unsigned char) *text].words))
 			return true;
 	}
-	return false;
 }
 
 const char *

@@ -261,18 +261,19 @@ is_any_done(void)
 	return false;
 }
 
-/* Inserts the rows of all jobs that are DONE. Sets *arg, a bool, if it has done so. */
+/* Inserts the rows of all jobs that are DONE, all with the same time. Sets *arg, a bool, if it has done so. */
 static void
 insert_rows(void *arg)
 {
 	bool	   *inserted = arg;
+	TimestampTz now = GetCurrentTimestamp();
 	KwjRecords *records;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	records = kwj_store_try_records();
 	if (records != NULL)
 	{
-		kwj_moved_jobs_insert(records);
+		kwj_moved_jobs_insert(records, now);
 		kwj_foreach_my_session_job(place)
 		{
 			KwjRecord	record;
@@ -280,7 +281,7 @@ insert_rows(void *arg)
 			if (kwj_my_session_job(place)->state != KWJ_SESSION_DONE)
 				continue;
 			kwj_session_job_record(kwj_my_session_job(place), &record);
-			kwj_session_job_succeeds(&record);
+			kwj_session_job_succeeds(&record, now);
 			kwj_store_record(records, &record);
 		}
 		kwj_store_close_records(records);

@@ -68,6 +68,7 @@ struct KwjTable
 	uint64		changes;		/* kwj_indexes_changes() before the indexes were opened */
 	Oid			oid;			/* of the table */
 	Oid		   *indexes;		/* the OIDs of the indexes that were opened */
+	bool		may_refuse;		/* what kwj_table_may_refuse() returns */
 	int			n_not_null;
 	int		   *not_null;		/* the columns that must not be NULL, from 0 */
 
@@ -146,6 +147,8 @@ open_to_write(const char *name, KwjRows rows)
 static KwjTable *records = NULL;
 static MemoryContext context_of_records = NULL;
 
+static bool may_refuse(const KwjTable *table);
+
 static void
 note_not_null(KwjTable *table)
 {
@@ -184,6 +187,7 @@ make_records(void)
 	kwj_indexes_open(table->info, KWJ_RECORDS);
 	note_indexes(table);
 	note_not_null(table);
+	table->may_refuse = may_refuse(table);
 	/* PostgreSQL would release a descriptor that it counts at the end of the transaction. */
 	table->next = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(table->rel)), &TTSOpsHeapTuple);
 	return table;
@@ -209,10 +213,14 @@ make_records_to_keep(void)
 static bool
 open_records_again(void)
 {
-	if (records == NULL || records->oid != kwj_store_relation("job") ||
-		records->changes != kwj_indexes_changes())
+	if (records == NULL || records->changes != kwj_indexes_changes())
 		return false;
 	set_relation(records, "job", NoLock);
+	if (RelationGetRelid(records->rel) != records->oid)
+	{
+		table_close(records->rel, NoLock);
+		return false;
+	}
 	kwj_indexes_open_again(records->info, records->indexes);
 	records->info->ri_RelationDesc = records->rel;
 	/* While it has locked the indexes, PostgreSQL may have told this process of changes. */
@@ -719,10 +727,16 @@ has_expressions(const KwjTable *table)
 	return false;
 }
 
+static bool
+may_refuse(const KwjTable *table)
+{
+	return has_triggers(table) || has_constraints(table) || has_expressions(table);
+}
+
 bool
 kwj_table_may_refuse(const KwjTable *table)
 {
-	return has_triggers(table) || has_constraints(table) || has_expressions(table);
+	return table->rows == KWJ_RECORDS ? table->may_refuse : may_refuse(table);
 }
 
 bool
@@ -748,9 +762,9 @@ static void
 store_row(KwjTable *table)
 {
 	TupleTableSlot *row = table->next;
-	TupleDesc	columns = table->model ? kwj_model_row_columns(table->model, row) : row->tts_tupleDescriptor;
 	MemoryContext caller = MemoryContextSwitchTo(row->tts_mcxt);
-	HeapTuple	tuple = heap_form_tuple(columns, row->tts_values, row->tts_isnull);
+	HeapTuple	tuple = table->model != NULL ? kwj_model_row_form(table->model, row) :
+		heap_form_tuple(row->tts_tupleDescriptor, row->tts_values, row->tts_isnull);
 
 	MemoryContextSwitchTo(caller);
 	ExecStoreHeapTuple(tuple, row, true);
