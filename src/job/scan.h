@@ -34,7 +34,7 @@ extern bool kwj_scan_is_expected(void);
 
 /*
  * Has `run` execute the plan, and meanwhile shows how far its scan is if it is the plan that is expected,
- * and driven by one scan. To be called only if one is expected. Errors: those of `run`.
+ * and driven by one scan. wait_hook.c calls this only if one is expected. Errors: those of `run`.
  */
 extern void kwj_scan_run(ExecutorRun_hook_type run, KWJ_EXECUTOR_RUN_PARAMETERS);
 

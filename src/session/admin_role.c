@@ -41,8 +41,8 @@
 #define MEMBERS_SHOWN	20
 
 /*
- * The role's new name. It is read with SnapshotSelf, since the catalog caches still have the old
- * row.
+ * Returns the role's new name. It is read with SnapshotSelf, since the catalog caches still have
+ * the old row.
  */
 static char *
 new_name(Oid role)
@@ -153,7 +153,7 @@ kwj_admin_role_on_access(ObjectAccessType access, Oid class_id, Oid object_id)
 		check_name(object_id, access == OAT_POST_CREATE);
 }
 
-/* The names of the role's direct members, as a list with commas; NULL: it has none. */
+/* Returns the names of the role's direct members, as a list with commas; NULL: it has none. */
 static char *
 list_members(Oid role)
 {

@@ -9,8 +9,8 @@
 #include "catalog/objectaccess.h"
 
 /*
- * To be called for each object that is created, altered or dropped. Errors: those of a look into
- * pg_inherits, and of asking for the size of a table.
+ * session/object_hook.c calls this for each object that PostgreSQL has created, altered or drops. Errors:
+ * those of a look into pg_inherits, and of asking for the size of a table.
  */
 extern void kwj_new_file_on_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id);
 

@@ -8,7 +8,10 @@
 #include "kwjobs.h"
 #include "catalog/objectaccess.h"
 
-/* To be called for each object that is created or altered. Errors: those of a look into the catalogs. */
+/*
+ * session/object_hook.c calls this for each object that PostgreSQL has created or altered. Errors: those
+ * of a look into the catalogs.
+ */
 extern void kwj_validation_on_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id);
 
 #endif
