@@ -81,11 +81,9 @@ typedef struct Driver
 	HashJoinState *joins[MOST_JOINS];
 } Driver;
 
-/*
- * Where to show how far the next plan is; NULL: no plan is to be watched. checked_table: that plan is a
- * query which reads this table; InvalidOid: it changes rows or makes a table.
- */
-static KwjPosition *expected = NULL;
+KwjPosition *kwj_scan_expected = NULL;
+
+/* The expected plan is a query which reads this table; InvalidOid: it changes rows or makes a table. */
 static Oid	checked_table = InvalidOid;
 
 /* The scan that is watched, or will be from its first row on. Read by the handler of SIGALRM. */
@@ -99,7 +97,7 @@ static void
 at_transaction_end(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
-		expected = NULL;
+		kwj_scan_expected = NULL;
 }
 
 static void
@@ -118,14 +116,14 @@ kwj_scan_begin(const RawStmt *statement)
 		(IsA(node, SelectStmt) && kwj_makes_table((const SelectStmt *) node));
 
 	hear_of_end();
-	expected = may_scan ? kwj_progress_scan() : NULL;
+	kwj_scan_expected = may_scan ? kwj_progress_scan() : NULL;
 	checked_table = InvalidOid;
 }
 
 void
 kwj_scan_end(void)
 {
-	expected = NULL;
+	kwj_scan_expected = NULL;
 	/*
 	 * If the statement was an ALTER TABLE, track/validation.c may have begun to watch how far it is.
 	 * Nothing tells that file when the statement is over.
@@ -137,14 +135,14 @@ void
 kwj_scan_expect_check(KwjPosition *position, Oid table)
 {
 	hear_of_end();
-	expected = position;
+	kwj_scan_expected = position;
 	checked_table = table;
 }
 
 void
 kwj_scan_expect_nothing(void)
 {
-	expected = NULL;
+	kwj_scan_expected = NULL;
 }
 
 /* ---- in the handler of SIGALRM ---- */
@@ -469,7 +467,7 @@ wait_for_first_row(PlanState *node)
 static bool
 is_expected(const QueryDesc *query)
 {
-	Assert(expected != NULL);
+	Assert(kwj_scan_expected != NULL);
 	if (OidIsValid(checked_table))
 		return query->operation == CMD_SELECT &&
 			list_member_oid(query->plannedstmt->relationOids, checked_table);
@@ -487,9 +485,9 @@ find_driver(const QueryDesc *query)
 
 	if (!is_expected(query))
 		return false;
-	position_of_driver = expected;
+	position_of_driver = kwj_scan_expected;
 	/* Plans that run within this one, or after it, are not the statement. */
-	expected = NULL;
+	kwj_scan_expected = NULL;
 	/* WITH queries that change rows may do most of the work, and run after the scan. */
 	if (query->plannedstmt->hasModifyingCTE ||
 		!find(query->planstate, &found, query->estate->es_query_cxt))
@@ -507,12 +505,6 @@ begin(void)
 		wait_for_first_row(&driver.gather->ps);
 	else
 		watch();
-}
-
-bool
-kwj_scan_is_expected(void)
-{
-	return expected != NULL;
 }
 
 void

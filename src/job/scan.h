@@ -29,8 +29,11 @@ extern void kwj_scan_expect_check(KwjPosition *position, Oid table);
 /* The statement does something else, too, so its query is not to be watched. */
 extern void kwj_scan_expect_nothing(void);
 
-/* Returns whether the next plan is to be watched, if it is of the expected kind. */
-extern bool kwj_scan_is_expected(void);
+/*
+ * Where to show how far the next plan is, if it is of the expected kind; NULL: no plan is to be watched.
+ * Others only read it. It is no function, because every query of every session asks.
+ */
+extern KwjPosition *kwj_scan_expected;
 
 /*
  * Has `run` execute the plan, and meanwhile shows how far its scan is if it is the plan that is expected,

@@ -449,20 +449,24 @@ end_transaction(XactEvent event)
 	}
 }
 
-static void
-at_transaction_end(XactEvent event, void *arg)
+/* Not inlined, so that at_transaction_end() stays short for all transactions without work. */
+static pg_noinline void
+do_work(XactEvent event)
 {
-	bool		in_autovacuum = MyBackendType == B_AUTOVAC_WORKER;
-
-	if (!may_have_work && !in_autovacuum)
-		return;
-	if (in_autovacuum && preceding != NULL)
+	if (MyBackendType == B_AUTOVAC_WORKER && preceding != NULL)
 		preceding(event);
 	if (has_work())
 		end_transaction(event);
 	may_have_work = has_work();
 	if (!may_have_work)
 		extension_gone = have_rows = false;
+}
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (unlikely(may_have_work || MyBackendType == B_AUTOVAC_WORKER))
+		do_work(event);
 }
 
 static void

@@ -19,16 +19,30 @@
 
 static object_access_hook_type previous_hook;
 
-static void
-on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *arg)
+static bool
+concerns_us(ObjectAccessType access)
+{
+	return access == OAT_POST_CREATE || access == OAT_POST_ALTER || access == OAT_DROP;
+}
+
+/* Not inlined, so that on_object_access() stays short for all others. */
+static pg_noinline void
+look_at_object(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *arg)
 {
 	if (previous_hook)
 		previous_hook(access, class_id, object_id, sub_id, arg);
-	if (access != OAT_POST_CREATE && access != OAT_POST_ALTER && access != OAT_DROP)
-		return;
 	kwj_admin_role_on_access(access, class_id, object_id);
 	kwj_new_file_on_access(access, class_id, object_id, sub_id);
 	kwj_validation_on_access(access, class_id, object_id, sub_id);
+}
+
+static void
+on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *arg)
+{
+	if (concerns_us(access))
+		look_at_object(access, class_id, object_id, sub_id, arg);
+	else if (previous_hook)
+		previous_hook(access, class_id, object_id, sub_id, arg);
 }
 
 void

@@ -202,15 +202,31 @@ run(KWJ_EXECUTOR_RUN_PARAMETERS)
 		standard_ExecutorRun(KWJ_EXECUTOR_RUN_ARGUMENTS);
 }
 
+/* Returns whether the plan may have a call that waits: with one of our functions it has entries in invalItems. */
+static bool
+may_wait(const QueryDesc *query)
+{
+	return query->plannedstmt->invalItems != NIL;
+}
+
+static pg_noinline void
+run_carefully(KWJ_EXECUTOR_RUN_PARAMETERS)
+{
+	if (may_wait(queryDesc) && !queryDesc->already_executed &&
+		!ScanDirectionIsNoMovement(direction) && queryDesc->planstate != NULL)
+		wait_if_asked(queryDesc);
+	if (kwj_scan_expected != NULL)
+		kwj_scan_run(run, KWJ_EXECUTOR_RUN_ARGUMENTS);
+	else
+		run(KWJ_EXECUTOR_RUN_ARGUMENTS);
+}
+
+/* Every query comes by here, so this does nothing for most of them. */
 static void
 executor_run(KWJ_EXECUTOR_RUN_PARAMETERS)
 {
-	/* Every query comes by here. A plan with one of our functions has entries in invalItems. */
-	if (queryDesc->plannedstmt->invalItems != NIL && !queryDesc->already_executed &&
-		!ScanDirectionIsNoMovement(direction) && queryDesc->planstate != NULL)
-		wait_if_asked(queryDesc);
-	if (kwj_scan_is_expected())
-		kwj_scan_run(run, KWJ_EXECUTOR_RUN_ARGUMENTS);
+	if (unlikely(may_wait(queryDesc) || kwj_scan_expected != NULL))
+		run_carefully(KWJ_EXECUTOR_RUN_ARGUMENTS);
 	else
 		run(KWJ_EXECUTOR_RUN_ARGUMENTS);
 }
