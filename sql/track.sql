@@ -498,6 +498,16 @@ DO $$ BEGIN FOR i IN 1 .. 30 LOOP EXECUTE format('CREATE TABLE ordered_%s ()', i
 SELECT description, finished = first_value(finished) OVER () AS same FROM [SHOW JOBS] LIMIT 3;
 SELECT count(*), count(DISTINCT finished) FROM [SHOW JOBS] WHERE job_type = 'SCHEMA CHANGE';
 
+-- 20. A session makes the tuple of a row from that of the last one. Texts of 126 bytes and less are
+-- stored in another way than longer ones, so here texts of many lengths follow each other.
+CALL start_over();
+CREATE FUNCTION sized(n integer) RETURNS text LANGUAGE sql IMMUTABLE AS
+$$ SELECT format('CREATE TABLE sized_%s (%I integer)', n, repeat('a', 1 + n % 57)) || format(' /* %s */', repeat('x', CASE WHEN n % 10 = 0 THEN 1500 ELSE n END)) $$;
+DO $$ BEGIN FOR n IN 1 .. 120 LOOP EXECUTE sized(n); COMMIT; END LOOP; END $$;
+SELECT count(*), count(*) FILTER (WHERE description = sized(substring(description FROM 'sized_(\d+)')::integer)) AS right, min(length(description)), max(length(description)),
+       count(*) FILTER (WHERE octet_length(description) BETWEEN 125 AND 128) > 0 AS borders, count(DISTINCT payload) AS payloads
+  FROM kwjobs.job WHERE job_type = 'SCHEMA CHANGE' AND description LIKE 'CREATE TABLE sized%';
+
 SET kwjobs.track = none;
 SET client_min_messages = warning;
 DROP SCHEMA tracked CASCADE;
