@@ -115,7 +115,7 @@ EOF
 	my $session = $node->background_psql('postgres');
 	$session->query_safe(qq{SET client_min_messages = error; BEGIN; ALTER SCHEDULE locked WITH SCHEDULE OPTIONS priority = 1; SELECT kwjobs.alter($job, priority => 1)});
 	for my $statement ('PAUSE SCHEDULE locked', 'DROP SCHEDULES SELECT $$locked$$', 'DROP OWNED BY weak', 'REASSIGN OWNED BY weak TO CURRENT_USER',
-		q{SELECT kwjobs.run_schedule('locked')}, "PAUSE JOB $job", "SELECT kwjobs.delete($job)")
+		q{SELECT kwjobs.run_schedule('locked')}, "PAUSE JOB $job", "SELECT kwjobs.alter($job, priority => 2)")
 	{
 		my ($rc, $out, $err) = $node->psql('postgres', "SET lock_timeout = '10ms'; $statement");
 		like($err, qr/ERROR:  canceling statement due to lock timeout/, "lock_timeout: $statement");
