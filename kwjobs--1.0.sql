@@ -887,18 +887,26 @@ SELECT j.job_id,
        END AS fraction_completed,
        kwjobs.readable(j.error) AS error,
        j.coordinator_id,
-       -- of a job that a schedule has created, the next four are the totals of the schedule
+       -- Of a job that a schedule has created, the next four are the totals of the schedule. The coordinator
+       -- counts a run a moment after its end; until then the job's own end is added here.
        coalesce(CASE WHEN j.created_by_type = 'schedule'
                      THEN (SELECT s.runs FROM kwjobs.schedule AS s WHERE s.schedule_id = j.created_by_id) END,
                 j.total_num_of_ex) AS total_num_of_ex,
        coalesce(CASE WHEN j.created_by_type = 'schedule'
-                     THEN (SELECT s.succeeded FROM kwjobs.schedule AS s WHERE s.schedule_id = j.created_by_id) END,
+                     THEN (SELECT s.succeeded + (j.status = 'succeeded' AND EXISTS (
+                                    SELECT FROM kwjobs.due_time AS d WHERE d.schedule_id = j.created_by_id
+                                       AND d.job_id = j.job_id AND d.job_id IS NOT NULL AND d.finished IS NULL))::integer
+                             FROM kwjobs.schedule AS s WHERE s.schedule_id = j.created_by_id) END,
                 j.total_num_of_success) AS total_num_of_success,
        coalesce(CASE WHEN j.created_by_type = 'schedule'
-                     THEN (SELECT s.failed FROM kwjobs.schedule AS s WHERE s.schedule_id = j.created_by_id) END,
+                     THEN (SELECT s.failed + (j.status IN ('failed', 'revert-failed') AND EXISTS (
+                                    SELECT FROM kwjobs.due_time AS d WHERE d.schedule_id = j.created_by_id
+                                       AND d.job_id = j.job_id AND d.job_id IS NOT NULL AND d.finished IS NULL))::integer
+                             FROM kwjobs.schedule AS s WHERE s.schedule_id = j.created_by_id) END,
                 j.total_num_of_fail) AS total_num_of_fail,
        coalesce(CASE WHEN j.created_by_type = 'schedule'
-                     THEN (SELECT s.last_success FROM kwjobs.schedule AS s WHERE s.schedule_id = j.created_by_id) END,
+                     THEN (SELECT greatest(s.last_success, j.time_of_last_success) FROM kwjobs.schedule AS s
+                            WHERE s.schedule_id = j.created_by_id) END,
                 j.time_of_last_success) AS time_of_last_success,
        j.created_by_type,
        j.created_by_id,

@@ -286,7 +286,7 @@ SELECT name FROM kwdb_internal.schedules WHERE name = 'prepared';
 
 -- 7. RUN by hand; the totals of the schedule in the columns for many executions
 SELECT kwjobs.run_schedule('once') AS job \gset
-SELECT status, total_num_of_ex AS ex FROM [SHOW JOB WHEN COMPLETE :job];
+SELECT status, total_num_of_ex AS ex, total_num_of_success AS success, total_num_of_fail AS fail FROM [SHOW JOB WHEN COMPLETE :job];
 SELECT kwjobs.run_schedule('once') AS job \gset
 SELECT status, total_num_of_ex AS ex FROM [SHOW JOB WHEN COMPLETE :job];
 SELECT job_type, description, status, total_num_of_ex AS ex FROM [SHOW JOBS FOR SCHEDULE once];
