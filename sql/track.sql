@@ -492,9 +492,10 @@ SELECT job_type, description, status, nullif(user_name, session_user) AS user_na
   FROM kwjobs.job WHERE job_type <> 'RESTART' ORDER BY job_id;
 ALTER ROLE kwj_track_other RENAME TO kwj_track;
 
--- 19. The statements of a transaction succeed at the same moment. SHOW JOBS shows the last one first.
+-- 19. The statements of a transaction succeed at the same moment, also those that have given their places
+-- to others. SHOW JOBS shows the last one first.
 CALL start_over();
-DO $$ BEGIN FOR i IN 1 .. 30 LOOP EXECUTE format('CREATE TABLE ordered_%s ()', i); END LOOP; END $$;
+DO $$ BEGIN FOR i IN 1 .. 100 LOOP EXECUTE format('CREATE TABLE ordered_%s ()', i); END LOOP; END $$;
 SELECT description, finished = first_value(finished) OVER () AS same FROM [SHOW JOBS] LIMIT 3;
 SELECT count(*), count(DISTINCT finished) FROM [SHOW JOBS] WHERE job_type = 'SCHEMA CHANGE';
 
