@@ -2,8 +2,8 @@
  * src/lifecycle/control_log.c
  *	  Lines in the server's log that tell who has asked for what (kwjobs.log_control).
  *
- * Process: sessions, and workers whose statement controls a job; the coordinator, when it pauses a schedule.
- * Callers: control.c, delete.c, schedule.c, owned.c, due_times.c.
+ * Process: sessions, and workers whose statement controls a job, a schedule or a hold; the coordinator, when
+ * it pauses a schedule. Callers: control.c, delete.c, due_times.c, held.c, owned.c, schedule.c and withdraw.c.
  * Locks: none.
  *
  * The lines are made when something is asked for, and written once the transaction has committed:
