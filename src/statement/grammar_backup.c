@@ -51,13 +51,6 @@ refuse_unsupported(const KwjStatement *statement, const Parts *parts)
 				kwj_error_position(statement->source, parts->unsupported));
 }
 
-/* Returns an expression as text. */
-static Node *
-text_value(KwjStatement *statement, int first, int last, const char *expected)
-{
-	return kwj_cast(kwj_parse_expression(statement, first, last, expected), "text", false, -1);
-}
-
 /* Returns the tokens from the first one up to `end`, without comments and spaces between them. */
 static char *
 tokens_text(const KwjSource *source, int first, int end)
@@ -112,7 +105,7 @@ expect_database(KwjStatement *statement, int token, Parts *parts)
 	if (kwj_is_any_word(statement->source, token))
 		parts->database = kwj_text(kwj_word_of(statement->source, token));
 	else
-		parts->database = text_value(statement, token, end, "The name of a database must stand here.");
+		parts->database = kwj_parse_text_value(statement, token, end, "The name of a database must stand here.");
 	return end;
 }
 
@@ -149,7 +142,7 @@ expect_place(KwjStatement *statement, int first, Parts *parts)
 	if (parts->place != NULL || (enclosed && end != first + 3))
 		note_unsupported(parts, first, "more than one place of a backup",
 						 "A backup lies in one directory: give its absolute path.");
-	parts->place = text_value(statement, token, token + 1, EXPECTED_PLACE);
+	parts->place = kwj_parse_text_value(statement, token, token + 1, EXPECTED_PLACE);
 	return end;
 }
 
@@ -263,7 +256,7 @@ kwj_build_show_backup(KwjStatement *statement)
 {
 	int			location = statement->source->tokens[statement->first].start;
 	int			end = kwj_expect_string(statement, statement->rest, EXPECTED_PLACE);
-	Node	   *place = text_value(statement, statement->rest, end, EXPECTED_PLACE);
+	Node	   *place = kwj_parse_text_value(statement, statement->rest, end, EXPECTED_PLACE);
 	RangeFunction *from = makeNode(RangeFunction);
 	SelectStmt *select = makeNode(SelectStmt);
 	ColumnRef  *all = makeNode(ColumnRef);

@@ -266,6 +266,7 @@ extern char *kwj_mask_statements(const KwjSource *source, int first, int last,
 extern void kwj_read_pieces(KwjSource *source, List *statements);
 extern Node *kwj_parse_expression(KwjStatement *statement, int first, int last,
 								  const char *expected);
+extern Node *kwj_parse_text_value(KwjStatement *statement, int first, int last, const char *expected);
 #define KWJ_EXPECTED_IDS	"A query that returns job IDs must stand here."
 extern Node *kwj_parse_query(KwjStatement *statement, int first, int last,
 							 const char *expected);

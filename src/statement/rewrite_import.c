@@ -79,14 +79,6 @@ column_array(KwjStatement *statement, List *columns)
 	return kwj_text_array(names);
 }
 
-/* Returns an expression as text. */
-static Node *
-text_value(KwjStatement *statement, int first, int last, const char *expected)
-{
-	return kwj_cast(kwj_parse_expression(statement, first, last, expected),
-					"text", false, -1);
-}
-
 /* ('file', ...) */
 static Node *
 parse_files(KwjStatement *statement, int open, int close)
@@ -99,8 +91,8 @@ parse_files(KwjStatement *statement, int open, int close)
 	do
 	{
 		comma = kwj_find_symbol(source, first, close, ',');
-		files = lappend(files, text_value(statement, first, comma,
-										  "The name of a file must stand here."));
+		files = lappend(files, kwj_parse_text_value(statement, first, comma,
+													"The name of a file must stand here."));
 		first = comma + 1;
 	} while (comma < close);
 	return kwj_cast(kwj_array(files, source->tokens[open].start), "text", true, -1);
@@ -182,7 +174,7 @@ build_import_using(KwjStatement *statement, int token)
 
 	first = kwj_expect_word(statement, token, "using", "USING must follow CREATE.");
 	token = kwj_expect_string(statement, first, expected_file);
-	definition = text_value(statement, first, token, expected_file);
+	definition = kwj_parse_text_value(statement, first, token, expected_file);
 	if (kwj_next_is(statement, token, "csv"))
 	{
 		int			open = kwj_expect_word(statement, token + 1, "data", "DATA must follow CSV.");
@@ -239,7 +231,7 @@ kwj_build_import_database(KwjStatement *statement)
 	if (first > statement->last || !kwj_is_symbol(source, first - 1, '('))
 		kwj_syntax_error(statement, Min(first - 1, statement->last), expected);
 	token = kwj_expect_string(statement, first, expected);
-	directory = text_value(statement, first, token, expected);
+	directory = kwj_parse_text_value(statement, first, token, expected);
 	if (token >= statement->last || !kwj_is_symbol(source, token, ')'))
 		kwj_syntax_error(statement, Min(token, statement->last), "One directory must stand in the parentheses.");
 	options = parse_with(statement, token + 1, "Only WITH can follow the directory.", &detached);
