@@ -13,6 +13,9 @@
 #include "nodes/makefuncs.h"
 #include "statement/internal.h"
 
+/* number of arguments of kwjobs_backup_and_wait and kwjobs_restore_and_wait that return the result */
+#define RESULT_COLUMNS	4
+
 #define EXPECTED_PLACE	"Where the backup lies must stand here, in quotes."
 
 /* The parts of a statement. */
@@ -184,24 +187,15 @@ skip_incremental(KwjStatement *statement, int token, Parts *parts)
 static Node *
 build(KwjStatement *statement, const char *name, Parts *parts)
 {
-	int			location = statement->source->tokens[statement->first].start;
 	List	   *args;
-	List	   *results = NIL;
 
 	refuse_unsupported(statement, parts);
 	if (parts->what != NULL)
 		return (Node *) kwj_select(kwj_null());
 	args = list_make4(parts->place, kwj_text_array(parts->tables),
 					  kwj_cast(parts->database ? parts->database : kwj_null(), "text", false, -1),
-					  kwj_call("pg_catalog", "jsonb_object",
-							   list_make1(kwj_cast(kwj_array(parts->options.pairs, -1), "text", true, -1)), -1));
-	kwj_prevent_in_recovery(statement);
-	if (parts->options.detached || statement->is_scheduled)
-		return kwj_select_job_id(name, args, location);
-	/* job_id, status, fraction_completed and bytes */
-	for (int i = 0; i < 4; i++)
-		results = lappend(results, kwj_null());
-	return (Node *) kwj_call_procedure(psprintf("%s_and_wait", name), list_concat(args, results), location);
+					  kwj_options_object(&parts->options));
+	return kwj_tree_of_creation(statement, name, args, parts->options.detached, RESULT_COLUMNS);
 }
 
 /* [targets] TO place [AS OF SYSTEM TIME e] [INCREMENTAL FROM place, ...] [WITH ...] */

@@ -50,7 +50,7 @@ take_string(KwjStatement *statement, int token, const char *expected, Node **val
 {
 	int			end = kwj_expect_string(statement, token, expected);
 
-	*value = kwj_cast(kwj_parse_expression(statement, token, end, expected), "text", false, -1);
+	*value = kwj_parse_text_value(statement, token, end, expected);
 	return end;
 }
 
@@ -128,8 +128,7 @@ take_options(KwjStatement *statement, int token)
 		if (options.detached)
 			kwj_syntax_error(statement, token, "A schedule has no option DETACHED: no statement waits for its jobs.");
 	}
-	return kwj_call("pg_catalog", "jsonb_object",
-					list_make1(kwj_cast(kwj_array(options.pairs, -1), "text", true, -1)), -1);
+	return kwj_options_object(&options);
 }
 
 /* CALL kwjobs_create_schedule(name, recurring, statement, NULL, NULL, options, if_not_exists) */

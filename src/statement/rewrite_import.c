@@ -98,18 +98,11 @@ parse_files(KwjStatement *statement, int open, int close)
 	return kwj_cast(kwj_array(files, source->tokens[open].start), "text", true, -1);
 }
 
-/* CALL kwjobs_NAME_and_wait(args, NULL, ...) or, for detached, SELECT kwjobs_NAME(args) */
+/* Returns the tree of a statement that creates an IMPORT by kwjobs_NAME or kwjobs_NAME_and_wait. */
 static Node *
 tree_of_call(KwjStatement *statement, const char *name, List *args, bool detached)
 {
-	int			location = statement->source->tokens[statement->first].start;
-
-	kwj_prevent_in_recovery(statement);
-	if (detached || statement->is_scheduled)
-		return kwj_select_job_id(name, args, location);
-	for (int i = 0; i < RESULT_COLUMNS; i++)
-		args = lappend(args, kwj_null());
-	return (Node *) kwj_call_procedure(psprintf("%s_and_wait", name), args, location);
+	return kwj_tree_of_creation(statement, name, args, detached, RESULT_COLUMNS);
 }
 
 /* WITH ... up to the end, as a jsonb */
@@ -120,8 +113,7 @@ parse_with(KwjStatement *statement, int with, const char *expected, bool *detach
 
 	kwj_parse_with(statement, with, expected, &options);
 	*detached = options.detached;
-	return kwj_call("pg_catalog", "jsonb_object",
-					list_make1(kwj_cast(kwj_array(options.pairs, -1), "text", true, -1)), -1);
+	return kwj_options_object(&options);
 }
 
 /* Returns the token that closes the parentheses around the files, which open at this one. */
