@@ -167,9 +167,9 @@ take_job(KwjStatement *statement, int token, Node **sql, Node **job)
 }
 
 /*
- * Returns the tree of CALL kwjobs_create_schedule_of_job(kwjobs_for_schedule(name, is_if),
- * CASE WHEN kwjobs_wants_job() THEN job END, recurring, options, is_if). procedure, before: the names of the two functions, without kwjobs_; ALTER SCHEDULE has
- * others than CREATE SCHEDULE.
+ * Returns the tree of CALL kwjobs_create_schedule_of_job(kwjobs_for_schedule(name, is_if), CASE WHEN
+ * kwjobs_wants_job() THEN job END, recurring, options, is_if). procedure, before: the names of the two
+ * functions, without kwjobs_; ALTER SCHEDULE has others than CREATE SCHEDULE.
  */
 static Node *
 call_for_job(const char *procedure, const char *before, Node *name, Node *job, Node *cron, Node *options, bool is_if,
