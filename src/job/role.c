@@ -1,15 +1,17 @@
 /*
  * src/job/role.c
- *	  The name of a role, for people to read.
+ *	  The name of a role, for people to read, and whether the current user may create databases.
  *
  * Process: any, in a transaction. Locks: none.
  *
- * A session asks at each commit with jobs of its own, and mostly for the same role. So each process
+ * A session asks for the name at each commit with jobs of its own, and mostly for the same role. So each process
  * keeps the last answer until PostgreSQL tells it that a role has changed (forget).
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/pg_authid.h"
 #include "job/role.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -60,4 +62,17 @@ kwj_role_init(void)
 {
 	CacheRegisterSyscacheCallback(AUTHOID, forget, (Datum) 0);
 	is_told = true;
+}
+
+bool
+kwj_may_create_databases(void)
+{
+	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+	bool		may = superuser();
+
+	if (!HeapTupleIsValid(tuple))
+		return may;
+	may |= ((Form_pg_authid) GETSTRUCT(tuple))->rolcreatedb;
+	ReleaseSysCache(tuple);
+	return may;
 }
