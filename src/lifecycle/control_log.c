@@ -2,9 +2,9 @@
  * src/lifecycle/control_log.c
  *	  Lines in the server's log that tell who has asked for what (kwjobs.log_control).
  *
- * Process: sessions, and workers whose statement controls a job, a schedule or a hold; the coordinator, when
- * it pauses a schedule. Callers: control.c, delete.c, due_times.c, held.c, owned.c, schedule.c and withdraw.c.
- * Locks: none.
+ * Process: sessions, and workers whose statement controls a job, a schedule or a hold; the
+ * coordinator, when it pauses a schedule. Callers: control.c, delete.c, due_times.c, held.c, owned.c,
+ * schedule.c and withdraw.c. Locks: none.
  *
  * The lines are made when something is asked for, and written once the transaction has committed:
  * what was rolled back was not asked for. The callback of the commit must not fail, so it only

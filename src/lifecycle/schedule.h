@@ -37,10 +37,10 @@ extern char *kwj_schedule_default_name(void);
 
 /*
  * CREATE SCHEDULE calls this before it checks the job that the schedule is to run, so that its first
- * error is that of the schedule. Returns false, and tells the user, if there is a schedule of this name and
- * if_not_exists is true: then there is nothing to do. Errors: 42501 unless the current user may create
- * schedules in this way; 42710 if there is a schedule of this name and if_not_exists is false; 22023,
- * 22004 if it is no name; 25006.
+ * error is that of the schedule. Returns false, and tells the user, if there is a schedule of this
+ * name and if_not_exists is true: then there is nothing to do. Errors: 42501 unless the current user
+ * may create schedules in this way; 42710 if there is a schedule of this name and if_not_exists is
+ * false; 22023, 22004 if it is no name; 25006.
  */
 extern bool kwj_schedule_check_new(KwjBy by, const char *name, bool if_not_exists);
 
