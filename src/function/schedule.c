@@ -20,6 +20,7 @@
 #include "job/ids.h"
 #include "job/json.h"
 #include "job/schedule_clock.h"
+#include "job/transaction.h"
 #include "lifecycle/bounds.h"
 #include "lifecycle/due_times.h"
 #include "lifecycle/schedule.h"
@@ -343,8 +344,7 @@ make_anew(const char *job_type, const KwjNewJob *old, Oid owner)
 
 	kwj_new_job(&job, type->name);
 	job.owner = owner;
-	(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
+	kwj_set_in_level("standard_conforming_strings", "on");
 	if (kwj_json_object_or_null(old->payload, "settings") != NULL)
 		(void) kwj_import_apply_settings(old->payload);
 	kwj_template_want();
@@ -423,7 +423,7 @@ kwjobs_clock(PG_FUNCTION_ARGS)
 	PG_RETURN_TIMESTAMPTZ(kwj_clock());
 }
 
-/* For the view kwjobs.health. Returns whether a coordinator acts for this database, or will when something is due. */
+/* For the view kwjobs.health. Returns what the coordinator of this database does, or why there is none. */
 Datum
 kwjobs_coordinator_state(PG_FUNCTION_ARGS)
 {
