@@ -12,6 +12,7 @@
 #include "lifecycle/parts.h"
 #include "parser/parse_node.h"
 #include "type/import/created.h"
+#include "type/import/extend.h"
 #include "type/import/options.h"
 #include "type/import/pace.h"
 #include "type/import/position.h"
@@ -59,6 +60,9 @@ typedef struct KwjImport
 	int			subtransactions;	/* how many have got a number */
 	bool		searching;		/* bad records are looked for; no time ends a try */
 	int64		passed;			/* the offset at which the last file ended that was left behind */
+
+	bool		together;		/* several workers import at this moment */
+	KwjExtend	extend;
 
 	/* Set while COPY runs. */
 	KwjImportReader reader;

@@ -18,8 +18,10 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "type/import/by_statement.h"
+#include "type/import/extend.h"
 #include "type/import/records.h"
 #include "type/import/reject_table.h"
+#include "type/import/wal.h"
 #include "utils/backend_progress.h"
 #include "utils/backend_status.h"
 #include "utils/memutils.h"
@@ -143,6 +145,9 @@ on_piece(KwjImportReader *reader)
 	if ((over || kwj_import_is_to_stop()) && !import->in_one_batch)
 		reader->limit = reader->start;
 	reader->piece = import->pace.piece;
+	kwj_import_push_wal();
+	if (import->together && !import->elsewhere)
+		kwj_import_extend(&import->extend, import->rel, import->storage.context);
 	if (import->elsewhere)
 		tell_line_end(import);
 	import->show(import, import->rows + running_rows());
