@@ -5,7 +5,7 @@ use FindBin;
 use lib "$FindBin::RealBin/lib";
 use KwjSchedules;
 use KwjTest;
-use PostgreSQL::Test::Utils ();
+use PostgreSQL::Test::Utils qw(append_to_file);
 use Test::More;
 
 my $node = new_node('schedules', <<'EOF');

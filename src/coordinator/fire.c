@@ -28,12 +28,12 @@
 #include "job/isolate.h"
 #include "job/schedule_clock.h"
 #include "job/test_gate.h"
+#include "job/transaction.h"
 #include "lifecycle/due_times.h"
 #include "miscadmin.h"
 #include "process/process.h"
 #include "shared/looked.h"
 #include "store/query.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 
 /*
@@ -110,17 +110,12 @@ typedef struct Step
 	MemoryContext scratch;		/* in: the memory of the pass, for the results of a step */
 	int64		schedule_id;	/* in: the schedule of act_on_one, refuse_one and give_up_one */
 	const char *error;			/* in: why no job of that schedule could be created */
+	bool		is_limit;		/* in: because of a limit */
 	const KwjEndedRun *run;		/* in: the run of note_one_end */
 	KwjJobs		due;			/* out: the schedules of the batch; go_back: how many it has changed */
 	List	   *ended;			/* out: the runs that are over (KwjEndedRun) */
 	TimestampTz next;			/* out: the first next_run that is later than `behind` */
 } Step;
-
-static void
-set_locally(const char *setting, const char *value)
-{
-	(void) set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
-}
 
 /*
  * Begins a step. Returns false if the extension is gone. The coordinator waits for the disk at the end
@@ -131,9 +126,9 @@ begin_step(void)
 {
 	if (!kwj_process_lock_extension())
 		return false;
-	set_locally("synchronous_commit", "off");
+	kwj_set_locally("synchronous_commit", "off");
 	kwj_store_lock_jobs();
-	set_locally("lock_timeout", LOCK_MS);
+	kwj_set_locally("lock_timeout", LOCK_MS);
 	/* lock_timeout ends a wait by a query cancel, and kwj_isolate_then() holds these back until it ends. */
 	RESUME_CANCEL_INTERRUPTS();
 	return true;
@@ -274,7 +269,7 @@ refuse_one(void *arg)
 	KwjSchedule schedule;
 
 	if (begin_step() && lock_due(step->schedule_id, step->now, &schedule))
-		kwj_due_times_refuse(&schedule, step->now, step->error);
+		kwj_due_times_refuse(&schedule, step->now, step->error, step->is_limit);
 }
 
 static void
@@ -307,6 +302,7 @@ act_singly(Step *step)
 		if (kwj_error_is_passing(last))
 			break;
 		step->error = error->message;
+		step->is_limit = ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES;
 	}
 	put_aside(step->schedule_id, error->message);
 }
@@ -337,8 +333,8 @@ go_back(void *arg)
 
 /*
  * Counts due times from now for the schedules whose last due time is more than CORRECTION_US in the future.
- * There can be some only if somebody has set the clock back by so much, since the last look or before this
- * process came.
+ * There can be some only if somebody has set the clock back by that much, since the last look or before
+ * this process began.
  */
 static void
 see_clock(TimestampTz now)

@@ -9,16 +9,16 @@
 #include "utils/timestamp.h"
 
 /*
- * To be called after a pass, outside a transaction. Leaves, which does not return, or returns when
- * to ask again; DT_NOEND: after the next pass.
+ * The coordinator calls this after a pass, outside a transaction. If it may leave, it exits here.
+ * Otherwise this returns when to ask again; DT_NOEND: after the next pass.
  *
  * busy: this process has something to do now. certain: it was a full pass. due: when something has
  * to be done even if nobody asks, apart from deleting old jobs.
  *
  * The coordinator leaves when it had nothing to do for kwjobs.coordinator_idle_timeout, no worker
  * is left and nothing is due soon. It also exits, even if jobs wait, when another database
- * needs its place; then it waits at most LINGER_MS, for workers that it has started and that have
- * yet to attach. Its successor goes on from the tables.
+ * needs its place, or when the clock was set back; then it waits at most LINGER_MS, for workers that
+ * it has started and that have yet to attach. Its successor goes on from the tables.
  *
  * Process: coordinator. Locks: kwj_shared->lock for moments.
  */

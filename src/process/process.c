@@ -52,6 +52,14 @@
  */
 #define LONGEST_WAIT_MS		(60L * 1000)
 
+/*
+ * Linux lets a wait with a timeout end late by a thousandth of it, and by 100 ms at most
+ * (select_estimate_accuracy). A wait of more than LONG_WAIT_MS ends EARLY_MS before the time, and a short
+ * one follows, which is exact.
+ */
+#define LONG_WAIT_MS		1000L
+#define EARLY_MS			200L
+
 void
 kwj_process_describe(BackgroundWorker *worker, const char *function, const char *type)
 {
@@ -225,6 +233,8 @@ wait_once(TimestampTz until)
 	if (until != DT_NOEND)
 	{
 		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+		if (ms > LONG_WAIT_MS)
+			ms -= EARLY_MS;
 		ms = Min(ms, Min(1000L * kwj_scheduler_pace, LONGEST_WAIT_MS));
 		flags |= WL_TIMEOUT;
 	}

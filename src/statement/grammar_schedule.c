@@ -4,6 +4,8 @@
  *
  * CREATE or ALTER SCHEDULE name FOR job statement has the tree of that statement's own call in it, as an
  * argument: the call then creates no job, but hands it over (lifecycle/template.c).
+ *
+ * Process: any that parses SQL. Locks: none.
  */
 #include "postgres.h"
 
@@ -52,7 +54,7 @@ take_string(KwjStatement *statement, int token, const char *expected, Node **val
 	return end;
 }
 
-/* The name of a schedule, a word, 'text' or $1, as a text. Returns the token after it. */
+/* Reads the name of a schedule, a word, 'text' or $1, as a text. Returns the token after the name. */
 static int
 take_name(KwjStatement *statement, int token, Node **name)
 {
@@ -65,8 +67,8 @@ take_name(KwjStatement *statement, int token, Node **name)
 }
 
 /*
- * The token RECURRING, which 'cron', $1 or NEVER follows; `last` if there is none. A query of the job
- * statement before it may use the word as a name.
+ * Returns the token RECURRING, which 'cron', $1 or NEVER follows; `last` if there is none. A query of
+ * the job statement before it may use the word as a name.
  */
 static int
 find_recurring(const KwjStatement *statement, int first)
@@ -166,15 +168,16 @@ take_job(KwjStatement *statement, int token, Node **sql, Node **job)
 }
 
 /*
- * Returns the tree of CALL kwjobs_create_schedule_of_job(kwjobs_for_schedule(name, is_if), job, recurring,
- * options, is_if). procedure, before: the names of the two functions, without kwjobs_; ALTER SCHEDULE has
+ * Returns the tree of CALL kwjobs_create_schedule_of_job(kwjobs_for_schedule(name, is_if),
+ * CASE WHEN kwjobs_wants_job() THEN job END, recurring, options, is_if). procedure, before: the names of the two functions, without kwjobs_; ALTER SCHEDULE has
  * others than CREATE SCHEDULE.
  */
 static Node *
 call_for_job(const char *procedure, const char *before, Node *name, Node *job, Node *cron, Node *options, bool is_if,
 			 int location)
 {
-	List	   *args = list_make2(kwj_own_call(before, list_make2(name, flag(is_if)), location), job);
+	Node	   *checked = kwj_case(kwj_own_call("wants_job", NIL, location), job);
+	List	   *args = list_make2(kwj_own_call(before, list_make2(name, flag(is_if)), location), checked);
 
 	args = lappend(args, cron ? cron : null_text());
 	args = lappend(lappend(args, options), flag(is_if));

@@ -19,6 +19,8 @@
  * installed. If the extension is installed then, it was also installed when the relation was found:
  * the lock keeps the relation from being dropped, and CREATE EXTENSION fails if the schemas exist
  * already.
+ *
+ * Process: any that parses SQL. Locks: none.
  */
 #include "postgres.h"
 
@@ -34,7 +36,7 @@ kwj_name(const char *schema, const char *object)
 	return list_make2(makeString(pstrdup(schema)), makeString(pstrdup(object)));
 }
 
-/* A constant of type text. */
+/* Returns a constant of type text. */
 Node *
 kwj_text(const char *string)
 {
@@ -122,6 +124,21 @@ kwj_operator(const char *operator, Node *left, Node *right)
 {
 	return (Node *) makeA_Expr(AEXPR_OP, kwj_name("pg_catalog", operator),
 							   left, right, -1);
+}
+
+/* CASE WHEN condition THEN result END */
+Node *
+kwj_case(Node *condition, Node *result)
+{
+	CaseExpr   *expression = makeNode(CaseExpr);
+	CaseWhen   *when = makeNode(CaseWhen);
+
+	when->expr = (Expr *) condition;
+	when->result = (Expr *) result;
+	when->location = -1;
+	expression->args = list_make1(when);
+	expression->location = -1;
+	return (Node *) expression;
 }
 
 Node *
@@ -220,7 +237,7 @@ kwj_equal_any(Node *left, SelectStmt *query)
 							   kwj_sublink(ARRAY_SUBLINK, (Node *) query, -1), -1);
 }
 
-/* The table as a constant of type regclass, located at its name. */
+/* Returns the table as a constant of type regclass, located at its name. */
 Node *
 kwj_table_constant(const RangeVar *table)
 {
@@ -234,7 +251,7 @@ kwj_table_constant(const RangeVar *table)
 	return kwj_cast((Node *) constant, "regclass", false, table->location);
 }
 
-/* The elements as a text[]; without elements NULL. */
+/* Returns the elements as a text[]; without elements NULL. */
 Node *
 kwj_text_array(List *elements)
 {

@@ -11,7 +11,7 @@
 #include "store/store.h"
 #include "utils/jsonb.h"
 
-#define KWJ_QUERY_MAX_ARGS 32
+#define KWJ_QUERY_MAX_ARGS 33
 
 /*
  * An SQL condition for jobs without an active attempt: the coordinator has to settle the status,
@@ -39,8 +39,8 @@ extern void kwj_store_lock_tables(bool history);
 extern void kwj_store_lock_jobs(void);
 
 /*
- * The same, but returns false if the lock on kwjobs.job is not free, as while an index on it is built.
- * Waits for the weaker locks on the other tables.
+ * As kwj_store_lock_jobs, but returns false if the lock on kwjobs.job is not free, as while an index
+ * on it is built. Waits for the weaker locks on the other tables.
  */
 extern bool kwj_store_try_lock_jobs(void);
 
@@ -58,6 +58,10 @@ extern void kwj_store_check_owner(Oid owner);
  * A query of the store. It is planned at its first use, and the generic plan is kept for the
  * session. A query that joins sets of rows is planned for each execution ("fresh"), because the
  * best join depends on how large the sets are.
+ *
+ * In a transaction of level REPEATABLE READ, a query sees what was committed before the transaction's
+ * first statement, and PostgreSQL raises 40001 if the query changes a row that another transaction has
+ * changed since. A query that goes by what is committed now ("latest") does neither.
  */
 typedef struct KwjQuery
 {
@@ -65,6 +69,7 @@ typedef struct KwjQuery
 	int			nargs;
 	Oid			argtypes[KWJ_QUERY_MAX_ARGS];
 	bool		fresh;			/* plan it for each execution */
+	bool		latest;			/* go by what is committed now, at every level of isolation */
 	SPIPlanPtr	plan;			/* NULL before the first use, and if fresh */
 } KwjQuery;
 
@@ -142,7 +147,7 @@ extern char *kwj_row_clipped(uint64 row, const char *column, MemoryContext conte
  */
 extern char *kwj_row_text_or_empty(uint64 row, const char *column, MemoryContext context);
 
-/* The request that a column with a job's status stands for: PAUSE, CANCEL or none. */
+/* Returns the request that a column with a job's status stands for: PAUSE, CANCEL or none. */
 extern KwjRequest kwj_row_request(uint64 row, const char *column);
 
 /* Check a column with a job's status. Errors: 55000 if kwjobs does not know the status. */

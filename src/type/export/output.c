@@ -2,7 +2,7 @@
  * src/type/export/output.c
  *	  The files into which an EXPORT writes the rows of one table or query.
  *
- * Caller: export.c. Process: worker. Locks: none.
+ * Callers: export.c and parallel.c. Process: worker. Locks: none.
  *
  *     row --> buffer --> [compressor] --> checksum, write()
  *
@@ -23,7 +23,7 @@
 #include "utils/memutils.h"
 
 #define BUFFER_SIZE		(256 * 1024)
-/* The kernel is asked to write a file to the disk each time so many bytes have been added to it. */
+/* The kernel is asked to write a file to the disk each time this many bytes have been added to it. */
 #define WRITE_OUT_SIZE	(16 * 1024 * 1024)
 
 struct KwjExportOutput

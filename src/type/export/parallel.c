@@ -50,9 +50,9 @@
 #include "utils/memutils.h"
 #include "utils/rls.h"
 
-/* So many blocks of a table are worth a process, unless the user has said how many processes. */
+/* This many blocks of a table are worth a process, unless the user has said how many processes. */
 #define BLOCKS_PER_PROCESS	8192
-/* A range has at least, and at most, so many blocks. */
+/* A range has at least LEAST_RANGE, and at most MOST_RANGE blocks. */
 #define LEAST_RANGE			64
 #define MOST_RANGE			8192
 /* A range is what is left of the table, divided by the number of processes and by this. */

@@ -30,7 +30,7 @@
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 
-/* So many files at most are being made durable. Each has a thread, and a file that is open. */
+/* This many files at most are being made durable. Each has a thread, and a file that is open. */
 #define MOST_FILES	16
 
 /* A file. It is in a memory context of its own. */

@@ -28,10 +28,10 @@
 #include "type/import/extend.h"
 #include "utils/memutils.h"
 
-/* So many pages are added at once to the table, and to an index. */
+/* This many pages are added at once to the table, and to an index. */
 #define TABLE_PAGES		64
 #define INDEX_PAGES		32
-/* More are added to the table when about so many are left: two workers use them for a piece of 64 kB each. */
+/* More are added to the table when about this many are left: two workers use them for a piece of 64 kB each. */
 #define PAGES_LEFT		24
 
 /*
