@@ -12,7 +12,7 @@ use Test::More;
 
 # Nothing is deleted before a test says what is to be kept: rows are inserted in several steps.
 my $for_ever = '10000d';
-my $node = new_node('history', "autovacuum = off\njobs.retention_time = '$for_ever'\n");
+my $node = new_node('history', "autovacuum = off\njobs.retention_time = '$for_ever'\nkwjobs.test_haste = 5\n");
 
 # Finished jobs number $first to $last, each with an attempt, a checkpoint and a transaction; job n
 # ended n seconds before $before.

@@ -464,16 +464,17 @@ EOT
 # ---- what ends the coordinator itself, as it has nothing to do with one job ----
 
 {
+	configure($node, 'kwjobs.test_haste', 4);
 	my $log = -s $node->logfile;
 	sql('CREATE ROLE nobody; ALTER TABLE kwjobs.checkpoint OWNER TO nobody');
 	$node->psql('postgres', "SELECT kwjobs.submit('$work')");
-	# after six deaths, the next coordinator would be started only after half a minute
-	$node->wait_for_log(qr/(background worker "kwjobs coordinator" \(PID \d+\) exited with exit code 1\b.*){6}/s, $log);
+	# after five deaths, the next coordinator would be started only after eight seconds
+	$node->wait_for_log(qr/(background worker "kwjobs coordinator" \(PID \d+\) exited with exit code 1\b.*){5}/s, $log);
 	sql('ALTER TABLE kwjobs.checkpoint OWNER TO postgres');
 	my $mended = sql('SELECT clock_timestamp()');
 	my ($job) = submit_others(1);
 	wait_for_status($node, $job, 'succeeded');
-	is(sql("SELECT started < '$mended'::timestamptz + interval '15 seconds' FROM kwjobs.job WHERE job_id = $job"), 't',
+	is(sql("SELECT started < '$mended'::timestamptz + interval '5 seconds' FROM kwjobs.job WHERE job_id = $job"), 't',
 		'once the cause is mended, and somebody asks, a coordinator that kept dying comes back soon');
 }
 

@@ -97,7 +97,7 @@
 #define NO_ROOM_LONGEST_MS	5000
 #define NO_ROOM_REPORT_MS	500
 /* How long the coordinator goes job by job after an error. */
-#define JOB_BY_JOB_MS		10000
+#define JOB_BY_JOB_MS		KWJ_WAIT_MS(10000)
 
 static void
 promote_window(KwjWindow *window)
