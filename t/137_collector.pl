@@ -13,6 +13,7 @@ use Test::More;
 my $node = new_node('collector', <<"EOF", extra => [ '--no-locale', '--encoding=UTF8' ]);
 kwjobs.automatic_collection_min_stale_rows = 10
 kwjobs.admin_role = 'boss'
+kwjobs.test_haste = 5
 $choosy_autovacuum
 EOF
 
