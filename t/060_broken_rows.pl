@@ -401,7 +401,7 @@ EOT
 	my @two = submit_at_gate(2);
 	open_gate($gate);
 	wait_for_status($node, $_, 'succeeded') for @two;
-	wait_query($node, q{SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type = 'kwjobs worker' AND wait_event_type = 'Extension'});
+	wait_query($node, q{SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type = 'kwjobs worker' AND usename = current_user AND wait_event_type = 'Extension'});
 	sql(<<'EOT');
 CREATE FUNCTION wait_for_us() RETURNS trigger LANGUAGE plpgsql AS
     'BEGIN PERFORM pg_catalog.pg_advisory_xact_lock_shared(4712); RETURN NEW; END';
@@ -464,10 +464,10 @@ EOT
 # ---- what ends the coordinator itself, as it has nothing to do with one job ----
 
 {
-	configure($node, 'kwjobs.test_haste', 4);
 	my $log = -s $node->logfile;
 	sql('CREATE ROLE nobody; ALTER TABLE kwjobs.checkpoint OWNER TO nobody');
-	$node->psql('postgres', "SELECT kwjobs.submit('$work')");
+	# This wakes the coordinator, which no session could.
+	configure($node, 'kwjobs.test_haste', 4);
 	# after five deaths, the next coordinator would be started only after eight seconds
 	$node->wait_for_log(qr/(background worker "kwjobs coordinator" \(PID \d+\) exited with exit code 1\b.*){5}/s, $log);
 	sql('ALTER TABLE kwjobs.checkpoint OWNER TO postgres');

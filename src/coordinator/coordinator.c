@@ -86,7 +86,7 @@
 #include "utils/snapmgr.h"
 
 /* A short pass is followed by a full one after this at the latest. */
-#define LOOK_AT_ALL_MS		1000
+#define LOOK_AT_ALL_MS		KWJ_WAIT_MS(1000)
 
 /*
  * The first and the longest wait between two tries to start a worker, when the postmaster had no
