@@ -152,7 +152,7 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 	sql(q{SET client_min_messages = warning; SELECT kwjobs.create_schedule('of ' || r, '0 0 1 1 * 2099', 'SELECT 1', options => jsonb_build_object('run_as', r)) FROM unnest('{owner,member}'::text[]) AS r}, 'owned');
 	sql('ALTER ROLE owner NOSUPERUSER', 'owned');
 	sql('CREATE ROLE idle LOGIN; REASSIGN OWNED BY idle TO heir; DROP OWNED BY idle; DROP ROLE idle', 'owned');
-	pass('where the tables of kwjobs do not belong to a superuser, nothing keeps a role');
+	note('where the tables of kwjobs do not belong to a superuser, nothing keeps a role');
 	sql('ALTER ROLE owner SUPERUSER', 'owned');
 	sql('DROP OWNED BY owner, member; DROP ROLE owner, member, heir', 'owned');
 	is(sql(q{SELECT count(*) FROM pg_extension WHERE extname = 'kwjobs'}, 'owned'), 0, '... DROP OWNED may drop the extension itself');

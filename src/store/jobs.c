@@ -163,9 +163,9 @@ static KwjQuery owner_query = {
 };
 
 /*
- * FOR NO KEY UPDATE instead of FOR UPDATE: when a worker inserts a row that refers to the job, the
- * foreign key takes FOR KEY SHARE on the job's row. The worker must not wait for a control
- * statement that is not committed.
+ * revertible is KWJ_IS_REVERTIBLE. FOR NO KEY UPDATE instead of FOR UPDATE: when a worker inserts a
+ * row that refers to the job, the foreign key takes FOR KEY SHARE on the job's row. The worker must
+ * not wait for a control statement that is not committed.
  */
 #define LOCK_QUERY \
 	"SELECT j.job_type, j.owner, j.status, j.active_attempt, j.retries," \
