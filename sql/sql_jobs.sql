@@ -67,8 +67,20 @@ CALL kwjobs.run('CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS made_unique ON m
 SELECT tags, messages FROM last_attempt;
 CALL kwjobs.run('CREATE INDEX CONCURRENTLY made_unique ON made (n)');
 SELECT indexrelid::regclass, indisvalid FROM pg_index WHERE indrelid = 'made'::regclass ORDER BY 1;
+-- Without a name in the statement, the index gets the name that it would get in a session.
+CREATE TABLE named (a integer, b integer);
+CREATE INDEX ON named (a, a, (a + 1), (b + 1), lower(a::text), lower(b::text)) INCLUDE (b);
+SELECT indexrelid::regclass AS index FROM pg_index WHERE indrelid = 'named'::regclass \gset
+DROP INDEX :index;
+CALL kwjobs.run('CREATE INDEX CONCURRENTLY ON named (a, a, (a + 1), (b + 1), lower(a::text), lower(b::text)) INCLUDE (b)') \gset
+SELECT indexrelid::regclass, indexrelid::regclass::text = :'index' AS as_in_session FROM pg_index WHERE indrelid = 'named'::regclass;
+DROP TABLE named;
 CALL kwjobs.run('REINDEX TABLE CONCURRENTLY made') \gset
 \echo :status :tags
+-- An option that is off does not keep a statement from running with others.
+CALL kwjobs.run('REINDEX (CONCURRENTLY false) TABLE made; SELECT 1') \gset
+\echo :status :tags
+CALL kwjobs.run('REINDEX (CONCURRENTLY) TABLE made; SELECT 1');
 CALL kwjobs.run('VACUUM made; SELECT 1');
 CALL kwjobs.run('DO $$BEGIN FOR i IN 1 .. 3 LOOP INSERT INTO made VALUES (i + 10); COMMIT; END LOOP; END$$') \gset
 \echo :status :tags

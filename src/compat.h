@@ -488,19 +488,19 @@ typedef struct config_enum KwjLogLevelSetting;
 
 /*
  * CLUSTER, which is a form of REPACK since 19. kwj_cluster_needs_no_block() returns the statement's
- * name if PostgreSQL refuses to run it in a transaction block, and NULL otherwise. has_option: a
- * function that returns whether a list of options has the option with that name.
+ * name if PostgreSQL refuses to run it in a transaction block, and NULL otherwise. is_on: a
+ * function that returns whether the option with that name is on in a list of options.
  */
 #if PG_VERSION_NUM >= 190000
 #define KWJ_CLUSTER	T_RepackStmt
-#define kwj_cluster_needs_no_block(node, has_option) \
-	(has_option(((const RepackStmt *) (node))->params, "concurrently") ? \
+#define kwj_cluster_needs_no_block(node, is_on) \
+	(is_on(((const RepackStmt *) (node))->params, "concurrently") ? \
 	 "REPACK (CONCURRENTLY)" : \
 	 ((const RepackStmt *) (node))->relation != NULL ? NULL : \
 	 ((const RepackStmt *) (node))->command == REPACK_COMMAND_CLUSTER ? "CLUSTER" : "REPACK")
 #else
 #define KWJ_CLUSTER	T_ClusterStmt
-#define kwj_cluster_needs_no_block(node, has_option) \
+#define kwj_cluster_needs_no_block(node, is_on) \
 	(((const ClusterStmt *) (node))->relation == NULL ? "CLUSTER" : NULL)
 #endif
 

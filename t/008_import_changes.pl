@@ -517,6 +517,8 @@ CREATE TABLE old (n integer, t text);
 DO $$ BEGIN FOR i IN 1 .. 400 LOOP INSERT INTO old VALUES (-i); COMMIT; END LOOP; END $$;
 SELECT max(xmin::text::bigint) FROM old;
 EOF
+	my $earlier = $old->safe_psql('postgres', q{SELECT kwjobs.submit('SELECT')});
+	wait_for_end($old, $earlier);
 	# whoever began before the last of them would keep it from being frozen
 	wait_query($old, q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid()});
 	$old->command_ok([ 'vacuumdb', '--all', '--freeze' ], 'all rows are frozen');
@@ -524,6 +526,13 @@ EOF
 	command_ok([ 'pg_resetwal', '--epoch=1', '--next-transaction-id=' . ($max - 300), '-D', $old->data_dir ],
 		'the numbers of transactions are used up once');
 	$old->start;
+
+	# The number of the transaction that has ended this job looks like one that is still to come.
+	is($old->safe_psql('postgres', <<"EOF"), "t\nsucceeded", 'a session that waits for a job of the first 2^32 transactions finds that it is over');
+SET statement_timeout = '60s';
+SELECT xmin::text::bigint > pg_snapshot_xmax(pg_current_snapshot())::text::bigint % (1::bigint << 32) FROM kwjobs.job WHERE job_id = $earlier;
+SELECT status FROM kwjobs.wait($earlier);
+EOF
 
 	my $job = start_import($old, 'old', $path);
 	wait_for_end($old, $job);

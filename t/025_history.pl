@@ -12,7 +12,13 @@ use Test::More;
 
 # Nothing is deleted before a test says what is to be kept: rows are inserted in several steps.
 my $for_ever = '10000d';
-my $node = new_node('history', "autovacuum = off\njobs.retention_time = '$for_ever'\nkwjobs.test_haste = 5\n");
+my $node = new_node('history', <<"EOF");
+shared_preload_libraries = 'kwjobs, auto_explain'
+auto_explain.log_settings = on
+autovacuum = off
+kwjobs.test_haste = 5
+jobs.retention_time = '$for_ever'
+EOF
 
 # Finished jobs number $first to $last, each with an attempt, a checkpoint and a transaction; job n
 # ended n seconds before $before.
@@ -294,6 +300,24 @@ is($node->safe_psql('restored', 'SELECT sum(total_num_of_ex) FROM kwdb_internal.
 $node->safe_psql('restored', "UPDATE kwjobs.job SET finished = finished - interval '20 days'");
 set_limits('jobs.retention_time' => '15d');
 wait_query($node, 'SELECT count(*) = 0 FROM kwdb_internal.jobs', 'restored');
+
+# A step of retention plans its queries without whole scans of tables. What the coordinator plans later for a
+# session of another database may have them again.
+my $long = $node->safe_psql('postgres', "SELECT kwjobs.submit('SELECT pg_sleep(600)')");
+wait_for_status($node, $long, 'running');
+my $coordinator = $node->safe_psql('postgres',
+	"SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'");
+my $log = -s $node->logfile;
+set_limits('auto_explain.log_min_duration' => 0, 'jobs.retention_time' => '16d');
+$node->wait_for_log(qr/\[$coordinator\] kwjobs coordinator LOG: .* plan:\n\tQuery Text: SELECT count\(\*\) AS found/, $log);
+$node->safe_psql('restored', "SET kwjobs.scope = server; SELECT kwjobs.why($long)");
+set_limits('auto_explain.log_min_duration' => -1);
+my ($settings) = slurp_file($node->logfile, $log) =~
+  /\[$coordinator\] kwjobs coordinator LOG: [^\n]* plan:\n\tQuery Text: SELECT kwjobs\.why.*?\n\tSettings: ([^\n]*)/s;
+like($settings, qr/search_path/, 'the coordinator has planned a query for a session of another database');
+unlike($settings, qr/enable_seqscan/, '... for which the settings of a step of retention do not count');
+$node->safe_psql('postgres', "CANCEL JOB $long");
+wait_for_status($node, $long, 'canceled');
 
 $node->stop;
 done_testing();

@@ -131,7 +131,7 @@ extern void kwj_child_continue(KwjChild *child);
 extern void kwj_child_kill(KwjChild *child);
 
 /*
- * To be called after kwj_child_wait() has returned true. Frees the child.
+ * Ends with a child whose program is over: kwj_child_wait() has returned true. Frees the child.
  *
  * Errors: 38000 unless the program has ended with exit status 0; the message is the last line of
  * stderr. 58000 if the guardian was killed.
@@ -139,10 +139,10 @@ extern void kwj_child_kill(KwjChild *child);
 extern void kwj_child_finish(KwjChild *child);
 
 /*
- * To be called after kwj_child_wait() has returned true, by a type that makes its own error. Returns
- * how the program has ended, such as 'Program "/bin/x" exited with status 1.', palloc'd; NULL if it
- * has ended with exit status 0, or if kwj_child_finish() has to tell. The caller then frees the child
- * with kwj_child_kill().
+ * A type that makes its own error calls this once kwj_child_wait() has returned true. Returns how the
+ * program has ended, such as 'Program "/bin/x" exited with status 1.', palloc'd; NULL if it has ended
+ * with exit status 0, or if kwj_child_finish() has to tell. The caller then frees the child with
+ * kwj_child_kill().
  */
 extern char *kwj_child_failure(const KwjChild *child);
 

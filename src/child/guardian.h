@@ -39,8 +39,8 @@ typedef struct KwjGuardianReport
 } KwjGuardianReport;
 
 /*
- * Runs the guardian and exits. To be called in a new process, directly after the fork and with all
- * signals blocked. control: the socket; output, errors: what the program gets as stdout and stderr.
+ * Runs the guardian and exits. The new process calls this directly after the fork, with all signals
+ * blocked. control: the socket; output, errors: what the program gets as stdout and stderr.
  */
 pg_noreturn extern void kwj_guardian_main(const KwjChildSpec *spec, int control, int output,
 										  int errors);

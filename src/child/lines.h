@@ -28,8 +28,8 @@ typedef void (*KwjLineHandler) (char *line, void *arg);
 extern bool kwj_lines_read(KwjLines *lines, KwjLineHandler handler, void *arg);
 
 /*
- * To be called after the program has ended: reads the rest, and closes the pipe. Reads no more than
- * a pipe can hold, because a process that has escaped the guardian may write on and on.
+ * The worker calls this when the program has ended: reads the rest, and closes the pipe. Reads no
+ * more than a pipe can hold, because a process that has escaped the guardian may write on and on.
  */
 extern void kwj_lines_finish(KwjLines *lines, KwjLineHandler handler, void *arg);
 

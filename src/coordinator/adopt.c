@@ -14,12 +14,13 @@
  *   no pid, later                                 its worker could not connect: taken back, retried
  *                                                 after REFUSED_RETRY_MS at the latest
  *   its worker left a KwjUnbegun                  never began: taken back, not counted
- *   first pass after a lockout or an orderly stop    interrupted, not counted
+ *   a lockout or an orderly stop of the server    interrupted, not counted
+ *   ended it, and this is a first pass
  *   the server is being stopped                   interrupted, not counted, retried later
  *   this process had terminated it for a request  ended by request, no crash
  *   its timeout was over                          timeout
  *   anything else, such as a kill -9, after       crashed, counted
- *   which this is a first pass
+ *   which a new coordinator makes its first pass
  *
  * These are the reasons. lifecycle/settle.c decides: a PAUSE or CANCEL that is committed comes
  * first, so the attempt then ends as paused or canceled, and no crash is counted. (Only a job whose

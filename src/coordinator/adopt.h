@@ -11,8 +11,8 @@
 #include "shared/slots.h"
 
 /*
- * To be called before the first pass. interrupted: the attempts that this coordinator's predecessor
- * left were ended by a lockout, or by an orderly stop of the server.
+ * The coordinator calls this before its first pass. interrupted: the attempts that this
+ * coordinator's predecessor left were ended by a lockout, or by an orderly stop of the server.
  */
 extern void kwj_adopt_init(bool interrupted);
 

@@ -2,8 +2,9 @@
  * src/coordinator/answer.c
  *	  Answering sessions of other databases that list or control the jobs of the server.
  *
- * Process: coordinator, after each pass; coordinator.c calls this. Locks: AccessShareLock on the
- * tables of kwjobs, in a transaction for each question; kwj_shared->lock for moments (shared/ask.c).
+ * Process: coordinator; coordinator.c calls this after each pass, and blocked.c while this process
+ * waits for a lock. Locks: AccessShareLock on the tables of kwjobs, in a transaction for each
+ * question; kwj_shared->lock for moments (shared/ask.c).
  *
  * This process checks what the role that asks may see: members of the admin role see everybody's
  * jobs, all others see nothing. What counts is kwjobs.admin_role as it is set in this database, not as

@@ -10,8 +10,8 @@
 
 /*
  * Takes the questions that wait for this database, and sends what fits into the queues of the
- * answers. To be called after a pass, outside a transaction. Returns when the next pass is due
- * because of that; DT_NOEND: when the latch is set.
+ * answers. The coordinator calls this after a pass, and while it waits for a lock, outside a
+ * transaction. Returns when the next pass is due because of that; DT_NOEND: when the latch is set.
  */
 extern TimestampTz kwj_answer_questions(void);
 

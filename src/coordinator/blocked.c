@@ -27,10 +27,10 @@
 #include "coordinator/blocked.h"
 #include "coordinator/errands_in.h"
 #include "job/isolate.h"
+#include "job/transaction.h"
 #include "miscadmin.h"
 #include "process/process.h"
 #include "store/query.h"
-#include "utils/guc.h"
 
 /* How long this process waits for the lock before it answers sessions, which give up after a second. */
 #define WAIT_MS			"200ms"
@@ -38,21 +38,15 @@
 #define LOGGED_WAIT		5
 #define LOGGED_AFTER_MS	"100ms"
 
-static void
-set_locally(const char *setting, const char *value)
-{
-	(void) set_config_option(setting, value, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
-}
-
 /* A step of kwj_isolate_quietly(). *arg: which wait this is. */
 static void
 lock_jobs(void *arg)
 {
 	const int  *wait = arg;
 
-	set_locally("lock_timeout", WAIT_MS);
+	kwj_set_locally("lock_timeout", WAIT_MS);
 	if (*wait == LOGGED_WAIT)
-		set_locally("deadlock_timeout", LOGGED_AFTER_MS);
+		kwj_set_locally("deadlock_timeout", LOGGED_AFTER_MS);
 	/* kwj_isolate_quietly() holds cancels back, and with them the end of lock_timeout. */
 	RESUME_CANCEL_INTERRUPTS();
 	if (kwj_process_lock_extension())

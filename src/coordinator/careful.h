@@ -32,8 +32,8 @@ extern bool kwj_careful_step_then(int64 job_id, const char *what, KwjStep step, 
 extern KwjJobs kwj_careful_set_aside(void);
 
 /*
- * Forgets the jobs whose time came before `before`, except those that were set aside again. To be
- * called when all of them have been looked at.
+ * Forgets the jobs whose time came before `before`, except those that were set aside again. The
+ * caller has looked at all of them.
  */
 extern void kwj_careful_end_pass(TimestampTz before);
 

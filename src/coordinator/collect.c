@@ -2,9 +2,9 @@
  * src/coordinator/collect.c
  *	  The collector: creates jobs that collect the statistics of stale tables.
  *
- * Process: coordinator, outside a transaction, after each pass; coordinator.c calls this. Locks: the
- * extension (shared), kwjobs.job, kwjobs.collected and, to cancel, the row of the collector's job,
- * until the end of its transaction.
+ * Process: coordinator, outside a transaction; coordinator.c calls this after each pass. Only record.c
+ * calls kwj_collect_canceled, in a transaction. Locks: the extension (shared), kwjobs.job,
+ * kwjobs.collected and, to cancel, the row of the collector's job, until the end of its transaction.
  *
  *   idle --news: rows have changed, a setting has, a coordinator begins, a job of mine is over-->
  *   look --> my job is not over       nothing, until it is
@@ -51,10 +51,13 @@
  */
 #define TIMEOUT_MS			(3 * 60 * 60 * 1000)
 
-/* So many tables of which a user has canceled ANALYZE are kept. Autovacuum comes back to others. */
+/*
+ * This process remembers at most this many tables of which a user has canceled ANALYZE. Autovacuum
+ * comes back to others.
+ */
 #define MOST_CANCELED		64
 
-/* So many owners of tables are kept, so that they take turns. */
+/* It remembers this many owners of tables, so that they take turns. */
 #define MOST_SERVED			64
 
 static bool wanted = true;		/* there is something to look at */

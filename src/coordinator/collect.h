@@ -11,9 +11,9 @@
 
 /*
  * Looks for a stale table and creates its job, or cancels the job that there is if the collector is
- * off, in a transaction of its own. To be called after each pass; mostly there is nothing to look at.
- * Returns when to call it again even if nothing happens until then; DT_NOEND: not. Errors are logged,
- * not raised.
+ * off, in a transaction of its own. The coordinator calls this after each pass; mostly there is
+ * nothing to look at. Returns when to call it again even if nothing happens until then; DT_NOEND:
+ * not. Errors are logged, not raised.
  */
 extern TimestampTz kwj_collect_run(const KwjPass *pass);
 

@@ -63,6 +63,7 @@
 #include "coordinator/singly.h"
 #include "coordinator/window.h"
 #include "job/test_gate.h"
+#include "job/transaction.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "process/process.h"
@@ -612,8 +613,7 @@ end_deadlocks(KwjPass *pass)
 static void
 commit(const KwjPass *pass)
 {
-	(void) set_config_option("synchronous_commit", pass->wait_for_disk ? "local" : "off",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	kwj_set_locally("synchronous_commit", pass->wait_for_disk ? "local" : "off");
 	HOLD_INTERRUPTS();
 	CommitTransactionCommand();
 	kwj_shared_set_ready(&pass->ready);
@@ -809,18 +809,76 @@ look_somehow(KwjPass *pass)
 	proc_exit(0);
 }
 
+/*
+ * Reads the workers of this database. The pass does so before it reads the rows: an attempt whose worker exits
+ * in between still counts as live, and its exit wakes this process again.
+ */
+static void
+read_workers(KwjPass *pass)
+{
+	int			elsewhere;
+
+	pass->workers = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
+	pass->n_workers = kwj_shared_workers(pass->workers, &elsewhere);
+	see_room(pass->coordinator, pass->n_workers);
+}
+
+/*
+ * Notes how the runs of schedules have ended, looks whether statistics are to be collected, and deletes old
+ * jobs. Each has transactions of its own. Returns when there are more jobs to delete.
+ */
+static TimestampTz
+do_what_may_wait(KwjPass *pass)
+{
+	KwjCoordinator *coordinator = pass->coordinator;
+	TimestampTz collect_next;
+
+	kwj_fire_note_ends(pass->ready.who != KWJ_NOBODY_WAITS);
+	collect_next = kwj_collect_run(pass);
+	pass->next = Min(pass->next, collect_next);
+	coordinator->next_due = Min(coordinator->next_due, collect_next);
+	return kwj_retention_run();
+}
+
+/*
+ * What a pass does after its transaction: starts workers, sends errands, and does what may wait, unless this
+ * process is to leave. last_commit: where the last commit before the pass ended. Returns when there are more
+ * jobs to delete; DT_NOEND: not.
+ */
+static TimestampTz
+finish_pass(KwjPass *pass, XLogRecPtr last_commit)
+{
+	KwjCoordinator *coordinator = pass->coordinator;
+
+	act(pass);
+	end_deadlocks(pass);
+	/*
+	 * This comes before this process may leave. A copy of a database that is not at home yet still has
+	 * the errands of the original, and must not send them.
+	 */
+	if (coordinator->at_home)
+		pass->next = Min(pass->next, kwj_errands_send(pass->todo.errands || kwj_singly_is_due(coordinator)));
+	/*
+	 * Only this pass's own commits have to be on disk. If it wrote nothing, what retention deleted
+	 * need not be.
+	 */
+	if (XactLastCommitEnd != last_commit)
+		XLogFlush(XactLastCommitEnd);
+	/* Autovacuum has to know of the dead rows that passes leave. */
+	pgstat_report_stat(true);
+	return pass->told ? DT_NOEND : do_what_may_wait(pass);
+}
+
 /* Runs a pass. Returns when the next is due, if this process does not leave. */
 static TimestampTz
 run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 {
 	KwjPass		pass = {.coordinator = coordinator, .step = "beginning a pass"};
 	TimestampTz began = GetCurrentTimestamp();
-	TimestampTz next = DT_NOEND;	/* when retention has something to do */
-	TimestampTz leave_next = DT_NOEND;
+	TimestampTz next;
 	XLogRecPtr	last_commit;
 	bool		overlooked;
 	bool		busy;
-	int			elsewhere;
 
 	MemoryContextReset(scratch);
 	MemoryContextSwitchTo(scratch);
@@ -830,15 +888,7 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 		pass.fired = kwj_fire_due();
 	overlooked = kwj_singly_find_overlooked(coordinator);
 	begin_pass(&pass);
-
-	/*
-	 * Read the workers before the rows: an attempt whose worker exits in between still counts as
-	 * live, and its exit wakes this process again.
-	 */
-	pass.workers = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
-	pass.n_workers = kwj_shared_workers(pass.workers, &elsewhere);
-	see_room(coordinator, pass.n_workers);
-
+	read_workers(&pass);
 	look_somehow(&pass);
 	if (pass.blocked)
 	{
@@ -848,33 +898,7 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	}
 	pass.again |= overlooked;
 	end_first_pass(coordinator);
-	act(&pass);
-	end_deadlocks(&pass);
-	/*
-	 * This comes before this process may leave. A copy of a database that is not at home yet still has
-	 * the errands of the original, and must not send them.
-	 */
-	if (coordinator->at_home)
-		pass.next = Min(pass.next, kwj_errands_send(pass.todo.errands || kwj_singly_is_due(coordinator)));
-	/*
-	 * Only this pass's own commits have to be on disk. If it wrote nothing, what retention deleted
-	 * need not be.
-	 */
-	if (XactLastCommitEnd != last_commit)
-		XLogFlush(XactLastCommitEnd);
-	/* Autovacuum has to know of the dead rows that passes leave. */
-	pgstat_report_stat(true);
-	if (!pass.told)
-	{
-		TimestampTz collect_next;
-
-		kwj_fire_note_ends(pass.ready.who != KWJ_NOBODY_WAITS);
-		collect_next = kwj_collect_run(&pass);
-
-		pass.next = Min(pass.next, collect_next);
-		coordinator->next_due = Min(coordinator->next_due, collect_next);
-		next = kwj_retention_run();
-	}
+	next = finish_pass(&pass, last_commit);
 	pass.next = Min(pass.next, kwj_fire_next());
 	busy = is_busy(&pass);
 	/*
@@ -882,10 +906,13 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	 * stays until each answer is sent or dropped (answer.c).
 	 */
 	if (!kwj_answer_is_sending())
-		leave_next = kwj_leave_or_stay(busy, pass.all, pass.next);
+	{
+		TimestampTz leave_next = kwj_leave_or_stay(busy, pass.all, pass.next);
+
+		next = Min(next, leave_next);
+	}
 	/* Notifications that this pass could not send with its commit are sent with a later one. */
 	next = Min(next, kwj_listeners_due());
-	next = Min(next, leave_next);
 	/*
 	 * If another database does not take in time what was kept for it, this one may have it: the next
 	 * pass looks then.

@@ -12,8 +12,8 @@
 /*
  * If jobs of this database wait for each other, or for a job that could only get workers which such
  * jobs occupy, ends the wait of one of them with an error, and puts the jobs that the others wait
- * for first among the jobs that may start. To be called outside a transaction, when every job that
- * can have a worker has one. Does nothing if no job waits.
+ * for first among the jobs that may start. The coordinator calls this outside a transaction, when
+ * every job that can have a worker has one. Does nothing if no job waits.
  *
  * no_room: the postmaster has had no slot for a worker for some time, nor has it now. news:
  * something may have changed since the last look; if not, this only goes on with a look that is

@@ -12,7 +12,7 @@
 #include "store/claim.h"
 #include "store/due.h"
 
-/* To be called once, before the first pass. */
+/* Makes the memory of this file. The coordinator calls this once, before its first pass. */
 extern void kwj_dispatch_init(void);
 
 /*

@@ -2,9 +2,10 @@
  * src/coordinator/errands_in.c
  *	  Doing what sessions of other databases ask of the jobs of this database.
  *
- * Process: coordinator, after each pass; coordinator.c calls this. Each errand is done in a
- * transaction of its own, as the role that has asked: this process checks again whether that role
- * has the server's admin role, as it is set here, and then calls what PAUSE JOB and its like call.
+ * Process: coordinator; coordinator.c calls this after each pass, and blocked.c while this process
+ * waits for a lock. Each errand is done in a transaction of its own, as the role that has asked:
+ * this process checks again whether that role has the server's admin role, as it is set here, and
+ * then calls what PAUSE JOB and its like call.
  *
  * Locks: the row of the job, and what else the statement locks, in that transaction. This process
  * never waits for a session: if a row is locked, or anything else takes longer than LOCK_MS, the
@@ -24,6 +25,7 @@
 #include "job/isolate.h"
 #include "job/role.h"
 #include "job/test_gate.h"
+#include "job/transaction.h"
 #include "lifecycle/admin.h"
 #include "lifecycle/deeds.h"
 #include "mb/pg_wchar.h"
@@ -34,7 +36,6 @@
 #include "store/events.h"
 #include "store/query.h"
 #include "type/type.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
@@ -49,12 +50,6 @@ typedef struct Doing
 	const KwjMailHead *mail;
 	KwjErrand  *errand;
 } Doing;
-
-static void
-set_locally(const char *setting, const char *value)
-{
-	(void) set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
-}
 
 /* Errors: 42501 if the role that has asked may not control the jobs of this database. */
 static void
@@ -99,15 +94,15 @@ carry_out(const Doing *doing)
 	kwj_store_errand_done(errand->number, doing->mail->source, doing->mail->oldest);
 }
 
-/* A step of kwj_isolate_quietly(). */
+/* A step of kwj_isolate_quietly(): does the errand, unless it was done before. */
 static void
 do_errand(void *arg)
 {
 	Doing	   *doing = arg;
 	KwjErrand  *errand = doing->errand;
 
-	set_locally("synchronous_commit", "off");
-	set_locally("lock_timeout", LOCK_MS);
+	kwj_set_locally("synchronous_commit", "off");
+	kwj_set_locally("lock_timeout", LOCK_MS);
 	/*
 	 * kwj_isolate_quietly() holds cancels back, and with them the end of lock_timeout. If this
 	 * process waited here, the source would, too, with all that it has for other databases.

@@ -8,8 +8,9 @@
 #include "kwjobs.h"
 
 /*
- * Does the errands of the mails that wait for this database, and answers the mails. To be called
- * after a pass, outside a transaction. Returns whether there was any. Errors: none but FATAL.
+ * Does the errands of the mails that wait for this database, and answers the mails. The coordinator
+ * calls this after a pass, and while it waits for a lock, outside a transaction. Returns whether
+ * there was any mail. Errors: none but FATAL.
  */
 extern bool kwj_errands_do(void);
 

@@ -83,7 +83,7 @@ settle_one(const Settling *settling, const KwjErrand *errand, KwjErrandResult *r
 	}
 }
 
-/* The result of an errand for a database that was dropped. */
+/* Sets the result of an errand for a database that was dropped. */
 static void
 refuse_dropped(KwjErrandResult *result)
 {

@@ -10,8 +10,9 @@
 
 /*
  * Takes the answer to the mail of this database, and sends the next one. any: a full pass has found
- * errands, so that the table is read in any case. To be called outside a transaction, after the
- * pass. Returns when to call it again; DT_NOEND: when the latch is set. Errors: none but FATAL.
+ * errands, so that the table is read in any case. The coordinator calls this outside a transaction,
+ * after the pass. Returns when to call it again; DT_NOEND: when the latch is set. Errors: none but
+ * FATAL.
  */
 extern TimestampTz kwj_errands_send(bool any);
 

@@ -28,12 +28,12 @@
 #include "job/isolate.h"
 #include "job/schedule_clock.h"
 #include "job/test_gate.h"
+#include "job/transaction.h"
 #include "lifecycle/due_times.h"
 #include "miscadmin.h"
 #include "process/process.h"
 #include "shared/looked.h"
 #include "store/query.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 
 /*
@@ -116,12 +116,6 @@ typedef struct Step
 	TimestampTz next;			/* out: the first next_run that is later than `behind` */
 } Step;
 
-static void
-set_locally(const char *setting, const char *value)
-{
-	(void) set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
-}
-
 /*
  * Begins a step. Returns false if the extension is gone. The coordinator waits for the disk at the end
  * of the pass that follows (doc/developers/schedules.md says why that is early enough).
@@ -131,9 +125,9 @@ begin_step(void)
 {
 	if (!kwj_process_lock_extension())
 		return false;
-	set_locally("synchronous_commit", "off");
+	kwj_set_locally("synchronous_commit", "off");
 	kwj_store_lock_jobs();
-	set_locally("lock_timeout", LOCK_MS);
+	kwj_set_locally("lock_timeout", LOCK_MS);
 	/* lock_timeout ends a wait by a query cancel, and kwj_isolate_then() holds these back until it ends. */
 	RESUME_CANCEL_INTERRUPTS();
 	return true;
@@ -337,8 +331,8 @@ go_back(void *arg)
 
 /*
  * Counts due times from now for the schedules whose last due time is more than CORRECTION_US in the future.
- * There can be some only if somebody has set the clock back by so much, since the last look or before this
- * process came.
+ * There can be some only if somebody has set the clock back by that much, since the last look or before
+ * this process began.
  */
 static void
 see_clock(TimestampTz now)

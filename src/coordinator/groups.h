@@ -38,8 +38,8 @@ extern List *kwj_groups_candidates(const KwjAsked *asked, const KwjWorkerInfo *w
 								   KwjSeen *seen);
 
 /*
- * To be called after kwj_groups_candidates() if workers are still to be had. Returns whether the
- * next pass should look at other jobs at once; false once all groups have been looked at since
+ * The pass calls this after kwj_groups_candidates() if workers are still to be had. Returns whether
+ * the next pass should look at other jobs at once; false once all groups have been looked at since
  * there was news. progress: some of the candidates will not be candidates again.
  */
 extern bool kwj_groups_more(bool progress);

@@ -28,7 +28,7 @@ extern bool kwj_held_is_everything(void);
 /* Returns whether a hold is about jobs of this owner and type. */
 extern bool kwj_held_concerns(Oid owner, const char *job_type);
 
-/* The holds, a list of KwjHold that lasts until they are read again. */
+/* Returns the holds, a list of KwjHold that lasts until this process reads them again. */
 extern const List *kwj_held_list(void);
 
 #endif

@@ -9,8 +9,8 @@
 #include "utils/timestamp.h"
 
 /*
- * To be called after a pass, outside a transaction. Leaves, which does not return, or returns when
- * to ask again; DT_NOEND: after the next pass.
+ * The coordinator calls this after a pass, outside a transaction. If it may leave, it exits here.
+ * Otherwise this returns when to ask again; DT_NOEND: after the next pass.
  *
  * busy: this process has something to do now. certain: it was a full pass. due: when something has
  * to be done even if nobody asks, apart from deleting old jobs.

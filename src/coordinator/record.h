@@ -15,7 +15,7 @@
  */
 extern TimestampTz kwj_record_session_jobs(void);
 
-/* Registers the callback. To be called once, when the coordinator starts. */
+/* Registers the callback. The coordinator calls this once, when it starts. */
 extern void kwj_record_init(void);
 
 #endif

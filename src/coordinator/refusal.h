@@ -16,8 +16,8 @@
 /* ---- Process: coordinator, in the transaction of a pass ---- */
 
 /*
- * To be called at the beginning of a pass: looks again at the roles that could not connect. Returns
- * the OIDs of those that still cannot. What changes is logged once.
+ * The coordinator calls this at the beginning of a pass: looks again at the roles that could not
+ * connect. Returns the OIDs of those that still cannot. What changes is logged once.
  */
 extern List *kwj_refusal_review(void);
 
@@ -27,12 +27,12 @@ extern List *kwj_refusal_review(void);
  */
 extern bool kwj_refusal_concerns(Oid role);
 
-/* How many roles this coordinator knows that cannot connect. */
+/* Returns how many roles this coordinator knows that cannot connect. */
 extern int	kwj_refusal_count(void);
 
 /*
- * To be called at the end of a pass. Returns when to look again at roles whose jobs wait; DT_NOEND:
- * there are none.
+ * The coordinator calls this at the end of a pass. Returns when to look again at roles whose jobs
+ * wait; DT_NOEND: there are none.
  */
 extern TimestampTz kwj_refusal_next(void);
 

@@ -24,11 +24,11 @@
 #include "access/xact.h"
 #include "coordinator/retention.h"
 #include "job/isolate.h"
+#include "job/transaction.h"
 #include "pgstat.h"
 #include "process/process.h"
 #include "store/history.h"
 #include "store/query.h"
-#include "utils/guc.h"
 
 /*
  * How long a step may take, as it delays claims. How many jobs fit depends on the machine and on
@@ -175,15 +175,12 @@ look_and_schedule(void)
 static void
 set_for_step(void)
 {
-	(void) set_config_option("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE,
-							 GUC_ACTION_LOCAL, true, 0, false);
-
+	kwj_set_locally("synchronous_commit", "off");
 	/*
 	 * The plans that are made here, also for ON DELETE CASCADE, are kept. If they were made while a
 	 * table is small, they would read all of it for each job when it is large.
 	 */
-	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_OVERRIDE,
-							 GUC_ACTION_LOCAL, true, 0, false);
+	kwj_set_locally("enable_seqscan", "off");
 }
 
 /* Deletes up to the mark, as many jobs as a step may. Returns whether there may be more. */

@@ -12,8 +12,8 @@
 
 /*
  * Deletes finished jobs that are over the limits, at most one step of them, in a transaction of its
- * own. To be called after each pass; mostly it is not time yet. Returns when to call it again even
- * if nothing happens until then; DT_NOEND: not. Errors are logged, not raised.
+ * own. The coordinator calls this after each pass; mostly it is not time yet. Returns when to call
+ * it again even if nothing happens until then; DT_NOEND: not. Errors are logged, not raised.
  */
 extern TimestampTz kwj_retention_run(void);
 

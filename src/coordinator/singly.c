@@ -37,6 +37,7 @@
 #include "coordinator/singly.h"
 #include "coordinator/window.h"
 #include "job/test_gate.h"
+#include "job/transaction.h"
 #include "miscadmin.h"
 #include "process/process.h"
 #include "store/claim.h"
@@ -45,7 +46,6 @@
 #include "store/line.h"
 #include "store/query.h"
 #include "store/queue.h"
-#include "utils/guc.h"
 #include "utils/snapmgr.h"
 
 /* The most jobs of a list, and dependencies of a job, that are taken at once. */
@@ -79,8 +79,7 @@ kwj_singly_is_due(const KwjCoordinator *coordinator)
 static void
 do_not_wait(void)
 {
-	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
+	kwj_set_locally("synchronous_commit", "off");
 }
 
 /* Runs the step with the extension locked, unless it is gone. */
@@ -433,8 +432,7 @@ begin(void *arg)
 	Single	   *single = arg;
 
 	/* The job may be the one that crashes the server: its claim must be on disk before it runs. */
-	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
+	kwj_set_locally("synchronous_commit", "local");
 	kwj_test_gate(4924);
 	single->done = kwj_store_lock_ready(single->claim->job_id);
 	if (single->done)

@@ -27,8 +27,8 @@ extern void kwj_singly_pass(KwjPass *pass);
 extern bool kwj_singly_find_overlooked(KwjCoordinator *coordinator);
 
 /*
- * If this pass has paused the copied jobs, remembers that, and says so in the log. To be called
- * after its commit.
+ * If this pass has paused the copied jobs, remembers that, and says so in the log. The coordinator
+ * calls this after the commit of the pass.
  */
 extern void kwj_singly_came_home(KwjPass *pass);
 

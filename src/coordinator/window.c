@@ -38,14 +38,17 @@
 #include "type/type.h"
 #include "utils/timestamp.h"
 
-/* A window_end that is none of the three, which somebody has written by hand, counts as "pause". */
+/*
+ * Returns whether the job's window_end is this one. Any other text, which somebody has written by
+ * hand, counts as "pause".
+ */
 static bool
 is_end(const char *window_end, const char *which)
 {
 	return window_end != NULL && strcmp(window_end, which) == 0;
 }
 
-/* Where work of a type can stop so that the next attempt goes on from there. */
+/* Returns where work of a type can stop so that the next attempt goes on from there. */
 static KwjPauses
 pauses_of(const char *job_type)
 {
@@ -70,7 +73,7 @@ duration(int64 ms)
 }
 
 /*
- * Returns why the candidate, whose window is open for so many milliseconds, may not be expected to end
+ * Returns why the candidate, whose window is open for left_ms milliseconds, may not be expected to end
  * in time; NULL: it may, or it need not.
  */
 static char *

@@ -15,6 +15,7 @@
 #include "function/outcome.h"
 #include "function/rows.h"
 #include "job/json.h"
+#include "job/texts.h"
 #include "lifecycle/control.h"
 #include "lifecycle/submit.h"
 #include "store/jobs.h"
@@ -105,13 +106,8 @@ kwjobs_restore_and_wait(PG_FUNCTION_ARGS)
 static Datum
 tables_of(const KwjManifest *manifest, bool *isnull)
 {
-	ArrayBuildState *names = initArrayResult(TEXTOID, CurrentMemoryContext, false);
-	ListCell   *lc;
-
 	*isnull = manifest->tables == NIL;
-	foreach(lc, manifest->tables)
-		accumArrayResult(names, CStringGetTextDatum(lfirst(lc)), false, TEXTOID, CurrentMemoryContext);
-	return makeArrayResult(names, CurrentMemoryContext);
+	return PointerGetDatum(kwj_array_of_texts(manifest->tables));
 }
 
 /* Returns one row, for which it reads all files of the backup. */

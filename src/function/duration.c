@@ -2,7 +2,7 @@
  * src/function/duration.c
  *	  Durations as KWDB writes them: 336h, 1h30m, 90s.
  *
- * The functions are pure: they take a text and return a text.
+ * Process: any. Locks: none. The functions are pure: they take a text and return a text.
  */
 #include "postgres.h"
 

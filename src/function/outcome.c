@@ -21,13 +21,13 @@
 #include "funcapi.h"
 #include "function/outcome.h"
 #include "function/waits.h"
+#include "job/transaction.h"
 #include "lifecycle/control.h"
 #include "lifecycle/wait.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "shared/live.h"
 #include "store/jobs.h"
-#include "utils/guc.h"
 
 /*
  * What the error of a canceled wait tells the user. The session finds it out before the wait,
@@ -145,8 +145,7 @@ wait_for_success(int64 job_id, KwjOutcome *outcome)
 	 * Under REPEATABLE READ, the transaction would keep the snapshot of the first look, and hold
 	 * back vacuum as long as it waits.
 	 */
-	(void) set_config_option("transaction_isolation", "read committed", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	kwj_set_locally("transaction_isolation", "read committed");
 	wait_for(job_id, outcome);
 	if (outcome->status != KWJ_SUCCEEDED)
 		raise_job_error(job_id, outcome);

@@ -203,7 +203,7 @@ count_holds(const List *holds, const KwjPending *job)
 	return n;
 }
 
-/* What to type to release this hold, and that there are others if there are. */
+/* Returns what to type to release this hold, and that there are others if there are. */
 static char *
 advise_release(const List *holds, const KwjHold *hold, const KwjPending *job)
 {

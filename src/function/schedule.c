@@ -395,7 +395,7 @@ kwjobs_schedule_jobs(PG_FUNCTION_ARGS)
 	PG_RETURN_ARRAYTYPE_P(kwj_array_of_ids(jobs.ids, jobs.n));
 }
 
-/* The clock by which schedules are due, for the views. */
+/* Returns the clock by which schedules are due, for the views. */
 Datum
 kwjobs_clock(PG_FUNCTION_ARGS)
 {

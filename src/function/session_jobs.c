@@ -123,14 +123,14 @@ set_time_if_any(Row *row, int column, TimestampTz time)
 		set(row, column, TimestampTzGetDatum(time));
 }
 
-/* The name that the role has now, as kwjobs.role_name() gives it. */
+/* Sets a column to the name that the role has now, as kwjobs.role_name() gives it. */
 static void
 set_role(Row *row, int column, Oid role)
 {
 	set_text(row, column, kwj_role_name(role));
 }
 
-/* What stays the same as long as the job is there. */
+/* Sets the columns that stay the same as long as the job is there. */
 static void
 set_what(Row *row, const KwjSessionJob *job)
 {
@@ -152,7 +152,7 @@ set_what(Row *row, const KwjSessionJob *job)
 	set(row, COORDINATOR_ID, Int64GetDatum(kwj_node_id));
 }
 
-/* What kwj_store_record() writes into the row of any such job. */
+/* Sets the columns that have the same value for each such job, as kwj_store_record() writes it. */
 static void
 set_defaults(Row *row, const KwjSessionJob *job)
 {

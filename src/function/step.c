@@ -95,8 +95,8 @@ file_step(const KwjNewFile *file)
 }
 
 /*
- * The step of a statement that validates a constraint. PostgreSQL does so while it rewrites the table
- * or afterwards, and no file tells how far that is.
+ * Returns the step of a statement that validates a constraint. PostgreSQL does so while it rewrites
+ * the table or afterwards, and no file tells how far that is.
  */
 static KwjCommand
 validation_step(const KwjNewFile *file)

@@ -244,7 +244,7 @@ processor_time(void)
 
 /*
  * kwjobs_test_scan(path text, options jsonb, bytes bigint) RETURNS bigint: cuts the file into pieces
- * of so many bytes, and returns how many microseconds of processor time this process took for it.
+ * of this many bytes, and returns how many microseconds of processor time this process took for it.
  */
 Datum
 kwjobs_test_scan(PG_FUNCTION_ARGS)

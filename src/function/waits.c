@@ -16,7 +16,7 @@
 #include "shared/sight.h"
 #include "utils/wait_event.h"
 
-/* The text names so many events at most. */
+/* The text names at most this many events. */
 #define SHOWN	3
 
 /*

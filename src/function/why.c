@@ -105,7 +105,7 @@ say_pending(StringInfo into, int64 job_id, const KwjStanding *job)
 	}
 }
 
-/* The process that runs the job, and what it waits for. */
+/* Says which process runs the job, and what it waits for. */
 static void
 say_process(StringInfo into, int pid)
 {
@@ -194,7 +194,7 @@ say_over(StringInfo into, int64 job_id, const KwjStanding *job)
 		appendStringInfo(into, "To run it again, type %s.", kwj_to_type("RETRY JOB", "kwjobs.retry", job_id));
 }
 
-/* A job that has no row yet, because the session that does it has not ended it. */
+/* Says how a job stands that has no row yet, because the session that does it has not ended it. */
 static void
 say_of_session(StringInfo into, int64 job_id)
 {

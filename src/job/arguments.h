@@ -27,7 +27,11 @@ extern char *kwj_argument_text(Jsonb *arguments, const char *name);
 extern ArrayType *kwj_argument_texts(Jsonb *arguments, const char *name);
 extern Jsonb *kwj_argument_object(Jsonb *arguments, const char *name);
 
-/* The same: any value, and true or false; false if there is no such key, or its value is null. */
+/*
+ * Returns the argument, whatever its type; NULL if there is no such key, or its value is null.
+ * kwj_argument_boolean returns false then. Errors: 22023 if that one finds a value that is not true
+ * or false.
+ */
 extern Jsonb *kwj_argument_value(Jsonb *arguments, const char *name);
 extern bool kwj_argument_boolean(Jsonb *arguments, const char *name);
 

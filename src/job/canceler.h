@@ -13,8 +13,8 @@
 
 /*
  * Returns the pid of the process that has canceled this process's work because it waits for this
- * table, on which this process has a lock in at most ShareUpdateExclusiveLock; 0: there is none. To
- * be called after the error, while this process still holds its locks.
+ * table, on which this process has a lock in at most ShareUpdateExclusiveLock; 0: there is none.
+ * The caller has caught the error, and this process still holds its locks.
  */
 extern int	kwj_canceler_of(Oid relid);
 

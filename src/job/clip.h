@@ -21,7 +21,7 @@
 extern const char *kwj_clip_text(const char *text);
 
 /*
- * Appends the first line of a text that a user or an error has given, at most so many bytes of it,
+ * Appends the first line of a text that a user or an error has given, at most `most` bytes of it,
  * and " ..." if that is not all. Replaces each control character by a blank, because it could
  * change what else the reader's terminal shows.
  */

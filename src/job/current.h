@@ -62,7 +62,7 @@ typedef struct KwjAttempt
 	char	   *error_column;
 } KwjAttempt;
 
-/* The attempt that this process runs now; NULL if it runs none. */
+/* Returns the attempt that this process runs now; NULL if it runs none. */
 extern KwjAttempt *kwj_attempt_current(void);
 /* The worker calls this when an attempt begins, and with NULL when it ends. */
 extern void kwj_attempt_set_current(KwjAttempt *attempt);

@@ -45,7 +45,7 @@ typedef struct KwjErrand
 	char	   *change;			/* KWJ_DEED_ALTER: what is to change (kwj_change_text); else NULL */
 } KwjErrand;
 
-/* The name of the deed in kwjobs.errand: PAUSE, RUN_NOW. */
+/* Returns the name of the deed in kwjobs.errand: PAUSE, RUN_NOW. */
 extern const char *kwj_deed_name(KwjDeed deed);
 
 /* Gets the deed with this name, in upper or lower case. Returns false if there is none. */

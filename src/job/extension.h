@@ -9,10 +9,10 @@
 #include "kwjobs.h"
 
 /*
- * Returns whether the extension is installed; to be called in a transaction. Without it, the
+ * Returns whether the extension is installed. The caller is in a transaction. Without it, the
  * schemas kwjobs and kwdb_internal may be anybody's. With it they are its own: CREATE EXTENSION
- * fails if they exist, and they can be dropped only with the extension. So an object that is
- * found there by name, and locked or looked up before this function returns true, belongs to the
+ * fails if they exist, and they can be dropped only with the extension. So an object that is found
+ * there by name, and locked or looked up before this function returns true, belongs to the
  * extension.
  */
 extern bool kwj_extension_exists(void);
@@ -27,7 +27,8 @@ extern void kwj_extension_init(void);
 pg_noreturn extern void kwj_extension_missing(void);
 
 /*
- * The same as an SQL condition. It must be evaluated after the relations of the query are locked.
+ * An SQL condition that calls kwj_extension_exists. PostgreSQL has to evaluate it after it has
+ * locked the relations of the query.
  */
 #define KWJ_EXTENSION_EXISTS	"pg_catalog.kwjobs_installed()"
 

@@ -16,7 +16,7 @@ typedef void (*KwjStep) (void *arg);
 /*
  * Run the step in a transaction of its own, with an active snapshot. Returns NULL if it was
  * committed. Otherwise the transaction was rolled back, and the result is the error, palloc'd in
- * CurrentMemoryContext; it is in the server's log already. Not to be called inside a transaction.
+ * CurrentMemoryContext; it is in the server's log already. The caller is not in a transaction.
  *
  * Query cancels are held back until the step is over: a cancel that is meant for a job's work must
  * not end its bookkeeping. Errors: none but FATAL and PANIC, which are not caught.

@@ -24,12 +24,12 @@ extern Jsonb *kwj_json_object_or_null(Jsonb *jb, const char *key);
 extern int64 kwj_json_int64_or(Jsonb *jb, const char *key, int64 otherwise);
 extern bool kwj_json_bool_or_false(Jsonb *jb, const char *key);
 
-/* A list of palloc'd strings; NIL if the key is missing. Errors: XX000 for other types. */
+/* Returns a list of palloc'd strings; NIL if the key is missing. Errors: XX000 for other types. */
 extern List *kwj_json_texts(Jsonb *jb, const char *key);
 
 /*
- * A palloc'd array of *n numbers; NULL and *n = 0 if the key is missing. Errors: XX000 for other
- * types.
+ * Returns a palloc'd array of *n numbers; NULL and *n = 0 if the key is missing. Errors: XX000 for
+ * other types.
  */
 extern int64 *kwj_json_int64s(Jsonb *jb, const char *key, int *n);
 

@@ -58,7 +58,7 @@ size_of(const char *entry)
 	return sizeof(TimestampTz) + strlen(entry + sizeof(TimestampTz)) + 1;
 }
 
-/* Drops the oldest messages until there is room for so many bytes. */
+/* Drops the oldest messages until there is room for this many bytes. */
 static void
 make_room(int size)
 {

@@ -27,7 +27,7 @@ extern void kwj_scan_expect_check(KwjPosition *position, Oid table);
 /* The statement does something else, too, so its query is not to be watched. */
 extern void kwj_scan_expect_nothing(void);
 
-/* Sets the hooks. To be called once, in the postmaster, before kwj_wait_hook_init(). */
+/* Sets the hooks. The postmaster calls this once, before kwj_wait_hook_init(). */
 extern void kwj_scan_init(void);
 
 #endif

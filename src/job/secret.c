@@ -15,9 +15,9 @@
 
 #include "job/secret.h"
 
-/* A declaration has at most so many words between the name and the value. */
+/* A declaration has at most this many words between the name and the value. */
 #define MOST_WORDS				8
-/* In a declaration, parentheses such as those of numeric(10, 2) are at most so long. */
+/* In a declaration, parentheses such as those of numeric(10, 2) have at most this many bytes. */
 #define MOST_IN_PARENTHESES		32
 
 static bool

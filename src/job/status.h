@@ -44,16 +44,16 @@ typedef enum KwjVerdict
 	KWJ_REFUSE,					/* illegal in this status */
 } KwjVerdict;
 
-/* The name of the status, such as "pause-requested". */
+/* Returns the name of the status, such as "pause-requested". */
 extern const char *kwj_status_name(KwjStatus status);
 
-/* The status with that name; KWJ_UNKNOWN_STATUS for any other text and for NULL. */
+/* Returns the status with that name; KWJ_UNKNOWN_STATUS for any other text and for NULL. */
 extern KwjStatus kwj_status_from_name(const char *name);
 
 /* Returns whether a job with this status is over. */
 extern bool kwj_status_is_terminal(KwjStatus status);
 
-/* The name of the verb: "PAUSE", "RESUME", "CANCEL" or "RETRY". */
+/* Returns the name of the verb: "PAUSE", "RESUME", "CANCEL" or "RETRY". */
 extern const char *kwj_verb_name(KwjVerb verb);
 
 /* Get the verb with that name, in upper or lower case. Returns false if there is none. */

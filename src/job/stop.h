@@ -21,9 +21,9 @@ extern void kwj_stop_expect_checkpoint(void);
 extern void kwj_stop_expect_none(void);
 
 /*
- * To be called right after the commit of a checkpoint, before any other work. If a stop of the
- * server waits for this checkpoint, the process exits here. Otherwise a stop that comes later waits
- * for the next checkpoint.
+ * The worker calls this right after the commit of a checkpoint, before any other work. If a stop of
+ * the server waits for this checkpoint, the process exits here. Otherwise a stop that comes later
+ * waits for the next checkpoint.
  */
 extern void kwj_stop_at_checkpoint(void);
 

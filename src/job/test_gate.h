@@ -68,8 +68,8 @@
 	} while (0)
 
 /*
- * The same, but a signal that comes while the process waits does not end the wait. The process
- * obeys the signal later.
+ * Waits at the gate as kwj_test_gate does, but a signal that comes while the process waits does not
+ * end the wait. The process obeys the signal later.
  */
 #define kwj_test_gate_held(number) \
 	do { \

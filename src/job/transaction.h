@@ -1,6 +1,7 @@
 /*
  * src/job/transaction.h
- *	  How kwjobs begins transactions of its own, and has its functions called at the ends of transactions.
+ *	  How kwjobs begins transactions of its own, sets settings for a transaction, and has its functions
+ *	  called at the ends of transactions.
  */
 #ifndef KWJ_JOB_TRANSACTION_H
 #define KWJ_JOB_TRANSACTION_H
@@ -10,10 +11,16 @@
 
 /*
  * Start a transaction for the bookkeeping, with an active snapshot: READ COMMITTED, read-write and
- * not DEFERRABLE, whatever defaults a job has set in this session. Not to be called inside a
+ * not DEFERRABLE, whatever defaults a job has set in this session. The caller is not in a
  * transaction.
  */
 extern void kwj_begin_own_transaction(void);
+
+/*
+ * Sets a setting until the end of the current transaction or subtransaction, as SET LOCAL does, but with the
+ * right of a superuser. Errors: as SET.
+ */
+extern void kwj_set_locally(const char *setting, const char *value);
 
 /*
  * If *registered is false, registers the callbacks for the ends of this process's transactions and

@@ -41,7 +41,7 @@ extern void kwj_transcript_add_tag(const char *tag);
 /* Add a message, e.g. "NOTICE:  table does not exist, skipping", with the time of now. */
 extern void kwj_transcript_add_message(const char *message);
 
-/* Return the line that stands where so many lines are missing, palloc'd. */
+/* Return the line that stands in the place of `dropped` lines, palloc'd. */
 extern char *kwj_transcript_mark(int64 dropped, const char *what, const char *several);
 
 /* Return the transcript of the attempt so far, in CurrentMemoryContext. */

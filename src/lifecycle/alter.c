@@ -14,16 +14,15 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "job/clip.h"
 #include "job/json.h"
+#include "job/texts.h"
 #include "lifecycle/alter.h"
 #include "lifecycle/bounds.h"
 #include "lifecycle/options.h"
 #include "schedule/window.h"
 #include "store/events.h"
 #include "store/jobs.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/timestamp.h"
@@ -247,19 +246,10 @@ append_text(StringInfo into, const KwjChange *change, KwjOption option, const ch
 static void
 append_tags(StringInfo into, const KwjChange *change)
 {
-	List	   *tags = NIL;
-	Datum	   *values = NULL;
-	bool	   *nulls;
-	int			n = 0;
-
 	if (!change->is_set[KWJ_OPTION_TAGS])
 		return;
-	if (change->values.tags != NULL)
-		deconstruct_array(change->values.tags, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &n);
-	for (int i = 0; i < n; i++)
-		tags = lappend(tags, TextDatumGetCString(values[i]));
 	append_key(into, KWJ_OPTION_TAGS);
-	kwj_json_append_texts(into, tags);
+	kwj_json_append_texts(into, kwj_texts_of_array(change->values.tags, "a tag must not be null"));
 }
 
 char *
@@ -295,18 +285,6 @@ interval_of(int64 ms)
 	return IntervalPGetDatum(interval);
 }
 
-static Datum
-tags_of(List *texts)
-{
-	int			n = list_length(texts);
-	Datum	   *tags = palloc(sizeof(Datum) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-		tags[i] = CStringGetTextDatum(list_nth(texts, i));
-	return PointerGetDatum(n == 0 ? construct_empty_array(TEXTOID) :
-						   construct_array(tags, n, TEXTOID, -1, false, TYPALIGN_INT));
-}
-
 /* Returns the value of an option as kwj_set_option() takes it. */
 static Datum
 value_of(Jsonb *json, KwjOption option)
@@ -326,7 +304,7 @@ value_of(Jsonb *json, KwjOption option)
 				elog(ERROR, "broken change of a job: run_at is no time");
 			return TimestampTzGetDatum(kwj_json_int64(json, key));
 		case KWJ_OPTION_TAGS:
-			return tags_of(kwj_json_texts(json, key));
+			return PointerGetDatum(kwj_array_of_texts(kwj_json_texts(json, key)));
 		default:
 			return CStringGetTextDatum(kwj_json_text(json, key));
 	}

@@ -40,6 +40,7 @@
 #include "job/progress.h"
 #include "job/stop.h"
 #include "job/test_gate.h"
+#include "job/transaction.h"
 #include "job/transcript.h"
 #include "lifecycle/attempt.h"
 #include "miscadmin.h"
@@ -53,7 +54,6 @@
 #include "store/job_tables.h"
 #include "store/jobs.h"
 #include "storage/lmgr.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -190,8 +190,7 @@ write_checkpoint(KwjAttempt *attempt, Jsonb *state, double fraction, int64 rows,
 void
 kwj_attempt_commit_checkpoint(void)
 {
-	(void) set_config_option("synchronous_commit", "off", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	kwj_set_locally("synchronous_commit", "off");
 	commit();
 }
 

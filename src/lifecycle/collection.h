@@ -28,8 +28,9 @@ extern int64 kwj_database_changes(Oid dboid);
 extern void kwj_collection_tell(Oid dboid);
 
 /*
- * For the worker that collects the statistics of a table: how many changes the table has now, and
- * that they were collected when it had so many. In a transaction that kwj_attempt_begin has started.
+ * The worker that collects the statistics of a table calls these in a transaction that
+ * kwj_attempt_begin has started. The first one returns how many changes the table has now. The
+ * second one notes that the statistics were collected when the table had this many.
  */
 extern int64 kwj_collection_changes(Oid relid);
 extern void kwj_collection_done(Oid relid, int64 changes);

@@ -654,7 +654,10 @@ left_out_of_row(KwjVerb verb, const KwjJob *job, bool all, KwjTypeAllows allows)
 	return kwj_left_out(verb, job->status, all);
 }
 
-/* The same for a job that has no row, but is done by a session. */
+/*
+ * Returns whether and why a statement on many jobs leaves out this job, which has no row, because a
+ * session does it.
+ */
 static KwjLeftOut
 left_out_of_session(KwjVerb verb, const KwjSessionJob *job, bool all)
 {

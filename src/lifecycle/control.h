@@ -64,8 +64,8 @@ extern void kwj_check_controllable(KwjBy by, const int64 *job_ids, int n);
 /*
  * Moves the ids of jobs of other databases to the end of job_ids, in their order; *databases becomes
  * where they are. Returns how many there are before them: those of this database, and those that no
- * database has. Asks the other databases, if this session may, and so has to be called before it
- * locks anything. Errors: those of kwj_errands_find().
+ * database has. Asks the other databases, if this session may. The session has locked nothing yet,
+ * because it may have to wait for the answers. Errors: those of kwj_errands_find().
  */
 extern int	kwj_part_elsewhere(int64 *job_ids, int n, Oid **databases);
 
@@ -76,10 +76,10 @@ extern int	kwj_part_elsewhere(int64 *job_ids, int n, Oid **databases);
 extern bool kwj_control_elsewhere(const KwjErrand *what, int64 job_id);
 
 /*
- * The same for jobs of which kwj_part_elsewhere() has said where they are, for a statement on many
- * jobs. Counts those that are left out, by results[i].left_out, if that is below n_counts, and those
- * that are not there any more as `gone`. Moves the ids of the others to the front. Returns how many
- * these are.
+ * Notes errands for the jobs of a statement on many jobs that kwj_part_elsewhere() has found in
+ * other databases. The other databases may leave out some of them: counts[] gets how many for each
+ * reason below n_counts, and counts[gone] those that are not there any more. Moves the ids of the
+ * others to the front, and returns how many these are. Errors: as kwj_control.
  */
 extern int	kwj_control_many_elsewhere(const KwjErrand *what, int64 *job_ids, const Oid *databases, int n,
 									   int *counts, int n_counts, int gone);

@@ -2,8 +2,8 @@
  * src/lifecycle/control_log.c
  *	  Lines in the server's log that tell who has asked for what (kwjobs.log_control).
  *
- * Process: sessions, and workers whose statement controls a job. Callers: control.c and delete.c.
- * Locks: none.
+ * Process: sessions, and workers whose statement controls a job, a schedule or a hold. Callers:
+ * control.c, delete.c, held.c, owned.c, schedule.c and withdraw.c. Locks: none.
  *
  * The lines are made when something is asked for, and written once the transaction has committed:
  * what was rolled back was not asked for. The callback of the commit must not fail, so it only

@@ -54,13 +54,13 @@
 #define FORGET_EACH			16
 #define FORGET_STEP			200
 
-/* With catch_up = none, a run may begin so long after its due time, but not later. */
+/* With catch_up = none, a run may begin up to this long after its due time, but not later. */
 #define LATE_US				(60 * USECS_PER_SEC)
 
-/* With on_execution_failure = retry, a run that has failed is tried again so much later. */
+/* With on_execution_failure = retry, a run that has failed is tried again this much later. */
 #define RETRY_US			(60 * USECS_PER_SEC)
 
-/* If the coordinator could create no job for so many due times in a row, it pauses the schedule. */
+/* If the coordinator could create no job for this many due times in a row, it pauses the schedule. */
 #define MOST_REFUSALS		10
 
 /* What one transaction does for a schedule. */

@@ -14,12 +14,12 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/pg_type.h"
 #include "compat.h"
 #include "job/databases.h"
 #include "job/encoding.h"
 #include "job/errand.h"
 #include "job/json.h"
+#include "job/texts.h"
 #include "lifecycle/admin.h"
 #include "lifecycle/elsewhere.h"
 #include "miscadmin.h"
@@ -28,7 +28,6 @@
 #include "shared/quiet.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -454,19 +453,6 @@ error_code_of(Jsonb *job)
 	return code && strlen(code) == 5 ? MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4]) : 0;
 }
 
-/* Returns the command tags as a text[]; NULL: there are none. */
-static ArrayType *
-tags_of(Jsonb *job)
-{
-	List	   *texts = kwj_json_texts(job, "tags");
-	int			n = list_length(texts);
-	Datum	   *tags = palloc(sizeof(Datum) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-		tags[i] = CStringGetTextDatum(list_nth(texts, i));
-	return n == 0 ? NULL : construct_array(tags, n, TEXTOID, -1, false, TYPALIGN_INT);
-}
-
 static Jsonb *
 result_of(Jsonb *job)
 {
@@ -483,6 +469,7 @@ note_outcome(Oid database, const char *name, const char *text, void *arg)
 	MemoryContext caller = MemoryContextSwitchTo(found->context);
 	Jsonb	   *job = kwj_json_parse(text);
 	char	   *error = kwj_json_text_or_null(job, "error");
+	List	   *tags = kwj_json_texts(job, "tags");
 
 	found->found = true;
 	outcome->status = kwj_status_from_name(kwj_json_text(job, "status"));
@@ -495,7 +482,7 @@ note_outcome(Oid database, const char *name, const char *text, void *arg)
 	outcome->error_detail = kwj_json_text_or_null(job, "error_detail");
 	outcome->error_hint = kwj_json_text_or_null(job, "error_hint");
 	outcome->error_context = kwj_json_text_or_null(job, "error_context");
-	outcome->returned.tags = tags_of(job);
+	outcome->returned.tags = tags == NIL ? NULL : kwj_array_of_texts(tags);
 	outcome->returned.result = result_of(job);
 	MemoryContextSwitchTo(caller);
 }

@@ -27,7 +27,8 @@ typedef struct KwjTake
 	KwjTakeResult result;
 	void	   *arg;
 	int		   *left_out;		/* becomes higher by the number of databases left out; may be NULL */
-	bool		is_wait;		/* no WARNINGs: who does not answer is asked again; else an ERROR */
+	/* the session waits for the answers: it asks a silent database again, and fails where others would warn */
+	bool		is_wait;
 } KwjTake;
 
 /*

@@ -2,8 +2,9 @@
  * src/lifecycle/errands.c
  *	  Statements that change jobs of other databases, in the session that runs them.
  *
- * Process: sessions, and workers whose statement controls a job. Callers: control.c; elsewhere.c,
- * before it asks for jobs. doc/developers/server_list.md has the whole way of an errand:
+ * Process: sessions, and workers whose statement controls a job. Callers: control.c and wait.c,
+ * which ask where jobs are; src/function, before it lists jobs. doc/developers/server_list.md has
+ * the whole way of an errand:
  *
  *   the statement:  find which databases have the jobs --> have these check --> write errands
  *   the commit:     wakes the coordinator of this database, which sends them
@@ -37,9 +38,9 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* A session remembers at most so many errands that it waits for. */
+/* A session remembers at most this many errands for which it waits. */
 #define MOST_WAITED		1000
-/* It warns of at most so many. */
+/* It warns of at most this many errands. */
 #define MOST_WARNINGS	20
 
 /* Each function below calls this before it notes what this process has to forget when its transaction ends. */

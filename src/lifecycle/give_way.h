@@ -16,8 +16,8 @@ extern bool kwj_may_give_way(void);
 
 /*
  * Lets processes go on that wait for this transaction because it had a snapshot. Does nothing if
- * the transaction has a snapshot now, or a transaction id. Only to be called if kwj_may_give_way()
- * has returned true. Afterwards, this process's caches of the catalogs are up to date.
+ * the transaction has a snapshot now, or a transaction id. The caller has asked kwj_may_give_way(),
+ * which has returned true. Afterwards, this process's caches of the catalogs are up to date.
  */
 extern void kwj_give_way(void);
 

@@ -178,7 +178,10 @@ pause_running(const KwjHoldScope *scope, const char *reason, KwjTypeAllows allow
 	return running.n;
 }
 
-/* A hold that pauses is put in a transaction that goes on. */
+/*
+ * Tells the client, if its transaction goes on, that a hold which pauses jobs does not pause those
+ * that start before the commit.
+ */
 static void
 tell_of_late_jobs(void)
 {

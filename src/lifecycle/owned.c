@@ -39,7 +39,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-/* An error names so many schedules at most, and a warning so many jobs. */
+/* An error names at most this many schedules, and a warning at most this many jobs. */
 #define MOST_NAMED	10
 
 /* Returns the lines of an error that name the role's schedules, as PostgreSQL names objects of a role. */

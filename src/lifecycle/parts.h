@@ -96,8 +96,8 @@ extern KwjRequest kwj_piece_checkpoint(KwjAttempt *attempt, KwjPiece *piece, Jso
 extern void kwj_piece_done(KwjAttempt *attempt, KwjPiece *piece, int64 rows, bool revertible);
 
 /*
- * Shows the progress of the part's piece: so many units and rows since the piece's last checkpoint.
- * Returns the progress of the whole attempt, for kwj_progress_set_status.
+ * Shows the progress of the part's piece: how many units and rows it has come to since the piece's
+ * last checkpoint. Returns the progress of the whole attempt, for kwj_progress_set_status.
  */
 extern KwjTeamProgress kwj_piece_progress(const KwjPiece *piece, uint64 units, uint64 rows);
 
@@ -152,12 +152,12 @@ extern KwjRequest kwj_parts_plan(KwjAttempt *attempt, const KwjParts *parts, Kwj
 /*
  * Takes the first piece that is not done, that no part holds, and that may be begun (stop_before in
  * shared/team.h). Returns false if there is none. What *piece points to is palloc'd in the context.
- * To be called outside a transaction.
+ * The caller is outside a transaction.
  */
 extern bool kwj_parts_take(KwjAttempt *attempt, KwjPiece *piece, MemoryContext context);
 
 /*
- * Returns whether kwj_parts_take would find a piece. To be called outside a transaction.
+ * Returns whether kwj_parts_take would find a piece. The caller is outside a transaction.
  */
 extern bool kwj_parts_is_any_left(KwjAttempt *attempt);
 

@@ -38,7 +38,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-/* CREATE and ALTER SCHEDULE tell the user so many of the next runs. */
+/* CREATE and ALTER SCHEDULE tell the user when the next runs are due, at most this many. */
 #define SHOWN_RUNS	3
 
 /* ---- which schedule, and may the user ---- */

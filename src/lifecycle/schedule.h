@@ -36,9 +36,10 @@ typedef struct KwjScheduleChange
 extern char *kwj_schedule_default_name(void);
 
 /*
- * Errors: 42501 unless the current user may create schedules in this way; 42710 if there is a schedule
- * of this name, unless if_not_exists is true; 22023, 22004 if it is no name. To be called before the job
- * is checked.
+ * CREATE SCHEDULE calls this before it checks the job that the schedule is to run, so that its first
+ * error is that of the schedule. Errors: 42501 unless the current user may create schedules in this way;
+ * 42710 if there is a schedule of this name, unless if_not_exists is true; 22023, 22004 if it is no
+ * name.
  */
 extern void kwj_schedule_check_new(KwjBy by, const char *name, bool if_not_exists);
 

@@ -12,9 +12,9 @@
  *     PG_CATCH: kwj_session_job_error(id, hint, ...); PG_RE_THROW();    the abort ends the job
  *     kwj_session_job_done(id, true);          the commit ends the job, a rollback fails it
  *
- * Begin and done must be called in the same statement of the client. That statement may commit and
- * begin transactions in between, as CREATE INDEX CONCURRENTLY does: then the job goes on, and the
- * transaction that calls done writes its row.
+ * The session calls begin and done in the same statement of its client. That statement may commit
+ * and begin transactions in between, as CREATE INDEX CONCURRENTLY does: then the job goes on, and
+ * the transaction that calls done writes its row.
  */
 #ifndef KWJ_LIFECYCLE_SESSION_JOB_H
 #define KWJ_LIFECYCLE_SESSION_JOB_H
@@ -39,19 +39,19 @@ extern int64 kwj_session_job_begin(const KwjNewSessionJob *job);
 extern void kwj_session_job_update(int64 job_id, double fraction, const char *running_status);
 
 /*
- * Stores the current error as the error of the job. To be called in PG_CATCH, before the error is
- * thrown again. hint replaces the hint of the error, for instance to say what is left to clean up;
- * it may be NULL. If the message or the hint of the error seems to have a password in it, a note is
- * stored in its place. has_secret: the statement may have a secret; then the note also replaces a
- * message and a hint that may quote a value of the statement. Errors: out of memory, which then
- * becomes the error of the statement.
+ * Stores the current error as the error of the job. The session calls this in PG_CATCH, before it
+ * throws the error again. hint replaces the hint of the error, for instance to say what is left to
+ * clean up; it may be NULL. If the message or the hint of the error seems to have a password in it,
+ * a note is stored in its place. has_secret: the statement may have a secret; then the note also
+ * replaces a message and a hint that may quote a value of the statement. Errors: out of memory,
+ * which then becomes the error of the statement.
  */
 extern void kwj_session_job_error(int64 job_id, const char *hint, bool has_secret);
 
 /*
  * Notes that the failed work may have left an INVALID index of this table. index: InvalidOid if the
  * session does not know which. When the coordinator writes the job's row, it looks for such indexes
- * and writes a hint that names them. To be called in PG_CATCH. Raises no error.
+ * and writes a hint that names them. The session calls this in PG_CATCH. Raises no error.
  */
 extern void kwj_session_job_leaves(int64 job_id, Oid table, Oid index);
 

@@ -25,7 +25,7 @@ extern void kwj_attempt_stand(const char *kept);
 extern void kwj_attempt_will_stand(void);
 
 /*
- * To be called now and then by work that can stand still anywhere. If there is a PAUSE, waits until it is
+ * Work that can stand still anywhere calls this now and then. If there is a PAUSE, waits until it is
  * taken back. Returns KWJ_REQUEST_CANCEL if the work has to end, else KWJ_REQUEST_NONE. Errors: 57014 for
  * an interrupt.
  */

@@ -336,18 +336,31 @@ writer_of(int64 job_id, const KwjOutcome *outcome)
 }
 
 /*
+ * Returns whether another transaction of this server has written the row of a job that is over, so that this
+ * transaction may be about to release its locks. VACUUM leaves the number in a row that it freezes. So the
+ * number may be so old that it looks like one that comes later; for PostgreSQL that transaction still runs.
+ */
+static bool
+may_hold_locks(TransactionId writer)
+{
+	return TransactionIdIsNormal(writer) && !RecoveryInProgress() &&
+		TransactionIdPrecedes(writer, ReadNextTransactionId()) &&
+		!TransactionIdIsCurrentTransactionId(writer);
+}
+
+/*
  * Waits until the transaction that has ended the job has released its locks. A moment before that
  * transaction sends its invalidation messages, this session can see already that the job is over. Until
  * the messages have come, the session may not find a table that the job has created, or may still find
- * one that the job has dropped.
+ * one that the job has dropped. The wait is short, and no deadlock can come of it: a transaction whose
+ * changes others see needs no more locks.
  */
 static void
 wait_for_effects(int64 job_id, const KwjOutcome *outcome)
 {
 	TransactionId writer = writer_of(job_id, outcome);
 
-	if (TransactionIdIsNormal(writer) && !RecoveryInProgress() &&
-		!TransactionIdIsCurrentTransactionId(writer))
+	if (may_hold_locks(writer))
 		XactLockTableWait(writer, NULL, NULL, XLTW_None);
 	AcceptInvalidationMessages();
 }

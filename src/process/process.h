@@ -33,8 +33,9 @@ extern void kwj_process_set_signals(void);
 extern void kwj_process_connect(Oid dboid);
 
 /*
- * To be called after connecting: no setting of the role, the database or the server may change how
- * kwjobs's own work behaves.
+ * Sets what the role, the database or the server may have set otherwise, so that kwjobs's own work
+ * behaves the same everywhere. The launcher, coordinators and workers call this when they have
+ * connected.
  */
 extern void kwj_process_pin_settings(void);
 

@@ -8,8 +8,9 @@
 #include "kwjobs.h"
 
 /*
- * To be called after each try to start a background worker. room: whether the postmaster had a
- * slot. what: "coordinator" or "worker". Only changes are logged.
+ * Logs that the postmaster has no slot for a background worker, or has one again; only changes are
+ * logged. The process that has tried to start one calls this each time. room: whether the
+ * postmaster had a slot. what: "coordinator" or "worker".
  */
 extern void kwj_report_room(bool room, const char *what);
 

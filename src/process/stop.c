@@ -85,7 +85,10 @@ kwj_worker_stops_at_checkpoint(void)
 		elog(ERROR, "could not set the handler of SIGTERM: %m");
 }
 
-/* The exit callback of the launcher. Interrupts are held off here. */
+/*
+ * The exit callback of the launcher. If the server stops, waits until the workers have exited, for
+ * STOP_GRACE_MS at most, and then terminates them. Interrupts are held off here.
+ */
 static void
 see_workers_out(int code, Datum arg)
 {

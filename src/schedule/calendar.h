@@ -29,7 +29,7 @@ kwj_has_bit(uint64 set, int number)
 /* Returns the smallest member of a set that is not below "from", or -1. */
 extern int	kwj_next_bit(uint64 set, int from);
 
-/* Whether an expression has this year, from 1970 to 2099. */
+/* Returns whether an expression has this year, from 1970 to 2099. */
 extern bool kwj_cron_has_year(const KwjCron *cron, int year);
 
 /* Returns whether there is a day at all that an expression means. */

@@ -82,7 +82,7 @@ extern bool kwj_cron_parse(const char *text, KwjCron *cron, KwjCronProblem *prob
 extern bool kwj_cron_next(const KwjCron *cron, pg_tz *zone, TimestampTz anchor,
 						  TimestampTz after, TimestampTz *next);
 
-/* The expression in English, palloc'd: "at 09:30 on Monday to Friday". */
+/* Returns the expression in English, palloc'd: "at 09:30 on Monday to Friday". */
 extern char *kwj_cron_describe(const KwjCron *cron);
 
 /*

@@ -14,10 +14,10 @@
 #include "schedule/field.h"
 #include "utils/datetime.h"
 
-/* At most so many times of day are listed. Of more, the text names the hours and minutes instead. */
+/* At most this many times of day are listed. Of more, the text names the hours and minutes instead. */
 #define MOST_TIMES	6
 
-/* For at least so many days at equal distances, the text names the distance instead of the days. */
+/* For at least this many days at equal distances, the text names the distance instead of the days. */
 #define LEAST_STEPS	4
 
 /* The numbers of a set that is described, in ascending order. */
@@ -93,7 +93,7 @@ weekdays_of(uint64 set)
 	return numbers_of((set & ~UINT64CONST(1)) | ((set & 1) << 7));
 }
 
-/* Appends the word between item i and the one before it, of so many. */
+/* Appends the word between item i of n items and the item before it. */
 static void
 append_separator(StringInfo into, int i, int n)
 {

@@ -94,8 +94,8 @@ extern void kwj_peer_forget(KwjServer *server, Peer *peer);
 extern void kwj_peer_refuse(int fd, const char *code, const char *message);
 
 /*
- * The same, forgets the peer, and notes the error, so that the job has it even if the program does
- * not report it. message is a constant.
+ * Sends a FATAL error to the client of this peer, and forgets the peer. Notes the error, so that
+ * the job has it even if the program does not report it. message is a constant.
  */
 extern void kwj_peer_turn_away(KwjServer *server, Peer *peer, int sqlstate, const char *message);
 

@@ -16,7 +16,7 @@ extern void kwj_serve_query(const char *text);
 /* Calls a function for a FunctionCall message, with which libpq reads and writes large objects. */
 extern void kwj_serve_function(StringInfo message);
 
-/* To be called after an error: the transaction has been aborted. */
+/* The session calls this after an error, when it has aborted its transaction. */
 extern void kwj_serve_query_failed(void);
 
 #endif

@@ -402,7 +402,7 @@ look_after(void *arg)
 
 /* ---- for job types ---- */
 
-/* Returns by how much max_worker_processes has to be raised, so that one role can have so many places. */
+/* Returns by how much max_worker_processes has to be raised, so that one role can have this many places. */
 static int
 places_lacking(const KwjSessionPlaces *places, int most)
 {
@@ -431,8 +431,8 @@ kwj_server_check_places(const char *job_type, int most)
 }
 
 /*
- * Takes places for so many sessions. If other jobs have these places now, notes in the attempt that it lacks
- * places, and raises an error.
+ * Takes places for this many sessions. If other jobs have these places now, notes in the attempt that it
+ * lacks places, and raises an error.
  */
 static void
 take_places(int most)

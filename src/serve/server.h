@@ -40,13 +40,13 @@ typedef struct KwjServerError
  *
  * Process: worker, in a transaction; one server at a time. Errors: 42704 if there is no such role; 0A000 if
  * the system has no means to tell who connects; those of errcode_for_file_access() for the sockets; 55000 if
- * there can never be so many places. If others have them now, the error is 53300, and the worker takes the
+ * there can never be that many places. If others have them now, the error is 53300, and the worker takes the
  * attempt back as if it had never begun (KwjAttempt.lacks), so nothing that counts may have been done before.
  */
 extern KwjServer *kwj_server_open(Oid role, int most);
 
 /*
- * Checks that a job can have so many sessions. job_type: for the error. Process: session. Errors: 55000,
+ * Checks that a job can have `most` sessions. job_type: for the error. Process: session. Errors: 55000,
  * with the numbers and the settings in question.
  */
 extern void kwj_server_check_places(const char *job_type, int most);
@@ -66,15 +66,16 @@ extern void kwj_server_watch(KwjServer *server, KwjChildSpec *spec, void (*on_ne
 							 void *arg);
 
 /*
- * From now on, processes of this program get sessions in this database, which has this name. To be
- * called at once after the program has been started: what connects before that waits until the next
- * kwj_child_wait().
+ * From now on, processes of this program get sessions in this database, which has this name. The
+ * worker calls this as soon as it has started the program: a client that connects before that waits
+ * until the next kwj_child_wait().
  */
 extern void kwj_server_admit(KwjServer *server, Oid database, const char *name, pid_t program);
 
 /*
- * From now on nobody gets a session, and who waits for one is turned away. To be called before the
- * program is ended: else it may wait for an answer to a cancel request. Raises no error.
+ * From now on no client gets a session, and those that wait for one are turned away. The worker
+ * calls this before it ends the program, which may otherwise wait for an answer to a cancel
+ * request. Raises no error.
  */
 extern void kwj_server_refuse(KwjServer *server);
 
@@ -101,7 +102,7 @@ extern void kwj_server_close(KwjServer *server);
  */
 extern void kwj_servers_end(void);
 
-/* The same as kwj_server_refuse(), for the server that is open, if there is one. */
+/* As kwj_server_refuse(), for the server that is open, if there is one. */
 extern void kwj_servers_refuse(void);
 
 /* Entry point of a session, which the postmaster finds by name. */

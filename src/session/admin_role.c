@@ -43,8 +43,8 @@
 static object_access_hook_type previous_hook;
 
 /*
- * The role's new name. It is read with SnapshotSelf, since the catalog caches still have the old
- * row.
+ * Returns the role's new name. It is read with SnapshotSelf, since the catalog caches still have
+ * the old row.
  */
 static char *
 new_name(Oid role)
@@ -157,7 +157,7 @@ on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_i
 		check_name(object_id, access == OAT_POST_CREATE);
 }
 
-/* The names of the role's direct members, as a list with commas; NULL: it has none. */
+/* Returns the names of the role's direct members, as a list with commas; NULL: it has none. */
 static char *
 list_members(Oid role)
 {

@@ -12,8 +12,8 @@
 extern void kwj_admin_role_init(void);
 
 /*
- * To be called after CREATE EXTENSION kwjobs has created the extension: if the admin role exists, a
- * NOTICE says who controls everybody's jobs from now on.
+ * The session calls this when CREATE EXTENSION kwjobs has created the extension: if the admin role
+ * exists, a NOTICE says who controls everybody's jobs from now on.
  */
 extern void kwj_admin_role_tell(void);
 

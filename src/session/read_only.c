@@ -42,8 +42,8 @@ updates_jobs(const PlannedStmt *plan)
 }
 
 /*
- * The name of the statement that became this plan; NULL if the user has typed the UPDATE. It is
- * recognized by the name of its WITH query, "job to pause" or "jobs to pause"
+ * Returns the name of the statement that became this plan; NULL if the user has typed the UPDATE.
+ * It is recognized by the name of its WITH query, "job to pause" or "jobs to pause"
  * (src/statement/rewrite_control.c).
  */
 static char *

@@ -17,7 +17,7 @@ extern void kwj_track_run(ProcessUtility_hook_type next, PlannedStmt *pstmt, con
 						  bool read_only_tree, ProcessUtilityContext context, ParamListInfo params,
 						  QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc);
 
-/* To be called from _PG_init in the postmaster, after all hooks of kwjobs are installed. */
+/* Installs the hook. _PG_init calls this in the postmaster, after all other hooks of kwjobs are installed. */
 extern void kwj_track_hook_init(void);
 
 #endif

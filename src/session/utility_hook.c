@@ -181,7 +181,7 @@ may_copy(Oid dboid)
 	return may_create_databases() && (is_template(dboid) || kwj_owns_database(dboid));
 }
 
-/* The value of an option; NULL if it is not given or has no value. */
+/* Returns the value of an option; NULL if it is not given or has no value. */
 static char *
 option_value(List *options, const char *name)
 {
@@ -215,7 +215,7 @@ dropped_name(const DropdbStmt *drop, Needed *needed)
 	return drop->dbname;
 }
 
-/* The name of the template; NULL: a database with the new name exists, so the command will fail. */
+/* Returns the name of the template; NULL: a database with the new name exists, so the command will fail. */
 static const char *
 copied_name(const CreatedbStmt *create, Needed *needed)
 {
@@ -227,7 +227,7 @@ copied_name(const CreatedbStmt *create, Needed *needed)
 	return name ? name : "template1";
 }
 
-/* The name of the needed database; NULL: the statement needs none, or will fail. */
+/* Returns the name of the needed database; NULL: the statement needs none, or will fail. */
 static const char *
 needed_name(Node *statement, bool alone, Needed *needed)
 {
@@ -250,9 +250,9 @@ needed_name(Node *statement, bool alone, Needed *needed)
 }
 
 /*
- * The database that the statement needs without other sessions. None if the user lacks the right or
- * the statement will fail for another reason: such a statement must not disturb jobs. alone: not in
- * a transaction block, where some of these statements fail.
+ * Returns the database that the statement needs without other sessions. None if the user lacks the
+ * right or the statement will fail for another reason: such a statement must not disturb jobs.
+ * alone: not in a transaction block, where some of these statements fail.
  */
 static Needed
 database_to_lock_out(Node *statement, bool alone)
@@ -351,7 +351,7 @@ note_newcomer(Node *statement)
 
 /*
  * Returns whether the statement may create the extension: by its name, or with CASCADE for another
- * extension that requires it. To be called before the statement runs.
+ * extension that requires it. The statement has not run yet.
  */
 static bool
 may_create_extension(Node *statement)
@@ -368,7 +368,7 @@ has_created_extension(void)
 	return OidIsValid(get_extension_oid(KWJ_EXTENSION, true));
 }
 
-/* To be called after the statement has run. may_be_new: it may have created the extension. */
+/* The statement has run. may_be_new: it may have created the extension. */
 static void
 follow_up(Node *statement, bool may_be_new)
 {

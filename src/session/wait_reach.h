@@ -10,7 +10,7 @@
 #include "nodes/pg_list.h"
 
 /*
- * The function scans of a started query that no condition keeps from running: a list of
+ * Returns the function scans of a started query that no condition keeps from running: a list of
  * FunctionScan. It leaves out those in expressions that need not be evaluated (a branch of CASE,
  * arguments of COALESCE, AND and OR after the first, an aggregate with FILTER), and those below
  * LIMIT 0 or a condition that is false for the whole query, unless constants and parameters decide

@@ -19,9 +19,9 @@
 #define KWJ_ASKED			64
 /* How many ids a question can have. */
 #define KWJ_ASKED_IDS		1000
-/* An answer has at most so many rows, and at most so many bytes. */
+/* An answer has at most KWJ_ANSWER_ROWS rows and KWJ_ANSWER_BYTES bytes. */
 #define KWJ_ANSWER_ROWS		1000
-/* Of KWJ_ASK_ALL and KWJ_ASK_MESSAGES, so many: ids and messages are short. */
+/* An answer to KWJ_ASK_ALL or KWJ_ASK_MESSAGES has at most this many rows, because ids and messages are short. */
 #define KWJ_ASKED_ALL		10000
 #define KWJ_ANSWER_BYTES	(16 * 1024 * 1024)
 
@@ -40,7 +40,7 @@ typedef struct KwjQuestion
 {
 	uint64		magic;			/* KWJ_QUESTION_MAGIC */
 	KwjQuestionKind kind;
-	Oid			role;			/* who asks */
+	Oid			role;			/* the role that asks */
 	Size		errands_at;		/* KWJ_ASK_CHECK: where in the segment the errands are, */
 	Size		errands_size;	/* as kwj_errand_put() packs them; */
 	int			n_errands;		/* at most KWJ_ASKED_IDS */
@@ -63,7 +63,7 @@ typedef enum KwjAnswerKind
 
 /*
  * The beginning of an answer, which is one message. Then come n_rows texts, each as an int32, which
- * is its length, and so many bytes. A job is a jsonb object as text.
+ * is its length, and its bytes. A job is a jsonb object as text.
  */
 typedef struct KwjAnswer
 {

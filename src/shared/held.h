@@ -39,7 +39,7 @@ extern void kwj_note_holds_changed(bool everywhere);
  */
 extern void kwj_shared_note_holds(void);
 
-/* The value of kwj_shared_hold_changes() as of that call. */
+/* Returns the value of kwj_shared_hold_changes() as of that call. */
 extern uint32 kwj_shared_holds_noted(void);
 
 /*

@@ -41,7 +41,7 @@ extern bool kwj_shared_take_left(KwjLeft *left);
 /*
  * Takes a database that needs a coordinator and has none. Returns false if there is none. Sets *any
  * to true if so many databases needed one that some are not in the list; then the launcher has to
- * visit all databases. To be called until it returns false.
+ * visit all databases. The launcher calls this until it returns false.
  */
 extern bool kwj_shared_take_wanted(Oid *dboid, bool *any);
 
@@ -89,10 +89,10 @@ extern void kwj_shared_coordinator_gone(Oid dboid, uint32 launch);
 /* ---- coordinator ---- */
 
 /*
- * Makes this process the coordinator of the database until it exits. To be called before
- * connecting. Returns false if the database has no entry that waits for a coordinator, or if there
- * is a lockout on it. *interrupted: the attempts that are still active in the tables were ended
- * by a lockout, or by an orderly stop of the server.
+ * Makes this process, which has yet to connect, the coordinator of the database until it exits.
+ * Returns false if the database has no entry that waits for a coordinator, or if there is a lockout
+ * on it. *interrupted: the attempts that are still active in the tables were ended by a lockout, or
+ * by an orderly stop of the server.
  */
 extern bool kwj_shared_attach_coordinator(Oid dboid, bool *interrupted);
 

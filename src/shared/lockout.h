@@ -15,8 +15,8 @@
  * until they have exited. No others start until the lockout is released. end_waits: sessions that
  * wait for a job in the database get an error.
  *
- * To be called in a transaction; at its end the caller has to release the lockout. A query cancel
- * can interrupt the wait. Takes kwj_shared->lock exclusively for a moment.
+ * The caller is in a transaction, and releases the lockout at its end. A query cancel can interrupt
+ * the wait. Takes kwj_shared->lock exclusively for a moment.
  */
 extern void kwj_shared_lock_out(Oid dboid, bool end_waits);
 

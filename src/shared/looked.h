@@ -12,8 +12,8 @@
 #include "utils/timestamp.h"
 
 /*
- * Notes that the collector of this database has looked when PostgreSQL had counted so many changed
- * rows there. Process: coordinator.
+ * Notes that the collector of this database has looked when PostgreSQL had counted `changes`
+ * changed rows there. Process: coordinator.
  */
 extern void kwj_shared_changes_looked(int64 changes);
 

@@ -14,7 +14,7 @@
 #include "storage/dsm.h"
 #include "utils/timestamp.h"
 
-/* A mail has at most so many errands. */
+/* A mail has at most this many errands. */
 #define KWJ_MAIL_ERRANDS	50
 
 typedef enum KwjMailState
@@ -70,8 +70,8 @@ extern bool kwj_mail_send(Oid target, int64 oldest, const StringInfoData *errand
 extern bool kwj_mail_end(void);
 
 /*
- * The same, but only if no coordinator of the target has taken the mail, so that none of its errands
- * takes effect by this mail.
+ * As kwj_mail_end(), but does nothing if a coordinator of the target has taken the mail: if this
+ * returns true, no errand takes effect by this mail.
  */
 extern bool kwj_mail_take_back(void);
 

@@ -8,10 +8,10 @@
  *
  *     max_worker_processes   [ those of the start | max_workers + 1 workers | 1 coordinator | sessions ]
  *
- * A session may last as long as its program, and a program may stand still. So sessions never take
- * what workers and a coordinator need: otherwise one role's BACKUP could keep the jobs of all others
- * waiting for ever. And one role never has all places: as many as a BACKUP needs by default are left for
- * others, if there are so many, as one worker is (kwj_may_run_one_more in slot.c).
+ * A session may last as long as its program, and a program may stand still. So sessions never take what
+ * workers and a coordinator need: otherwise one role's BACKUP could keep the jobs of all others waiting for
+ * ever. And one role never has all places: as many as a BACKUP needs by default are left for others, if
+ * there are that many, as one worker is (kwj_may_run_one_more in slot.c).
  */
 #include "postgres.h"
 

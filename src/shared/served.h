@@ -23,13 +23,16 @@ extern int	kwj_places_of_role(int most);
 extern void kwj_shared_session_places(KwjSessionPlaces *places);
 
 /*
- * Takes n places for this worker, which has none yet; or none, if there are not so many. Returns whether it
- * has taken them. Sets *places to how many there were before. Process: worker. Takes kwj_shared->lock,
+ * Takes n places for this worker, which has none yet; or none, if there are fewer. Returns whether it has
+ * taken them. Sets *places to how many there were before. Process: worker. Takes kwj_shared->lock,
  * exclusively.
  */
 extern bool kwj_shared_take_sessions(int n, KwjSessionPlaces *places);
 
-/* Gives all places of this worker back; its sessions have exited. Process and lock: the same. */
+/*
+ * Gives all places of this worker back; its sessions have exited. Process and lock: as
+ * kwj_shared_take_sessions.
+ */
 extern void kwj_shared_give_sessions_back(void);
 
 #endif

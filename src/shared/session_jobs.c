@@ -555,7 +555,7 @@ is_row_old(const KwjSessionJob *job, Snapshot snapshot, FullTransactionId next)
 }
 
 /*
- * Returns whether the snapshot shows the row. Not to be called under the lock, because this may
+ * Returns whether the snapshot shows the row. The caller does not hold the lock, because this may
  * read the commit log.
  */
 static bool

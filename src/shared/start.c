@@ -2,8 +2,8 @@
  * src/shared/start.c
  *	  Shared memory: the start of the server, and which databases have yet to record it.
  *
- * Process: postmaster, launcher, coordinator. src/process/server_start.c, launcher.c and
- * coordinator.c call this. A start takes these steps:
+ * Process: postmaster, launcher, coordinator; src/process and src/coordinator call this. Any
+ * process may call kwj_shared_start_times. A start takes these steps:
  *
  *   postmaster    sets up shared memory (kwj_shared_start_begin); it needs no lock, because there
  *                 are no other processes yet

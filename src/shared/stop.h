@@ -13,7 +13,7 @@ extern void kwj_shared_see_workers_out(bool does);
 /* Process: worker, also in a signal handler. Returns what the launcher has said last. */
 extern bool kwj_shared_sees_workers_out(void);
 
-/* Process: launcher. Waits until no worker has a process, at most so many milliseconds. */
+/* Process: launcher. Waits until no worker has a process, at most `ms` milliseconds. */
 extern void kwj_shared_wait_for_workers(int ms);
 
 /* Process: launcher. Sends SIGTERM to all workers. */

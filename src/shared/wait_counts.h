@@ -11,7 +11,7 @@
 
 #include "kwjobs.h"
 
-/* The counts tell so many events apart. */
+/* The counts tell this many events apart. */
 #define KWJ_WAIT_KINDS	6
 
 typedef struct KwjWaitCounts
@@ -25,7 +25,7 @@ typedef struct KwjWaitCounts
 	}			found[KWJ_WAIT_KINDS];
 } KwjWaitCounts;
 
-/* Adds that so many looks, which are counted already, have found a worker waiting for this event. */
+/* Adds that `times` looks, which are counted already, have found a worker waiting for this event. */
 static inline void
 kwj_wait_counts_add_event(KwjWaitCounts *counts, uint32 event, uint32 times)
 {

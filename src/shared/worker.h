@@ -23,10 +23,10 @@ typedef struct KwjAssignment
 } KwjAssignment;
 
 /*
- * Makes this process the worker of the slot until it exits; its exit callback frees the slot. To be
- * called before connecting to the database: exit callbacks run in reverse order, so the slot is
- * freed after the session has ended. Returns false if the slot was freed, or given to another
- * worker, meanwhile.
+ * Makes this process the worker of the slot until it exits; its exit callback frees the slot. The
+ * worker calls this before it connects to the database: exit callbacks run in reverse order, so its
+ * slot is freed after its session has ended. Returns false if the slot was freed, or given to
+ * another worker, meanwhile.
  */
 extern bool kwj_shared_attach_worker(int slot, uint32 generation, KwjAssignment *assignment);
 
@@ -42,8 +42,8 @@ extern bool kwj_shared_assignment(KwjAssignment *assignment);
 extern bool kwj_shared_take_job(const char *job_type, int64 *job_id);
 
 /*
- * Notes in the slot that this worker has claimed the attempt. To be called before the claim is
- * committed, so that every committed claim has a slot.
+ * Notes in the slot that this worker has claimed the attempt. The worker calls this before it
+ * commits the claim, so that every committed claim has a slot.
  */
 extern void kwj_shared_announce(int64 job_id, int32 attempt);
 

@@ -259,8 +259,8 @@ find_raw_parser(Resume *resume)
 }
 
 /*
- * The end of the token at which the parser stopped, as an offset. The scanner is one token further
- * if the parser has looked ahead.
+ * Returns the end of the token at which the parser stopped, as an offset. The scanner is one token
+ * further if the parser has looked ahead.
  */
 static int
 stop_of(const Resume *resume)
@@ -324,8 +324,8 @@ hint_near(const Resume *resume, const KwjPlace *place)
 }
 
 /*
- * The text that raw_parser() was called with, restored in the scanner's buffer, which nothing else
- * will use. NULL if it is not as expected.
+ * Returns the text that raw_parser() was called with, restored in the scanner's buffer, which
+ * nothing else will use. NULL if it is not as expected.
  */
 static char *
 original_text(const Resume *resume)

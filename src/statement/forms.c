@@ -191,8 +191,9 @@ kwj_build_statement(KwjStatement *statement)
 }
 
 /*
- * The expression that creates the job of the job statement in these tokens, which are part of the
- * statement, and returns its id. Its pieces become pieces of the statement.
+ * Returns an expression that creates the job of the job statement in these tokens, and whose value
+ * is the id of that job. The tokens are part of `statement`, and the pieces of the expression
+ * become pieces of it.
  */
 Node *
 kwj_build_job(KwjStatement *statement, int first, int last)
@@ -239,9 +240,9 @@ is_body(const KwjSource *source, int first, int token)
 }
 
 /*
- * The token after this word, outside parentheses; `last` if the word is not there. The search ends
- * at the end of the statement, and where a body starts: that is searched by itself, so each token
- * is looked at once.
+ * Returns the token after this word, outside parentheses; `last` if the word is not there. The
+ * search ends at the end of the statement, and where a body starts: that is searched by itself, so
+ * each token is looked at once.
  */
 static int
 after_word(const KwjSource *source, int first, int last, const char *word)
@@ -290,8 +291,8 @@ contained_statement(const KwjSource *source, int first, int last,
 }
 
 /*
- * The end of the statement that starts here: a semicolon, or a closing parenthesis or bracket that
- * it has not opened.
+ * Returns the end of the statement that starts here: a semicolon, or a closing parenthesis or
+ * bracket that it has not opened.
  */
 static int
 statement_end(const KwjSource *source, int first, int last)
@@ -321,8 +322,8 @@ make_statement(KwjSource *source, const KwjForm *form, int first, int rest,
 }
 
 /*
- * The job statement at this start of a statement, or contained in the statement that starts here;
- * NULL if there is none.
+ * Returns the job statement at this start of a statement, or contained in the statement that starts
+ * here; NULL if there is none.
  */
 static KwjStatement *
 statement_at(KwjSource *source, int start, int last)
@@ -362,7 +363,7 @@ is_table_position(const KwjSource *source, int first, int token)
 		 kwj_is_symbol(source, token - 1, '('));
 }
 
-/* The job statement in the brackets that open at this token; NULL if there is none. */
+/* Returns the job statement in the brackets that open at this token; NULL if there is none. */
 static KwjStatement *
 statement_in_brackets(KwjSource *source, int first, int token, int last)
 {
@@ -401,7 +402,7 @@ count_statement(KwjSource *source, const KwjStatement *statement)
 				kwj_error_position(source, statement->first));
 }
 
-/* The job statements in these tokens, without those inside of others. */
+/* Returns the job statements in these tokens, without those inside of others. */
 List *
 kwj_find_statements(KwjSource *source, int first, int last)
 {

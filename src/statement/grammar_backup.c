@@ -4,6 +4,8 @@
  *
  * What the specification's grammar has and PostgreSQL's pg_dump cannot do is parsed, and then refused:
  * several places, patterns of tables, several databases, AS OF SYSTEM TIME, INCREMENTAL FROM.
+ *
+ * Process: any that parses SQL. Locks: none.
  */
 #include "postgres.h"
 
@@ -49,7 +51,7 @@ refuse_unsupported(const KwjStatement *statement, const Parts *parts)
 				kwj_error_position(statement->source, parts->unsupported));
 }
 
-/* An expression as text. */
+/* Returns an expression as text. */
 static Node *
 text_value(KwjStatement *statement, int first, int last, const char *expected)
 {
@@ -69,7 +71,10 @@ tokens_text(const KwjSource *source, int first, int end)
 	return text.data;
 }
 
-/* The name of a table, schema.table, schema.* or *; appends it to the tables. */
+/*
+ * Reads the name of a table, schema.table, schema.* or *, and appends it to the tables. Returns the
+ * token after the name.
+ */
 static int
 expect_table(KwjStatement *statement, int first, Parts *parts)
 {
@@ -95,7 +100,7 @@ expect_table(KwjStatement *statement, int first, Parts *parts)
 	return token + 1;
 }
 
-/* The name of a database; there may be one. */
+/* Reads the name of a database, of which a statement has one at most. Returns the token after the name. */
 static int
 expect_database(KwjStatement *statement, int token, Parts *parts)
 {

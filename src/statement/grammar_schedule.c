@@ -4,6 +4,8 @@
  *
  * CREATE or ALTER SCHEDULE name FOR job statement has the tree of that statement's own call in it, as an
  * argument: the call then creates no job, but hands it over (lifecycle/template.c).
+ *
+ * Process: any that parses SQL. Locks: none.
  */
 #include "postgres.h"
 
@@ -52,7 +54,7 @@ take_string(KwjStatement *statement, int token, const char *expected, Node **val
 	return end;
 }
 
-/* The name of a schedule, a word, 'text' or $1, as a text. Returns the token after it. */
+/* Reads the name of a schedule, a word, 'text' or $1, as a text. Returns the token after the name. */
 static int
 take_name(KwjStatement *statement, int token, Node **name)
 {
@@ -65,8 +67,8 @@ take_name(KwjStatement *statement, int token, Node **name)
 }
 
 /*
- * The token RECURRING, which 'cron', $1 or NEVER follows; `last` if there is none. A query of the job
- * statement before it may use the word as a name.
+ * Returns the token RECURRING, which 'cron', $1 or NEVER follows; `last` if there is none. A query of
+ * the job statement before it may use the word as a name.
  */
 static int
 find_recurring(const KwjStatement *statement, int first)

@@ -5,6 +5,8 @@
  * PostgreSQL has a CREATE STATISTICS of its own. If a text of that kind is right, it never comes
  * here. If it is wrong, the user gets PostgreSQL's error, unless it has something that only our
  * form has.
+ *
+ * Process: any that parses SQL. Locks: none.
  */
 #include "postgres.h"
 
@@ -13,8 +15,8 @@
 #include "statement/internal.h"
 
 /*
- * The token where these words stand next to each other, outside parentheses; `last` if there is
- * none. After a dot, the first one would be a part of a name, as any word may be.
+ * Returns the token where these words stand next to each other, outside parentheses; `last` if
+ * there is none. After a dot, the first one would be a part of a name, as any word may be.
  */
 static int
 find(const KwjSource *source, int first, int last, const char *const *words)
@@ -112,7 +114,7 @@ expect_columns(KwjStatement *statement, int token, Parts *parts)
 	}
 }
 
-/* The token after AS OF SYSTEM TIME e, where the next option starts. */
+/* Returns the token after AS OF SYSTEM TIME e, where the next option starts. */
 static int
 expect_system_time(KwjStatement *statement, int token, Parts *parts)
 {
@@ -135,7 +137,7 @@ expect_system_time(KwjStatement *statement, int token, Parts *parts)
 	return end;
 }
 
-/* The token after THROTTLING f. */
+/* Returns the token after THROTTLING f. */
 static int
 expect_throttling(KwjStatement *statement, int token, Parts *parts)
 {

@@ -2,6 +2,8 @@
  * src/statement/grammar_transfer.c
  *	  The syntax of EXPORT of settings and users, and of the forms of IMPORT that are not supported
  *	  yet. Each function checks what the comment above it shows.
+ *
+ * Process: any that parses SQL. Locks: none.
  */
 #include "postgres.h"
 
@@ -11,7 +13,7 @@
 #define EXPECTED_FILES	"Files in quotes and parentheses must stand here."
 #define NOTHING_MORE	"The statement must end here."
 
-/* The token after CLUSTER SETTING or USERS. */
+/* Returns the token after CLUSTER SETTING or USERS. */
 static int
 after_subject(KwjStatement *statement)
 {

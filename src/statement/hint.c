@@ -216,7 +216,7 @@ is_window_argument(const KwjPlace *place)
 		(strncmp(place->text + at, "=>", 2) == 0 || strncmp(place->text + at, ":=", 2) == 0);
 }
 
-/* The hint for a text that PostgreSQL's parser refuses at this place; NULL if there is none. */
+/* Returns the hint for a text that PostgreSQL's parser refuses at this place; NULL if there is none. */
 const char *
 kwj_hint_near(const KwjPlace *place)
 {

@@ -42,7 +42,7 @@ is_blank_byte(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* The end of the comment that starts here; `at` itself if none does. */
+/* Returns the end of the comment that starts here; `at` itself if none does. */
 static int
 skip_comment(const KwjPlace *place, int at)
 {
@@ -76,7 +76,7 @@ skip_comment(const KwjPlace *place, int at)
 	return depth > 0 ? end : at;
 }
 
-/* The offset of what follows after blanks and comments. */
+/* Returns the offset of what follows after blanks and comments. */
 static int
 skip_blanks(const KwjPlace *place, int at)
 {
@@ -147,8 +147,8 @@ match_words(const KwjPlace *place, const Words *read, const char *const *words)
 }
 
 /*
- * The start of the token at which the parser stopped, if that is certainly a word, and not the end
- * of a number or of a dollar-quoted string; otherwise -1.
+ * Returns the start of the token at which the parser stopped, if that is certainly a word, and not
+ * the end of a number or of a dollar-quoted string; otherwise -1.
  */
 static int
 start_of_stop(const KwjPlace *place)
@@ -313,7 +313,8 @@ is_statement_at(const KwjPlace *place, int at, const Words *read, int end,
 }
 
 /*
- * The first letters of these words, as a bit set, because most words of a text start with others.
+ * Returns the first letters of these words, as a bit set, because most words of a text start with
+ * others.
  */
 static uint32
 first_letters(KwjWords words_of)
@@ -334,8 +335,8 @@ is_letter_of(char c, uint32 letters)
 }
 
 /*
- * The number of the words with which a statement can start where the parser stopped; -1 if there
- * are none. surely: the place must admit nothing else. *next: the text after the words.
+ * Returns the number of the words with which a statement can start where the parser stopped; -1 if
+ * there are none. surely: the place must admit nothing else. *next: the text after the words.
  */
 int
 kwj_words_near(const KwjPlace *place, KwjWords words_of, bool surely, const char **next)
@@ -434,7 +435,7 @@ kwj_words_before(const KwjPlace *place, const char *const *words)
 	return false;
 }
 
-/* The surroundings of an offset in a text. */
+/* Returns the surroundings of an offset in a text. */
 KwjPlace
 kwj_place(const char *text, int length, int stop)
 {

@@ -8,7 +8,7 @@
 
 #include "statement/internal.h"
 
-/* The name of an option: a word as PostgreSQL folds it, or a string. */
+/* Returns the name of an option: a word as PostgreSQL folds it, or a string. */
 static char *
 option_name(KwjStatement *statement, int token)
 {
@@ -158,8 +158,8 @@ kwj_parse_with(KwjStatement *statement, int with, const char *expected,
 }
 
 /*
- * The token WITH that starts the options, and not a query, WITH TIES, WITH ORDINALITY or WITH TIME
- * ZONE; `last` if there is none.
+ * Returns the token WITH that starts the options, and not a query, WITH TIES, WITH ORDINALITY or
+ * WITH TIME ZONE; `last` if there is none.
  */
 int
 kwj_find_options(KwjStatement *statement, int first)

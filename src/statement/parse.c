@@ -174,7 +174,7 @@ parse_masked(MaskedText *masked, RawParseMode mode)
 	return trees;
 }
 
-/* A text of blanks up to this offset, with room for two more characters. */
+/* Returns a text of blanks up to this offset, with room for two more characters. */
 char *
 kwj_blank_text(const KwjSource *source, int end)
 {

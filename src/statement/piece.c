@@ -73,7 +73,7 @@ is_star(const Node *target)
 		IsA(linitial(((const ColumnRef *) target)->fields), A_Star);
 }
 
-/* The expression of this target; NULL if the target is more than an expression. */
+/* Returns the expression of this target; NULL if the target is more than an expression. */
 static Node *
 expression_of_target(const ResTarget *target)
 {
@@ -82,7 +82,7 @@ expression_of_target(const ResTarget *target)
 	return target->val;
 }
 
-/* The expression, if these trees are one expression; NULL if they are more. */
+/* Returns the expression, if these trees are one expression; NULL if they are more. */
 static Node *
 expression_of(List *trees)
 {
@@ -520,7 +520,7 @@ kwj_read_pieces(KwjSource *source, List *statements)
 		ReThrowError(error);
 }
 
-/* The placeholder from which a statement is built while its pieces are collected. */
+/* Returns the placeholder from which a statement is built while its pieces are collected. */
 static Node *
 placeholder(KwjPieceKind kind)
 {
@@ -540,8 +540,8 @@ placeholder(KwjPieceKind kind)
 }
 
 /*
- * The next piece of the statement. While pieces are collected, note it and return a placeholder;
- * otherwise return its tree.
+ * Returns the next piece of the statement. While pieces are collected, note it and return a
+ * placeholder; otherwise return its tree.
  */
 static Node *
 next_piece(KwjStatement *statement, const KwjPiece *tokens)
@@ -590,7 +590,7 @@ kwj_parse_table(KwjStatement *statement, int head, int last, const char *expecte
 	return text + source->tokens[head].start;
 }
 
-/* The expression in these tokens. expected: a sentence that says what it is for. */
+/* Returns the expression in these tokens. expected: a sentence that says what it is for. */
 Node *
 kwj_parse_expression(KwjStatement *statement, int first, int last,
 					 const char *expected)
@@ -606,7 +606,7 @@ kwj_parse_expression(KwjStatement *statement, int first, int last,
 	return next_piece(statement, &piece);
 }
 
-/* The query in these tokens. expected: a sentence that says what it is for. */
+/* Returns the query in these tokens. expected: a sentence that says what it is for. */
 Node *
 kwj_parse_query(KwjStatement *statement, int first, int last,
 				const char *expected)

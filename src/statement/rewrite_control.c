@@ -1,6 +1,8 @@
 /*
  * src/statement/rewrite_control.c
  *	  The parse trees of PAUSE, RESUME, RETRY and CANCEL JOB and JOBS, and of ALL JOBS.
+ *
+ * Process: any that parses SQL. Locks: none.
  */
 #include "postgres.h"
 
@@ -25,8 +27,8 @@ kwj_prevent_in_recovery(const KwjStatement *statement)
 }
 
 /*
- * The token WITH of WITH REASON; `last` if there is none. A query may also start with WITH, and
- * types may have WITH TIME ZONE.
+ * Returns the token WITH of WITH REASON; `last` if there is none. A query may also start with WITH,
+ * and types may have WITH TIME ZONE.
  */
 static int
 find_reason(const KwjStatement *statement)
@@ -45,7 +47,7 @@ find_reason(const KwjStatement *statement)
 	return statement->last;
 }
 
-/* The value of WITH REASON = e as text; no node (NULL) if there is none. with: the token WITH. */
+/* Returns the value of WITH REASON = e as text; no node (NULL) if there is none. with: the token WITH. */
 Node *
 kwj_parse_reason(KwjStatement *statement, int with)
 {

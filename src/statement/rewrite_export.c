@@ -4,6 +4,8 @@
  *
  * A query becomes a constant, its text: a worker parses it again. So it is parsed here only to find
  * its errors, and it can have no parameters and no variables of PL/pgSQL.
+ *
+ * Process: any that parses SQL. Locks: none.
  */
 #include "postgres.h"
 

@@ -4,6 +4,8 @@
  *
  * The columns of IMPORT TABLE become a constant, the text of a CREATE TABLE, which the job runs. So they
  * are parsed here only to find their errors, and can have no parameters and no variables of PL/pgSQL.
+ *
+ * Process: any that parses SQL. Locks: none.
  */
 #include "postgres.h"
 
@@ -18,7 +20,8 @@
 #define RESULT_COLUMNS	7
 
 /*
- * The token CSV of CSV DATA. It is not the first one after INTO, because a table may be called csv.
+ * Returns the token CSV of CSV DATA. It is not the first one after INTO, because a table may be
+ * called csv.
  */
 static int
 find_format(KwjStatement *statement)
@@ -76,7 +79,7 @@ column_array(KwjStatement *statement, List *columns)
 	return kwj_text_array(names);
 }
 
-/* An expression as text. */
+/* Returns an expression as text. */
 static Node *
 text_value(KwjStatement *statement, int first, int last, const char *expected)
 {

@@ -1,6 +1,8 @@
 /*
  * src/statement/rewrite_setting.c
  *	  The parse trees of SET, RESET and SHOW CLUSTER SETTING.
+ *
+ * Process: any that parses SQL. Locks: none.
  */
 #include "postgres.h"
 
@@ -17,7 +19,7 @@ location_of(const KwjStatement *statement)
 	return statement->source->tokens[statement->first].start;
 }
 
-/* The name at the rest of the statement: words with dots between them. *end: the token after it. */
+/* Returns the name at the rest of the statement: words with dots between them. *end: the token after it. */
 static char *
 setting_name(KwjStatement *statement, int *end)
 {
@@ -49,8 +51,8 @@ reset(KwjStatement *statement, const char *name)
 }
 
 /*
- * A value as text. A word means itself, as in SET; anything else is an expression, so that it may
- * be a parameter.
+ * Returns a value as text. A word means itself, as in SET; anything else is an expression, so that
+ * it may be a parameter.
  */
 static Node *
 value_of(KwjStatement *statement, int first, int last)

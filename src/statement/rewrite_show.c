@@ -1,6 +1,8 @@
 /*
  * src/statement/rewrite_show.c
  *	  The parse trees of the SHOW forms.
+ *
+ * Process: any that parses SQL. Locks: none.
  */
 #include "postgres.h"
 
@@ -261,7 +263,7 @@ is_plain_number(const Node *node)
 		(IsA(node, A_Const) && nodeTag(&((const A_Const *) node)->val) == T_Integer);
 }
 
-/* A copy of such an expression as a bigint; NULL stands for none. */
+/* Returns a copy of such an expression as a bigint; NULL stands for none. */
 static Node *
 plain_number(Node *node)
 {

@@ -303,8 +303,8 @@ kwj_is_any_word(const KwjSource *source, int token)
 }
 
 /*
- * The token that closes what this one opens; this one if it opens nothing; `last` if it is not
- * closed before.
+ * Returns the token that closes what this one opens; this one if it opens nothing; `last` if it is
+ * not closed before.
  */
 int
 kwj_find_close(const KwjSource *source, int token, int last)
@@ -313,7 +313,8 @@ kwj_find_close(const KwjSource *source, int token, int last)
 }
 
 /*
- * The token after this one, or, if it opens parentheses or brackets, after those. At most `last`.
+ * Returns the token after this one, or, if it opens parentheses or brackets, after those. At most
+ * `last`.
  */
 int
 kwj_skip_nested(const KwjSource *source, int token, int last)
@@ -322,7 +323,7 @@ kwj_skip_nested(const KwjSource *source, int token, int last)
 	return Min(kwj_find_close(source, token, last) + 1, last);
 }
 
-/* The first such symbol outside parentheses and brackets; `last` if there is none. */
+/* Returns the first such symbol outside parentheses and brackets; `last` if there is none. */
 int
 kwj_find_symbol(const KwjSource *source, int first, int last, char symbol)
 {

@@ -96,8 +96,8 @@ procedure_exists(const char *procedure)
 }
 
 /*
- * The procedure of the extension that this CALL calls, without its prefix; NULL if it calls another
- * one.
+ * Returns the procedure of the extension that this CALL calls, without its prefix; NULL if it calls
+ * another one.
  */
 static const char *
 own_procedure(const CallStmt *call)
@@ -111,7 +111,7 @@ own_procedure(const CallStmt *call)
 	return procedure + strlen(KWJ_FUNCTION_PREFIX);
 }
 
-/* The form for SHOW name; NULL if a setting of that name exists, or no form has it. */
+/* Returns the form for SHOW name; NULL if a setting of that name exists, or no form has it. */
 static const ShowForm *
 form_of_setting(const char *name)
 {
@@ -124,7 +124,7 @@ form_of_setting(const char *name)
 	return NULL;
 }
 
-/* The form for which a CALL of this procedure stands; NULL if there is none. */
+/* Returns the form for which a CALL of this procedure stands; NULL if there is none. */
 static const ShowForm *
 form_of_procedure(const char *procedure)
 {
@@ -192,7 +192,7 @@ in_sql_function(const ParseState *pstate)
 	return same;
 }
 
-/* The offset of a CachedPlanSource in its memory context, which is always the same. */
+/* Returns the offset of a CachedPlanSource in its memory context, which is always the same. */
 static Size
 offset_in_context(void)
 {
@@ -210,8 +210,8 @@ offset_in_context(void)
 }
 
 /*
- * The prepared statement that is being made of this SHOW; NULL if there is none. It has no name
- * yet, but its memory context is one of the newest children of the current one.
+ * Returns the prepared statement that is being made of this SHOW; NULL if there is none. It has no
+ * name yet, but its memory context is one of the newest children of the current one.
  */
 static CachedPlanSource *
 prepared_statement(const char *setting)
@@ -357,8 +357,8 @@ run_query(const ShowForm *form, const PlannedStmt *statement, const char *text,
 }
 
 /*
- * The command tag of a job statement that has become a CALL of this procedure. A CALL that the user
- * has written keeps its own tag.
+ * Returns the command tag of a job statement that has become a CALL of this procedure. A CALL that
+ * the user has written keeps its own tag.
  */
 static CommandTag
 tag_of_call(const CallStmt *call, const char *procedure)

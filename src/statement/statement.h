@@ -12,7 +12,7 @@
 
 /*
  * Make this process, and those that it forks, accept job statements, if they work in this server.
- * To be called from _PG_init in the postmaster.
+ * _PG_init calls this in the postmaster.
  */
 extern void kwj_statement_init(void);
 

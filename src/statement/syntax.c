@@ -4,6 +4,8 @@
  *
  * Each function takes a token and returns the one after what it has accepted, or raises a syntax
  * error that says what was expected (a sentence).
+ *
+ * Process: any that parses SQL. Locks: none.
  */
 #include "postgres.h"
 
@@ -128,7 +130,7 @@ kwj_expect_end(KwjStatement *statement, int token, const char *expected)
 		kwj_syntax_error(statement, token, expected);
 }
 
-/* The first such word outside parentheses; `last` if there is none. */
+/* Returns the first such word outside parentheses; `last` if there is none. */
 int
 kwj_find_word(const KwjStatement *statement, int first, const char *word)
 {
@@ -156,7 +158,7 @@ without_quotes(const char *text, int length)
 	return result;
 }
 
-/* A word, folded as PostgreSQL folds it, or what stands between the quotes. */
+/* Returns a word, folded as PostgreSQL folds it, or what stands between the quotes. */
 char *
 kwj_word_of(const KwjSource *source, int token)
 {

@@ -19,6 +19,8 @@
  * installed. If the extension is installed then, it was also installed when the relation was found:
  * the lock keeps the relation from being dropped, and CREATE EXTENSION fails if the schemas exist
  * already.
+ *
+ * Process: any that parses SQL. Locks: none.
  */
 #include "postgres.h"
 
@@ -34,7 +36,7 @@ kwj_name(const char *schema, const char *object)
 	return list_make2(makeString(pstrdup(schema)), makeString(pstrdup(object)));
 }
 
-/* A constant of type text. */
+/* Returns a constant of type text. */
 Node *
 kwj_text(const char *string)
 {
@@ -220,7 +222,7 @@ kwj_equal_any(Node *left, SelectStmt *query)
 							   kwj_sublink(ARRAY_SUBLINK, (Node *) query, -1), -1);
 }
 
-/* The table as a constant of type regclass, located at its name. */
+/* Returns the table as a constant of type regclass, located at its name. */
 Node *
 kwj_table_constant(const RangeVar *table)
 {
@@ -234,7 +236,7 @@ kwj_table_constant(const RangeVar *table)
 	return kwj_cast((Node *) constant, "regclass", false, table->location);
 }
 
-/* The elements as a text[]; without elements NULL. */
+/* Returns the elements as a text[]; without elements NULL. */
 Node *
 kwj_text_array(List *elements)
 {

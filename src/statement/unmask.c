@@ -41,8 +41,8 @@ error_at(const KwjStatement *statement, int sqlerrcode, const char *message,
 }
 
 /*
- * The job statement for which a node at this location stands; NULL if there is none. Binary search:
- * the statements are in the order of the text.
+ * Returns the job statement for which a node at this location stands; NULL if there is none. Binary
+ * search: the statements are in the order of the text.
  */
 static KwjStatement *
 statement_of(const List *statements, int location, bool in_brackets)
@@ -128,8 +128,8 @@ fill_statement(SelectStmt *select, KwjStatement *statement)
 }
 
 /*
- * The job statement after LATERAL for which this function stands; NULL if the function is the
- * user's own.
+ * Returns the job statement after LATERAL for which this function stands; NULL if the function is
+ * the user's own.
  */
 static KwjStatement *
 lateral_statement(const RangeFunction *function, const List *statements)

@@ -90,7 +90,7 @@ static KwjQuery lock_dependent_query = {
 	1, {INT8OID}
 };
 
-/* The same, for a process that must not wait (kwj_store_never_wait). */
+/* As lock_dependent_query, for a process that must not wait (kwj_store_never_wait). */
 static KwjQuery lock_dependent_at_once_query = {
 	"SELECT j.status, j.finished IS NOT NULL AS over FROM kwjobs.job AS j WHERE j.job_id = $1"
 	" FOR NO KEY UPDATE NOWAIT",
@@ -229,7 +229,7 @@ check_key(int64 job_id)
 			 errhint("Wait for job " INT64_FORMAT ", or cancel it.", kwj_row_int64(0, "job_id"))));
 }
 
-/* The jobs that failed because of this one, in the order of their ids. */
+/* Returns the jobs that failed because of this one, in the order of their ids. */
 static KwjJobs
 dependents_of(int64 job_id, int limit)
 {
@@ -386,7 +386,7 @@ kwj_store_close(int64 job_id, const char *reason)
 	kwj_store_leave(&scope);
 }
 
-/* The values of the options that can be altered, as an object; NULL if there is no such job. */
+/* Returns the values of the options that can be altered, as an object; NULL if there is no such job. */
 static Jsonb *
 alterable(int64 job_id)
 {
@@ -397,7 +397,7 @@ alterable(int64 job_id)
 	return kwj_row_jsonb(0, "options", CurrentMemoryContext);
 }
 
-/* What has become of these values since, in the form that kwj_store_alter returns. */
+/* Returns what has become of these values since, in the form that kwj_store_alter returns. */
 static Jsonb *
 changes_since(int64 job_id, Jsonb *before, MemoryContext context)
 {

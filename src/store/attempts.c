@@ -3,7 +3,8 @@
  *	  Rows of attempts, checkpoints and transactions, as workers read and write them.
  *
  * Caller: the worker, when it begins an attempt (kwj_store_load, in src/worker/worker.c) and at
- * each checkpoint and revert (src/lifecycle/attempt.c).
+ * each checkpoint and revert (src/lifecycle/attempt.c). Also pieces.c, for kwj_store_written, and
+ * again.c, for kwj_store_forget_state.
  *
  * Locks: the rows of the checkpoint and of the attempt, when they are written, until the end of the
  * transaction. The worker does not lock the job's row here, so that it never waits for a control

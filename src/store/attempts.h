@@ -73,7 +73,7 @@ extern void kwj_store_note_progress(int64 job_id, int32 attempt, double fraction
  */
 extern void kwj_store_forget_state(int64 job_id);
 
-/* The status in which the job ends when its revert is done: failed or canceled. */
+/* Returns the status in which the job ends when its revert is done: failed or canceled. */
 extern KwjStatus kwj_store_revert_to(int64 job_id);
 
 /*

@@ -268,7 +268,7 @@ choose_groups(KwjTable *jobs, KwjGroups *groups, const List *without, TimestampT
 	return list_truncate(open, groups->most_groups);
 }
 
-/* A candidate of the group: the row that was found; or the placeholder if no job was locked. */
+/* Returns a candidate of the group: the row that was found; or the placeholder if no job was locked. */
 static KwjCandidate *
 make_candidate(KwjTable *row, const ReadyGroup *group)
 {

@@ -99,7 +99,8 @@ may_start(KwjTable *jobs, Oid owner)
 	char	   *name;
 
 	return DatumGetObjectId(kwj_table_get(jobs, "owner", &isnull)) == owner &&
-		!kwj_table_is_null(jobs, "rank") && kwj_table_is_null(jobs, "window") && kwj_table_get_status(jobs, &name) == KWJ_PENDING;
+		!kwj_table_is_null(jobs, "rank") && kwj_table_is_null(jobs, "window") &&
+		kwj_table_get_status(jobs, &name) == KWJ_PENDING;
 }
 
 /* A claim by this worker. */

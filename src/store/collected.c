@@ -36,7 +36,7 @@ static KwjQuery job_query = {
 };
 
 /*
- * $1, $2: a table is stale when this fraction of its rows, and so many rows more, have changed. $3:
+ * $1, $2: a table is stale when this fraction of its rows, and this many rows more, have changed. $3:
  * autovacuum works. $4: tables of which a user has canceled autovacuum's ANALYZE. $5: the first OID
  * that initdb does not use. $6: owners of tables that had their turn, the last one first. The owners
  * take turns so that a role whose tables are always stale does not keep the collector from others.

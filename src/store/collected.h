@@ -19,7 +19,7 @@
 typedef struct KwjStaleness
 {
 	double		fraction;		/* of the rows of a table */
-	int64		rows;			/* and so many rows */
+	int64		rows;			/* and this many rows */
 	bool		autovacuum;		/* autovacuum works, so it keeps most tables up to date */
 	const Oid  *canceled;		/* tables of which autovacuum's ANALYZE was canceled */
 	int			n_canceled;
@@ -58,7 +58,7 @@ extern void kwj_store_note_collection(Oid relid, int64 job_id);
  */
 extern int64 kwj_store_table_changes(Oid relid);
 
-/* Notes that statistics were collected when the table had so many changes. */
+/* Notes that statistics were collected when the table had this many changes. */
 extern void kwj_store_collected(Oid relid, int64 changes);
 
 #endif

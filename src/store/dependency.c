@@ -48,6 +48,7 @@
 #include "catalog/pg_type.h"
 #include "job/isolate.h"
 #include "job/status.h"
+#include "job/texts.h"
 #include "shared/job_id.h"
 #include "shared/slots.h"
 #include "shared/wakeup.h"
@@ -217,23 +218,6 @@ static KwjQuery fail_query = {
 	3, {INT8ARRAYOID, INT8ARRAYOID, BOOLARRAYOID}
 };
 
-
-static Datum
-array_of_texts(char **texts, int n)
-{
-	Datum	   *values = palloc(sizeof(Datum) * Max(n, 1));
-	bool	   *nulls = palloc(sizeof(bool) * Max(n, 1));
-	int			lower = 1;
-
-	for (int i = 0; i < n; i++)
-	{
-		nulls[i] = texts[i] == NULL;
-		values[i] = nulls[i] ? (Datum) 0 : CStringGetTextDatum(texts[i]);
-	}
-	return PointerGetDatum(construct_md_array(values, nulls, 1, &n, &lower, TEXTOID, -1, false,
-											  TYPALIGN_INT));
-}
-
 /* Set two arguments: the arrays of job_id and of depends_on. */
 static void
 pairs_args(const Pairs *list, Datum *values)
@@ -295,7 +279,7 @@ read_window(KwjQuery *query, KwjWindow *window, char ***statuses)
 	return read;
 }
 
-/* The jobs depended on, each once, sorted by id. */
+/* Returns the jobs depended on, each once, sorted by id. */
 static KwjJobs
 needed_by(const Pairs *list)
 {
@@ -428,14 +412,14 @@ kwj_store_look_at_dependencies(KwjWindow *window)
 			add_pair(&known, fresh.pairs[i]);
 		}
 		pairs_args(&known, values);
-		values[2] = array_of_texts(statuses, known.n);
+		values[2] = PointerGetDatum(kwj_array_of_strings((const char *const *) statuses, known.n));
 		window->fruitful = known.n > 0 && kwj_query_run(&mark_fresh_query, values, NULL, false) > 0;
 	}
 	kwj_store_leave(&scope);
 }
 
 
-/* The jobs to which the window's entries belong; the entries come job by job. */
+/* Returns the jobs to which the window's entries belong; the entries come job by job. */
 static KwjJobs
 dependents_of(const Pairs *list)
 {

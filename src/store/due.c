@@ -36,6 +36,7 @@
 
 #include "catalog/pg_type.h"
 #include "job/isolate.h"
+#include "job/texts.h"
 #include "store/store.h"
 #include "store/dependency.h"
 #include "store/line.h"
@@ -45,7 +46,6 @@
 #include "store/table.h"
 #include "store/window.h"
 #include "shared/wakeup.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
@@ -379,18 +379,6 @@ kwj_store_look(TimestampTz now, TimestampTz behind, KwjToDo *todo)
 	kwj_store_leave(&scope);
 }
 
-/* Make a text[] of a list of strings. */
-static Datum
-text_array(const List *strings)
-{
-	int			n = list_length(strings);
-	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-		elements[i] = CStringGetTextDatum((char *) list_nth(strings, i));
-	return PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
-}
-
 /*
  * Run a query for one job only; 0: for all jobs. values[i] becomes the job's id, or NULL for 0. The
  * kept plan is made for many rows, so a query for one job is planned each time.
@@ -501,7 +489,7 @@ kwj_store_places(const List *queues, KwjPlace **places)
 	int			n;
 
 	kwj_store_enter(&scope);
-	values[0] = text_array(queues);
+	values[0] = PointerGetDatum(kwj_array_of_texts(queues));
 	n = (int) kwj_query_run(&places_query, values, NULL, false);
 	*places = MemoryContextAllocZero(scope.caller, sizeof(KwjPlace) * Max(n, 1));
 	for (int i = 0; i < n; i++)

@@ -54,7 +54,7 @@ typedef struct KwjToDo
 #define KWJ_RANK(since, j, ageing) \
 	since " - coalesce(" j ".priority, 0)::double precision * " ageing " * interval '1 second'"
 
-/* The same in C. */
+/* Returns what KWJ_RANK computes in SQL. */
 static inline TimestampTz
 kwj_rank(TimestampTz since, int32 priority)
 {

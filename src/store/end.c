@@ -173,7 +173,7 @@ read_cause(int64 job_id)
 	return texts;
 }
 
-/* The job's present error as the value of column "cause". */
+/* Returns the job's present error as the value of column "cause". */
 static Jsonb *
 make_cause(int64 job_id)
 {

@@ -34,7 +34,7 @@ typedef struct KwjErrandBatch
 	TimestampTz next;			/* when another one becomes due; DT_NOEND: none will */
 } KwjErrandBatch;
 
-/* The reasons and changes of a batch have at most so many bytes, unless a single errand has more. */
+/* The reasons and changes of a batch have at most this many bytes, unless a single errand has more. */
 #define KWJ_BATCH_BYTES		(256 * 1024)
 
 /*
@@ -46,7 +46,7 @@ extern KwjErrandBatch kwj_store_due_errands(int most, Oid last);
 /* Deletes an errand that has taken effect, or whose job a statement on many jobs has left out. */
 extern void kwj_store_errand_over(int64 number);
 
-/* So many errands that were refused are kept, for the view kwjobs.errands: the last ones. */
+/* At most this many errands that were refused are kept, for the view kwjobs.errands: the last ones. */
 #define KWJ_KEPT_ERRANDS	100
 
 /* Notes that the other database has refused the errand, and its error. It is not sent again. */

@@ -13,8 +13,8 @@
 #include "utils/jsonb.h"
 
 /*
- * A job keeps its first and its last events, so many of each; those between them are deleted. So a
- * role that asks for something again and again cannot fill the disk.
+ * A job keeps its KWJ_FIRST_EVENTS first and its KWJ_LAST_EVENTS last events; those between them
+ * are deleted. So a role that asks for something again and again cannot fill the disk.
  */
 #define KWJ_FIRST_EVENTS	500
 #define KWJ_LAST_EVENTS		500
@@ -37,8 +37,8 @@ typedef struct KwjEvent
 } KwjEvent;
 
 /*
- * Returns who acts now. To be called before kwj_store_enter(), after which the current user is the
- * extension's owner.
+ * Returns who acts now. The caller has yet to call kwj_store_enter(), after which the current user
+ * is the extension's owner.
  */
 extern KwjActor kwj_store_actor(void);
 
@@ -62,7 +62,7 @@ extern Jsonb *kwj_store_before_replacement(int64 job_id);
 
 /*
  * Keeps the end of a job that will not be over any more, or will end anew, as an event; else the
- * job's row would lose it. To be called before the row changes; the caller has locked it.
+ * job's row would lose it. The caller has locked the row, and has yet to change it.
  */
 extern void kwj_store_event_of_end(int64 job_id);
 

@@ -62,9 +62,9 @@ extern bool kwj_store_note_paused(const KwjHoldScope *scope, KwjJobs jobs);
 extern int	kwj_store_release(const KwjHoldScope *scope, bool waits, KwjJobs *paused);
 
 /*
- * The same for all holds of this database; without `admin`, for those that no administrator has
- * put, and whose owner's privileges the user has. It waits for nobody, and leaves alone what other
- * transactions change.
+ * Remove all holds of this database; without `admin`, only those that no administrator has put, and
+ * whose owner's privileges the user has. Leaves alone the holds that other transactions change.
+ * Returns how many it has removed, and sets *paused as kwj_store_release does.
  */
 extern int	kwj_store_release_all(bool admin, KwjJobs *paused);
 

@@ -58,10 +58,10 @@
 #include "utils/rel.h"
 
 /*
- * There is room for so many entries. The OID of an index gives a first place, and the entry of the index is
- * in this place or in one of the next ones, N_TRIES in all. Our tables have far fewer indexes, but REINDEX
- * CONCURRENTLY gives them other OIDs, so two indexes may have the same first place. If other indexes have
- * all N_TRIES places, the process fills the entry of this index anew each time.
+ * There is room for N_ENTRIES entries. The OID of an index gives a first place, and the entry of the index
+ * is in this place or in one of the next ones, N_TRIES in all. Our tables have far fewer indexes, but
+ * REINDEX CONCURRENTLY gives them other OIDs, so two indexes may have the same first place. If other
+ * indexes have all N_TRIES places, the process fills the entry of this index anew each time.
  */
 #define N_ENTRIES	256
 #define N_TRIES		8

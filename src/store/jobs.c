@@ -251,7 +251,7 @@ static KwjQuery returned_query = {
 	1, {INT8OID}
 };
 
-/* The value of column window_end: a job without a window has none. */
+/* Returns the value of column window_end: a job without a window has none. */
 static const char *
 window_end_of(const KwjNewJob *job)
 {

@@ -83,7 +83,7 @@
  * is locked or there are too many (n_behind counts these jobs).
  *
  * A job that is not to be the first is parked only if the row of the first could be locked, and
- * shows that it is still in line: so that job cannot end unseen. n_ended: so many could not be
+ * shows that it is still in line: so that job cannot end unseen. n_ended: how many could not be
  * parked because the first has left the line meanwhile. locked: the firsts whose rows other
  * transactions have locked, so that jobs could not be parked.
  *
@@ -187,7 +187,7 @@ static KwjQuery enter_query = {
 	" SELECT count(*) AS n_read, max(w.job_id) AS last, (SELECT count(*) FROM gone) AS n_passed" \
 	" FROM behind AS w"
 
-/* $1: behind this id. $2: at most so many. $4: this job only; NULL: all. */
+/* $1: behind this id. $2: at most this many jobs. $4: this job only; NULL: all. */
 static KwjQuery pass_turns_query = {
 	"WITH behind AS MATERIALIZED ("
 	" SELECT j.job_id FROM kwjobs.job AS j WHERE j.line IS NOT NULL AND j.finished IS NOT NULL"
@@ -260,7 +260,7 @@ kwj_store_enter_lines(KwjJobs jobs, TimestampTz now, bool *unfinished)
 	}
 }
 
-/* Whether the row that was found is parked: see KWJ_PARKED. */
+/* Returns whether the row that was found is parked: see KWJ_PARKED. */
 static bool
 is_parked(KwjTable *jobs)
 {

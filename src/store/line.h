@@ -58,12 +58,15 @@ extern bool kwj_store_pass_turn(KwjTable *jobs, int64 job_id);
  */
 extern void kwj_store_pass_turns(KwjWindow *window);
 
-/* The same for entries of kwjobs.left_line. */
+/*
+ * For entries of kwjobs.left_line in the window: give the turn to the next in line, and delete the
+ * entries. Process: coordinator.
+ */
 extern void kwj_store_free_lines(KwjWindow *window);
 
 /*
- * Note that this job, whose row the transaction has locked, leaves its line, if it is in one. To be
- * called between kwj_store_enter and kwj_store_leave, before the change. Process: session.
+ * Note that this job, whose row the transaction has locked, leaves its line, if it is in one. The
+ * session calls this between kwj_store_enter and kwj_store_leave, before it changes the row.
  */
 extern void kwj_store_note_leaving(int64 job_id);
 

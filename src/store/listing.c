@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "job/transaction.h"
 #include "miscadmin.h"
 #include "store/listing.h"
 #include "store/query.h"
@@ -100,8 +101,7 @@ static KwjQuery newest_query = {
 static void
 set_window(int window)
 {
-	(void) set_config_option("kwjobs.show_window", psprintf("%ds", window),
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	kwj_set_locally("kwjobs.show_window", psprintf("%ds", window));
 }
 
 /*

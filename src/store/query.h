@@ -48,8 +48,8 @@ extern void kwj_store_lock_tables(bool history);
 extern void kwj_store_lock_jobs(void);
 
 /*
- * The same, but returns false if the lock on kwjobs.job is not free, as while an index on it is built.
- * Waits for the weaker locks on the other tables.
+ * As kwj_store_lock_jobs, but returns false if the lock on kwjobs.job is not free, as while an index
+ * on it is built. Waits for the weaker locks on the other tables.
  */
 extern bool kwj_store_try_lock_jobs(void);
 
@@ -151,7 +151,7 @@ extern char *kwj_row_clipped(uint64 row, const char *column, MemoryContext conte
  */
 extern char *kwj_row_text_or_empty(uint64 row, const char *column, MemoryContext context);
 
-/* The request that a column with a job's status stands for: PAUSE, CANCEL or none. */
+/* Returns the request that a column with a job's status stands for: PAUSE, CANCEL or none. */
 extern KwjRequest kwj_row_request(uint64 row, const char *column);
 
 /* Check a column with a job's status. Errors: 55000 if kwjobs does not know the status. */

@@ -41,7 +41,7 @@
 
 /* How many jobs of a queue whose limit was taken away get a place in one pass. */
 #define STEP				1000
-/* So many jobs are tried beyond the free places, as other transactions may have locked some. */
+/* This many jobs are tried beyond the free places, as other transactions may have locked some. */
 #define MORE_TRIED			100
 
 /*

@@ -50,7 +50,7 @@ extern void kwj_store_note_queue(const char *name);
  */
 extern void kwj_store_set_queue(const char *name, int max_running);
 
-/* So many queues can have a limit; the coordinator looks at all of them in each full pass. */
+/* At most this many queues can have a limit; the coordinator looks at all of them in each full pass. */
 #define KWJ_MOST_QUEUES		1000
 
 /* What kwj_store_fill_queues has done. */

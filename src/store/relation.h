@@ -8,12 +8,15 @@
 #include "kwjobs.h"
 
 /*
- * The OID of the table or index of that name in schema kwjobs. Needs a transaction. Errors: 55000
- * if the extension is not installed in this database.
+ * Returns the OID of the table or index of this name in schema kwjobs. Needs a transaction. Errors:
+ * 55000 if the extension is not installed in this database.
  */
 extern Oid	kwj_store_relation(const char *name);
 
-/* The same, or InvalidOid if the relation does not exist or the extension is not installed. */
+/*
+ * As kwj_store_relation, but returns InvalidOid if the relation does not exist or the extension is
+ * not installed.
+ */
 extern Oid	kwj_store_find_relation(const char *name);
 
 /* Registers the callbacks by which PostgreSQL tells a process of changes. _PG_init calls this. */

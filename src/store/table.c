@@ -2,10 +2,10 @@
  * src/store/table.c
  *	  Single rows of our tables, found by their primary keys without a plan.
  *
- * Callers: claim.c, end.c and dependency.c, in the worker and in the coordinator; record.c, in the
- * session and in the coordinator; jobs.c, in the session, only to insert rows; schedules.c, in the
- * coordinator and in the session. They call these functions between kwj_table_open and
- * kwj_table_close:
+ * Callers: claim.c, end.c, dependency.c and line.c, in the worker and in the coordinator, with
+ * job_tables.c and job_row.c; record.c, in the session and in the coordinator; jobs.c, in the
+ * session, only to insert rows; schedules.c, in the coordinator and in the session. They call these
+ * functions between kwj_table_open and kwj_table_close:
  *
  *     kwj_table_find, kwj_table_lock
  *         -> kwj_table_change_row -> kwj_table_set ... -> kwj_table_update

@@ -7,12 +7,11 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "job/json.h"
+#include "job/texts.h"
 #include "nodes/pg_list.h"
 #include "store/template.h"
 #include "utils/array.h"
-#include "utils/builtins.h"
 #include "utils/json.h"
 
 typedef enum Kind
@@ -69,31 +68,6 @@ static const Field fields[] = {
  */
 StaticAssertDecl(KWJ_OPTION_COUNT == 17, "schedules have all options of jobs");
 
-static List *
-texts_of(ArrayType *array)
-{
-	List	   *texts = NIL;
-	Datum	   *values;
-	int			n;
-
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, NULL, &n);
-	for (int i = 0; i < n; i++)
-		texts = lappend(texts, TextDatumGetCString(values[i]));
-	return texts;
-}
-
-static ArrayType *
-array_of(const List *texts)
-{
-	Datum	   *values = palloc(sizeof(Datum) * Max(list_length(texts), 1));
-	int			n = 0;
-	ListCell   *lc;
-
-	foreach(lc, texts)
-		values[n++] = CStringGetTextDatum(lfirst(lc));
-	return n == 0 ? NULL : construct_array(values, n, TEXTOID, -1, false, TYPALIGN_INT);
-}
-
 static void
 append_value(StringInfo json, Kind kind, const void *place)
 {
@@ -112,7 +86,7 @@ append_value(StringInfo json, Kind kind, const void *place)
 			appendStringInfoString(json, *(const bool *) place ? "true" : "false");
 			break;
 		case TEXTS:
-			kwj_json_append_texts(json, texts_of(*(ArrayType *const *) place));
+			kwj_json_append_texts(json, kwj_texts_of_array(*(ArrayType *const *) place, "a tag must not be null"));
 			break;
 		case OBJECT:
 		case OBJECT_OR_NONE:
@@ -177,8 +151,12 @@ kwj_template_read(Jsonb *template, KwjNewJob *job)
 				*(bool *) place = kwj_json_bool_or_false(template, name);
 				break;
 			case TEXTS:
-				*(ArrayType **) place = array_of(kwj_json_texts(template, name));
-				break;
+				{
+					List	   *texts = kwj_json_texts(template, name);
+
+					*(ArrayType **) place = texts == NIL ? NULL : kwj_array_of_texts(texts);
+					break;
+				}
 			case OBJECT:
 				*(Jsonb **) place = kwj_json_object(template, name);
 				break;

@@ -27,7 +27,7 @@
 /* An upper bound of the entries in an index page, however densely they are packed. */
 #define MOST_ENTRIES_PER_PAGE	(BLCKSZ / sizeof(ItemPointerData))
 
-/* The bytes of a row, including values that are stored out of line. */
+/* Returns the bytes of a row, including values that are stored out of line. */
 static int64
 size_of(TupleTableSlot *slot)
 {
@@ -76,7 +76,7 @@ close_indexed(Indexed *indexed)
 	table_close(indexed->table, NoLock);
 }
 
-/* The number of a column that has this type; 0 if a user has changed the table. */
+/* Returns the number of a column that has this type; 0 if a user has changed the table. */
 static AttrNumber
 column_of(Relation table, const char *name, Oid type)
 {

@@ -24,13 +24,13 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "job/texts.h"
 #include "schedule/window.h"
 #include "shared/wakeup.h"
 #include "store/due.h"
 #include "store/query.h"
 #include "store/window.h"
 #include "utils/array.h"
-#include "utils/builtins.h"
 
 /*
  * To find out how long a job usually takes, expected_query takes the jobs that have done the same work, at most
@@ -92,22 +92,18 @@ put_off_args(const KwjPutOff *jobs, int n, Datum *values)
 {
 	int64	   *ids = palloc(sizeof(int64) * n);
 	Datum	   *dues = palloc(sizeof(Datum) * n);
-	Datum	   *notes = palloc(sizeof(Datum) * n);
-	bool	   *nulls = palloc(sizeof(bool) * n);
-	int			lower = 1;
+	const char **notes = palloc(sizeof(char *) * n);
 
 	for (int i = 0; i < n; i++)
 	{
 		ids[i] = jobs[i].job_id;
 		dues[i] = TimestampTzGetDatum(jobs[i].due);
-		nulls[i] = jobs[i].note == NULL;
-		notes[i] = nulls[i] ? (Datum) 0 : CStringGetTextDatum(jobs[i].note);
+		notes[i] = jobs[i].note;
 	}
 	values[0] = kwj_jobs_arg(ids, n);
 	values[1] = PointerGetDatum(construct_array(dues, n, TIMESTAMPTZOID, sizeof(TimestampTz),
 												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[2] = PointerGetDatum(construct_md_array(notes, nulls, 1, &n, &lower, TEXTOID, -1, false,
-												   TYPALIGN_INT));
+	values[2] = PointerGetDatum(kwj_array_of_strings(notes, n));
 }
 
 void

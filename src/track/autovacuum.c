@@ -58,7 +58,8 @@
 
 /*
  * The activity that the worker shows has schema and table with a dot between them, not quoted. If
- * the names have dots in them, too, several tables can be meant. At most so many are kept.
+ * the names have dots in them, too, several tables can be meant. This process keeps at most this
+ * many.
  */
 #define MOST_TABLES		4
 

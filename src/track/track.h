@@ -43,7 +43,7 @@ typedef struct KwjTracked
 
 /*
  * Begins the job of the statement, or enters a CALL or DO. Returns false if the statement is not
- * tracked, and so the other two functions must not be called. Errors: those of a look into the
+ * tracked: then the caller does not call the other two functions. Errors: those of a look into the
  * catalog caches.
  */
 extern bool kwj_track_begin(KwjTracked *tracked, const PlannedStmt *statement, const char *string,
@@ -55,7 +55,7 @@ extern bool kwj_track_begin(KwjTracked *tracked, const PlannedStmt *statement, c
  */
 extern void kwj_track_done(const KwjTracked *tracked);
 
-/* The statement, or kwj_track_done, has raised an error. To be called in PG_CATCH. */
+/* The caller calls this in PG_CATCH: the statement, or kwj_track_done, has raised an error. */
 extern void kwj_track_error(const KwjTracked *tracked);
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "kwjobs.h"
 
-/* Sets the hook. To be called once, in the postmaster. */
+/* Sets the hook. The postmaster calls this once. */
 extern void kwj_validation_init(void);
 
 #endif

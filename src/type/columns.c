@@ -2,15 +2,14 @@
  * src/type/columns.c
  *	  What job types that work on one table have in common: its name and its columns.
  *
- * Callers: type/import, type/export and type/stats. Process: the session that creates a job, and the
- * worker that runs it. Locks: the one that kwj_open_table() is asked for. For the other functions, the
- * caller has locked the table.
+ * Callers: type/import, type/export, type/backup and type/stats. Process: the session that creates a
+ * job, and the worker that runs it. Locks: the one that kwj_open_table() is asked for. For the other
+ * functions, the caller has locked the table.
  */
 #include "postgres.h"
 
 #include "access/relation.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_type.h"
 #include "job/json.h"
 #include "type/columns.h"
 #include "utils/builtins.h"
@@ -40,29 +39,6 @@ kwj_qualified_name(Relation rel)
 {
 	return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
 									  RelationGetRelationName(rel));
-}
-
-List *
-kwj_array_texts(ArrayType *array, const char *null_error)
-{
-	List	   *texts = NIL;
-	Datum	   *values;
-	bool	   *nulls;
-	int			n;
-
-	if (array == NULL)
-		return NIL;
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &n);
-	for (int i = 0; i < n; i++)
-	{
-		if (nulls[i])
-			ereport(ERROR,
-					errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					errmsg_internal("%s", null_error),
-					errhint("Give its name."));
-		texts = lappend(texts, TextDatumGetCString(values[i]));
-	}
-	return texts;
 }
 
 AttrNumber

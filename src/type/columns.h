@@ -11,7 +11,6 @@
 #include "kwjobs.h"
 #include "access/attnum.h"
 #include "storage/lockdefs.h"
-#include "utils/array.h"
 #include "utils/jsonb.h"
 #include "utils/rel.h"
 
@@ -24,12 +23,6 @@ extern Relation kwj_open_table(Oid table, const char *name, LOCKMODE mode, const
 
 /* Returns the quoted name of the table with its schema, palloc'd. */
 extern char *kwj_qualified_name(Relation rel);
-
-/*
- * Returns the elements of a text[] as a list of palloc'd strings; NIL if the array is NULL.
- * Errors: 22004 with the message null_error if an element is NULL.
- */
-extern List *kwj_array_texts(ArrayType *array, const char *null_error);
 
 /*
  * Returns the number of the user's column with this name; InvalidAttrNumber if the table has no such

@@ -127,6 +127,12 @@ kwj_given_character(const char *statement, const char *name, const char *value)
 	return value[0];
 }
 
+char *
+kwj_given_character_text(char c)
+{
+	return pnstrdup(&c, 1);
+}
+
 int64
 kwj_given_number(const char *statement, const char *name, const char *value, int64 least, int64 most,
 				 const char *hint)

@@ -53,6 +53,9 @@ pg_noreturn extern void kwj_given_refuse_value(const char *statement, const char
  */
 extern char kwj_given_character(const char *statement, const char *name, const char *value);
 
+/* Returns the text of such a character, palloc'd. */
+extern char *kwj_given_character_text(char c);
+
 /*
  * Returns the value of an option that is a number from least to most. Errors: 22023, with the hint, also
  * if value is NULL.

@@ -11,7 +11,7 @@
 
 #include "kwjobs.h"
 
-/* Defines the setting. To be called from _PG_init. */
+/* Defines the setting kwjobs.max_workers_per_type. _PG_init calls this. */
 extern void kwj_limits_define(void);
 
 /* Returns the limit of that type; 0 if it has none, or is stopped. */

@@ -29,6 +29,7 @@
 
 #include "access/xact.h"
 #include "job/isolate.h"
+#include "job/transaction.h"
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
 #include "replication/syncrep.h"
@@ -36,7 +37,6 @@
 #include "shared/worker.h"
 #include "storage/pmsignal.h"
 #include "store/claim.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "worker/claim.h"
 #include "worker/reset.h"
@@ -125,8 +125,7 @@ claim_step(void *arg)
 {
 	KwjJobTables *tables;
 
-	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
+	kwj_set_locally("synchronous_commit", "local");
 	tables = kwj_open_job_tables(KWJ_WORKED);
 	claim_next(arg, tables);
 	kwj_close_job_tables(tables);

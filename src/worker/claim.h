@@ -12,7 +12,7 @@
 
 extern void kwj_worker_claim_init(void);
 
-/* To be called when an attempt begins: nothing is claimed yet. */
+/* The worker calls this when an attempt begins, for which it has claimed nothing yet. */
 extern void kwj_worker_claim_nothing(void);
 
 /*
@@ -22,14 +22,14 @@ extern void kwj_worker_claim_nothing(void);
 extern void kwj_worker_claim_within(const KwjAttempt *done, KwjJobTables *tables);
 
 /*
- * To be called when the transaction of the claim is committed, or was rolled back. Does nothing if
- * it has claimed nothing.
+ * The worker calls this when the transaction in which it may have claimed the next job is
+ * committed, or was rolled back: if it has, its slot gets the job, or forgets it.
  */
 extern void kwj_worker_begin_claimed(bool committed);
 
 /*
  * Claims the next job in a transaction of its own, if kwj_worker_claim_within() has left that to
- * this function. To be called outside a transaction.
+ * this function. The caller is outside a transaction.
  */
 extern void kwj_worker_claim_apart(KwjAttempt *done);
 

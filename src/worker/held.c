@@ -15,12 +15,12 @@
 #include "postgres.h"
 
 #include "job/isolate.h"
+#include "job/transaction.h"
 #include "shared/held.h"
 #include "shared/wakeup.h"
 #include "storage/ipc.h"
 #include "store/due.h"
 #include "store/held.h"
-#include "utils/guc.h"
 #include "worker/held.h"
 
 static bool
@@ -54,8 +54,7 @@ give(void *arg)
 	Giving	   *giving = arg;
 
 	/* No standby has to know of it. */
-	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
+	kwj_set_locally("synchronous_commit", "local");
 	giving->given = kwj_worker_gives_to_hold(giving->attempt);
 }
 

@@ -10,13 +10,13 @@
 #include "job/current.h"
 
 /*
- * To be called in a transaction, before the attempt begins. Returns whether the job is held. Then
- * its claim is taken back, and the job keeps its place in the order. The worker exits if that is
- * not possible, because a session has locked the job's row.
+ * The worker calls this in a transaction, before the attempt begins. Returns whether the job is
+ * held. Then this takes the claim back, and the job keeps its place in the order. If that is not
+ * possible, the worker exits, because a session has locked the job's row.
  */
 extern bool kwj_worker_gives_to_hold(const KwjAttempt *attempt);
 
-/* The same outside a transaction. The worker also exits if there is an error. */
+/* As kwj_worker_gives_to_hold, outside a transaction. The worker also exits if there is an error. */
 extern bool kwj_worker_gives_to_hold_apart(KwjAttempt *attempt);
 
 #endif

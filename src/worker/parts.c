@@ -48,7 +48,7 @@
 #include "worker/settle.h"
 #include "worker/work.h"
 
-/* A part takes a piece again after so many deadlocks in a row. */
+/* A part takes a piece again after at most this many deadlocks in a row. */
 #define MOST_DEADLOCKS	10
 
 /* What this process knows of the part that it carries. */

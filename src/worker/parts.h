@@ -18,7 +18,7 @@ extern bool kwj_has_parts(const KwjAttempt *attempt);
 
 /*
  * Does pieces of the work until this part has nothing more to do. If it is the last part then, it
- * ends the attempt. context is the memory of the attempt. To be called outside a transaction.
+ * ends the attempt. context is the memory of the attempt. The caller is outside a transaction.
  */
 extern void kwj_part_run(KwjAttempt *attempt, MemoryContext context);
 

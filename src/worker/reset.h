@@ -12,13 +12,13 @@
 
 /*
  * Loads the libraries that each session preloads, and stores the settings and rights with which the
- * session has begun. To be called after connecting, outside a transaction.
+ * session has begun. The worker calls this when it has connected, outside a transaction.
  */
 extern void kwj_worker_session_init(void);
 
 /*
- * Forgets all that a job has left in the session, as DISCARD ALL does, with two differences:
- * cached plans are kept, and temporary replication slots are dropped, too. To be called outside a
+ * Forgets all that a job has left in the session, as DISCARD ALL does, with two differences: cached
+ * plans are kept, and temporary replication slots are dropped, too. The caller is outside a
  * transaction. If this raises an error, the session must end.
  */
 extern void kwj_worker_session_reset(void);
@@ -40,8 +40,8 @@ extern bool kwj_worker_session_is_new(void);
 
 /*
  * Returns whether a new session of the role would be like this one: the role may still connect and
- * has the same settings, and no job has left anything in the process that cannot be reset. To be
- * called in a transaction.
+ * has the same settings, and no job has left anything in the process that cannot be reset. The
+ * caller is in a transaction.
  */
 extern bool kwj_worker_session_is_current(void);
 

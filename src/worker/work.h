@@ -18,7 +18,8 @@ extern void kwj_work_init(void);
 /*
  * Calls `work`, which a request and the attempt's timeout may interrupt. Returns NULL, or the error
  * that it has raised, palloc'd in the context. After an error, the transaction is aborted, and the
- * error is in the log unless it was the interrupt of a request. To be called outside a transaction.
+ * error is in the log unless it was the interrupt of a request. The caller is outside a
+ * transaction.
  */
 extern ErrorData *kwj_work_try(KwjAttempt *attempt, MemoryContext context, KwjWork work, void *arg);
 

@@ -42,37 +42,29 @@
 
 #include "access/xact.h"
 #include "compat.h"
-#include "jit/jit.h"
 #include "job/isolate.h"
 #include "job/messages.h"
 #include "job/result.h"
 #include "job/test_gate.h"
+#include "job/transaction.h"
 #include "job/transcript.h"
 #include "libpq/pqsignal.h"
 #include "lifecycle/attempt.h"
 #include "lifecycle/authority.h"
-#include "lifecycle/broken.h"
-#include "lifecycle/settle.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "process/process.h"
 #include "process/spawn.h"
 #include "process/stop.h"
-#include "replication/slot.h"
-#include "replication/syncrep.h"
 #include "shared/worker.h"
 #include "storage/ipc.h"
-#include "storage/pmsignal.h"
 #include "store/attempts.h"
 #include "store/claim.h"
 #include "store/due.h"
 #include "store/store.h"
 #include "tcop/tcopprot.h"
 #include "type/type.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/portal.h"
-#include "utils/snapmgr.h"
 #include "worker/claim.h"
 #include "worker/held.h"
 #include "worker/parts.h"
@@ -158,8 +150,7 @@ load_step(void *arg)
 	 * The commit waits for no standby, but it does wait for the disk: if the work crashes the
 	 * server, the attempt must be in the tables.
 	 */
-	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
+	kwj_set_locally("synchronous_commit", "local");
 	if (kwj_worker_session_is_current())
 		loading->mine = kwj_store_load(job_id, attempt, loading->assignment->part,
 									   loading->attempt, &loading->request, this_context);

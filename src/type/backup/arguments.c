@@ -17,6 +17,7 @@
 #include "compat.h"
 #include "job/arguments.h"
 #include "job/json.h"
+#include "job/texts.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "serve/server.h"
@@ -224,7 +225,7 @@ check_table(const char *text)
 static void
 check_tables(Checking *checking)
 {
-	List	   *names = kwj_array_texts(checking->given->tables, "table of a BACKUP must not be NULL");
+	List	   *names = kwj_texts_of_array(checking->given->tables, "table of a BACKUP must not be NULL");
 	ListCell   *lc;
 
 	if (checking->given->tables == NULL)

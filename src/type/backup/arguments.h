@@ -39,7 +39,7 @@ extern Jsonb *kwj_backup_made_arguments(const KwjNewBackup *given, const char *d
 
 extern void kwj_backup_read_payload(Jsonb *payload, KwjBackupSpec *spec);
 
-/* Returns how many sessions pg_dump, or pg_restore, has at the same time with so many processes. */
+/* Returns how many sessions pg_dump, or pg_restore, has at the same time with this many processes. */
 extern int	kwj_backup_sessions(int workers);
 
 /* Returns how many sessions the programs of a BACKUP have at the same time. */

@@ -141,7 +141,7 @@ partial_name(const KwjAttempt *attempt, const char *name)
 	return psprintf("%s" KWJ_NAME_ASIDE, name, attempt->job_id);
 }
 
-/* The name of the directory for the second dump, if the backup is verified by a restore. */
+/* Returns the name of the directory for the second dump, if the backup is verified by a restore. */
 static char *
 again_name(const char *partial)
 {
@@ -255,7 +255,7 @@ take_fact(const char *line, void *arg)
 		backup->facts[backup->n_facts++] = MemoryContextStrdup(backup->context, line);
 }
 
-/* The condition of the tables to be dumped, as c. */
+/* Returns an SQL condition for the tables that are to be dumped, which it calls c. */
 static char *
 table_condition(const Backup *backup)
 {
@@ -293,7 +293,7 @@ facts_query(const Backup *backup)
 					" WHERE d.datname = pg_catalog.current_database()", table_condition(backup));
 }
 
-/* What all programs of the job have in common. */
+/* Returns what all programs of the job have in common. */
 static KwjProgram
 program_of(Backup *backup)
 {

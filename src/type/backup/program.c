@@ -166,7 +166,7 @@ on_line(KwjChildStream stream, const char *line, void *arg)
 
 /* ---- running ---- */
 
-/* What a job keeps that stands still while the program runs, or when it has just ended. */
+/* Returns what a job keeps that stands still while the program runs, or when it has just ended. */
 static const char *
 kept(const KwjProgram *program)
 {

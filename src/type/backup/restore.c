@@ -69,7 +69,7 @@ typedef struct Restore
 	KwjContents contents;
 	int			tables;			/* how many tables have data, and are done */
 	int			tables_done;
-	int			indexes;		/* the same, of indexes and constraints */
+	int			indexes;		/* how many indexes and constraints there are, and are done */
 	int			indexes_done;
 	uint64		bytes;			/* of files with data, and of those that are done */
 	uint64		bytes_done;

@@ -10,6 +10,7 @@
 #include "commands/dbcommands.h"
 #include "compat.h"
 #include "job/json.h"
+#include "job/texts.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "serve/server.h"
@@ -141,7 +142,7 @@ has_name(List *names, const char *name)
 static void
 set_tables(const Checking *checking, const KwjManifest *manifest)
 {
-	List	   *names = kwj_array_texts(checking->given->tables, "table of a RESTORE must not be NULL");
+	List	   *names = kwj_texts_of_array(checking->given->tables, "table of a RESTORE must not be NULL");
 	KwjRestoreSpec *spec = checking->spec;
 	ListCell   *lc;
 

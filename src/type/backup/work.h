@@ -48,7 +48,10 @@ extern KwjWorkDatabase *kwj_work_open(KwjAttempt *attempt, MemoryContext context
 extern KwjRequest kwj_work_create(KwjWorkDatabase *work, KwjServer *server, const char *what,
 								  const KwjManifest *like);
 
-/* Drops it, if it exists, or what an earlier attempt has left. Process and errors: the same. */
+/*
+ * Drops the database, if it exists, or what an earlier attempt has left. Process, result and
+ * errors: as kwj_work_create.
+ */
 extern KwjRequest kwj_work_drop(KwjWorkDatabase *work, KwjServer *server);
 
 /*

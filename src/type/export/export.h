@@ -30,7 +30,7 @@ typedef struct KwjNewExport
  */
 extern void kwj_export_validate(const KwjNewExport *export, KwjNewJob *job);
 
-/* The function "validate" of the type. */
+/* The function validate() of the type EXPORT (type/type.h). */
 extern void kwj_export_validate_arguments(Jsonb *arguments, KwjNewJob *job);
 
 extern const KwjType kwj_type_export;

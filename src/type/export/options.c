@@ -185,18 +185,6 @@ check_option(const char *name)
 	(void) find_option(name);
 }
 
-/* Returns whether a flag that is given as text is on. */
-static bool
-flag_of(const KwjGiven *option)
-{
-	bool		on = true;
-
-	if (option->value != NULL && !parse_bool(option->value, &on))
-		kwj_given_refuse_value("EXPORT", option->name, option->value,
-							   psprintf("Type WITH %s, without a value.", option->name));
-	return on;
-}
-
 static void
 set_option(KwjExportOptions *options, const KwjGiven *option, KwjExportKind kind)
 {
@@ -208,7 +196,7 @@ set_option(KwjExportOptions *options, const KwjGiven *option, KwjExportKind kind
 				errmsg("cannot use option \"%s\" in query export", option->name),
 				errhint("It is for tables and databases: leave it out, or type FROM TABLE table."));
 	if (known->set == NULL)
-		*(bool *) ((char *) options + known->flag) = flag_of(option);
+		*(bool *) ((char *) options + known->flag) = kwj_given_flag("EXPORT", option);
 	else if (option->value != NULL)
 		known->set(options, option->value);
 	else
@@ -283,20 +271,14 @@ kwj_export_read_options(Jsonb *jb, KwjExportKind kind, KwjExportOptions *options
 	check_conflicts(options);
 }
 
-static char *
-character_text(char c)
-{
-	return pnstrdup(&c, 1);
-}
-
 void
 kwj_export_copy_options(const KwjExportOptions *options, StringInfo text)
 {
 	appendStringInfo(text, "(FORMAT csv, DELIMITER %s, QUOTE %s",
-					 quote_literal_cstr(character_text(options->delimiter)),
-					 quote_literal_cstr(character_text(options->enclosed)));
+					 quote_literal_cstr(kwj_given_character_text(options->delimiter)),
+					 quote_literal_cstr(kwj_given_character_text(options->enclosed)));
 	appendStringInfo(text, ", ESCAPE %s, NULL %s, ENCODING %s",
-					 quote_literal_cstr(character_text(options->escaped)),
+					 quote_literal_cstr(kwj_given_character_text(options->escaped)),
 					 quote_literal_cstr(options->nullas),
 					 quote_literal_cstr(options->charset));
 	appendStringInfo(text, "%s)", options->column_name ? ", HEADER" : "");
@@ -314,9 +296,9 @@ void
 kwj_export_write_options(const KwjExportOptions *options, StringInfo json)
 {
 	appendStringInfoChar(json, '{');
-	append_text(json, "delimiter", character_text(options->delimiter));
-	append_text(json, "enclosed", character_text(options->enclosed));
-	append_text(json, "escaped", character_text(options->escaped));
+	append_text(json, "delimiter", kwj_given_character_text(options->delimiter));
+	append_text(json, "enclosed", kwj_given_character_text(options->enclosed));
+	append_text(json, "escaped", kwj_given_character_text(options->escaped));
 	append_text(json, "nullas", options->nullas);
 	append_text(json, "charset", options->charset);
 	append_text(json, "compression", kwj_compression_name(options->compression));

@@ -2,7 +2,7 @@
  * src/type/export/output.c
  *	  The files into which an EXPORT writes the rows of one table or query.
  *
- * Caller: export.c. Process: worker. Locks: none.
+ * Callers: export.c and parallel.c. Process: worker. Locks: none.
  *
  *     row --> buffer --> [compressor] --> checksum, write()
  *

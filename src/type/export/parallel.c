@@ -47,12 +47,12 @@
 #include "utils/memutils.h"
 #include "utils/rls.h"
 
-/* So many blocks of a table are worth a process, unless the user has said how many processes. */
+/* This many blocks of a table are worth a process, unless the user has said how many processes. */
 #define BLOCKS_PER_PROCESS	8192
-/* A range has at least, and at most, so many blocks. */
+/* A range has at least LEAST_RANGE, and at most MOST_RANGE blocks. */
 #define LEAST_RANGE			64
 #define MOST_RANGE			8192
-/* Each process gets about so many ranges. */
+/* Each process gets about this many ranges. */
 #define RANGES_PER_PROCESS	8
 
 enum

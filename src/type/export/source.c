@@ -2,8 +2,8 @@
  * src/type/export/source.c
  *	  What an EXPORT reads: tables, or a query.
  *
- * Callers: validate.c in the session that creates the job, export.c in the worker. Locks:
- * AccessShareLock on the tables, until the end of the transaction, as COPY takes it.
+ * Callers: validate.c in the session that creates the job; export.c and parallel.c in the worker.
+ * Locks: AccessShareLock on the tables, until the end of the transaction, as COPY takes it.
  *
  * A plain table is given to COPY by its name. Everything else that has rows (partitioned and foreign
  * tables, views, tables whose rows another extension keeps) is a query for COPY. The columns are

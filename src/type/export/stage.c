@@ -2,7 +2,8 @@
  * src/type/export/stage.c
  *	  Where an EXPORT writes its files before they are complete.
  *
- * Callers: export.c in the worker; validate.c in the session, for kwj_stage_check_empty.
+ * Callers: export.c and parallel.c in the worker; validate.c in the session, for
+ * kwj_stage_check_empty.
  *
  * publish:
  *

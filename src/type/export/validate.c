@@ -10,9 +10,9 @@
 
 #include "catalog/pg_type.h"
 #include "job/arguments.h"
+#include "job/texts.h"
 #include "miscadmin.h"
 #include "tcop/utility.h"
-#include "type/columns.h"
 #include "type/export/export.h"
 #include "type/export/options.h"
 #include "type/export/source.h"
@@ -51,7 +51,7 @@ check_directory(KwjExportSpec *spec)
 
 /* ---- what is exported ---- */
 
-/* A table that is named twice is exported once. */
+/* Sets which tables the job exports. A table that is named twice is exported once. */
 static void
 set_tables(KwjExportSpec *spec, ArrayType *tables)
 {
@@ -177,7 +177,7 @@ kwj_export_validate(const KwjNewExport *new, KwjNewJob *job)
 static ArrayType *
 tables_of(ArrayType *names)
 {
-	List	   *texts = kwj_array_texts(names, "a table of an EXPORT must not be null");
+	List	   *texts = kwj_texts_of_array(names, "a table of an EXPORT must not be null");
 	Datum	   *elements = palloc(sizeof(Datum) * Max(list_length(texts), 1));
 	int			n = 0;
 	ListCell   *lc;

@@ -21,10 +21,10 @@ typedef struct KwjDecompressStep
 {
 	const char *in;
 	size_t		in_size;
-	size_t		in_used;		/* so many of these bytes were taken */
+	size_t		in_used;		/* how many of these bytes were taken */
 	char	   *out;
 	size_t		out_size;
-	size_t		out_used;		/* so many bytes were put there */
+	size_t		out_used;		/* how many bytes were put there */
 } KwjDecompressStep;
 
 /*

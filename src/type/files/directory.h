@@ -171,7 +171,7 @@ extern bool kwj_file_find_allowed(const char *what, const char *path, KwjDirecto
 /* Returns whether kwjobs.data_directories is set. */
 extern bool kwj_directories_are_limited(void);
 
-/* Defines kwjobs.data_directories. To be called from _PG_init. */
+/* Defines kwjobs.data_directories. _PG_init calls this. */
 extern void kwj_directories_define(void);
 
 #endif

@@ -47,10 +47,10 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
-/* So many records are named in the messages of the attempt. */
+/* The messages of the attempt name at most this many records. */
 #define MOST_MESSAGES	10
 
-/* So much of a record goes into the reject table. */
+/* At most this many bytes of a record go into the reject table. */
 #define MOST_OF_RECORD	(1024 * 1024)
 
 /* An error that has kept records from being imported. */

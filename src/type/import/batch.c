@@ -2,7 +2,7 @@
  * src/type/import/batch.c
  *	  A batch of an IMPORT: the records that a worker imports in one transaction, through COPY.
  *
- * Callers: import.c, parts.c and replay.c. Process: worker.
+ * Callers: import.c, parts.c and replay.c; maintain.c opens and closes the target. Process: worker.
  *
  *      kwj_import_run_batch        lock the target, check the owner's rights again, and run, as a
  *         |                        statement (statement.h):

@@ -44,7 +44,7 @@ typedef struct KwjImport
 
 	/* Is called in the first batch, when the rights were checked, and not again; NULL: nothing. */
 	void		(*start) (struct KwjImport *import);
-	/* Shows the progress: so many rows are imported, including those of the batch. */
+	/* Shows the progress: how many rows are imported, including those of the batch. */
 	void		(*show) (const struct KwjImport *import, int64 rows);
 	void	   *arg;			/* of show */
 
@@ -53,7 +53,7 @@ typedef struct KwjImport
 	Relation	rel;
 	bool		elsewhere;		/* a revert could not remove the rows (kwj_import_is_elsewhere) */
 	List	   *numbers;		/* of the columns to fill, as integers */
-	List	   *columns;		/* the same as String nodes, as COPY wants them */
+	List	   *columns;		/* their names as String nodes, as COPY wants them */
 
 	/* Of a batch that leaves bad records out. */
 	int			subtransactions;	/* how many have got a number */
@@ -92,8 +92,8 @@ extern bool kwj_import_has_rest(const KwjImport *import);
 extern void kwj_import_create_rest(KwjImport *import);
 
 /*
- * Sets what of the import is of a table to the table whose file is at the position, if there are several.
- * To be called before the file is opened.
+ * If the import has several tables, sets its target, columns and all else that belongs to a table to
+ * those of the table whose file is at the position. The caller has yet to open the file.
  */
 extern void kwj_import_select_table(KwjImport *import);
 
@@ -136,7 +136,7 @@ extern void kwj_import_close_target(KwjImport *import);
  */
 extern void kwj_import_run_batch(KwjImport *import);
 
-/* Returns the result of a job that has imported so many rows, and left so many records out. */
+/* Returns the result of a job that has imported `rows` rows, and left `rejected` records out. */
 extern Jsonb *kwj_import_result(const KwjImport *import, int64 rows, int64 rejected);
 
 #endif

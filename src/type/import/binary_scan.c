@@ -2,7 +2,7 @@
  * src/type/import/binary_scan.c
  *	  Where the records of a file in COPY's binary format end.
  *
- * Callers: csv_scan.c, reader.c. Process: any. Locks: none.
+ * Callers: csv_scan.c, reader.c and records.c. Process: any. Locks: none.
  */
 #include "postgres.h"
 

@@ -35,7 +35,7 @@ typedef struct KwjBinaryScan
 	KwjBinaryPhase phase;
 	uint32		left;			/* so many bytes of that are left */
 	uint32		number;			/* what was read of a count or length so far */
-	int			fields;			/* so many fields of the record are left */
+	int			fields;			/* how many fields of the record are left */
 } KwjBinaryScan;
 
 /* Begins a scan at the start of a record. */

@@ -16,7 +16,7 @@
  * error of the reader as an error of the stream; the reader's own error then takes its place. An error
  * must not leave read_stream by longjmp, because the C library is in the middle of a read.
  *
- * Caller: batch.c. Process: worker. Locks: those of COPY.
+ * Caller: records.c. Process: worker. Locks: those of COPY.
  */
 #include "postgres.h"
 
@@ -37,7 +37,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-/* So many bytes are read ahead of COPY. */
+/* How many bytes the worker reads ahead of COPY. */
 #define BUFFER_SIZE	65536
 
 /* How far the stream has read a line that may turn out to be just \. */

@@ -36,8 +36,9 @@ extern void kwj_created_add(KwjCreated *created, Oid class, Oid oid);
 extern bool kwj_created_has(const KwjCreated *created, Oid relid);
 
 /*
- * Removes the objects that go when another one is dropped, such as indexes and row types. To be called
- * in the transaction that has created them, before kwj_created_write.
+ * Removes from the list the objects that go when another one is dropped, such as indexes and row
+ * types. The worker calls this in the transaction that has created the objects, before
+ * kwj_created_write.
  */
 extern void kwj_created_complete(KwjCreated *created);
 

@@ -38,7 +38,7 @@ typedef struct KwjCsvScan
 
 	/* the state between two bytes */
 	char		lead;			/* the first byte of a character, if nothing else of it was scanned; else 0 */
-	int			rest;			/* so many bytes of the character are left */
+	int			rest;			/* how many bytes of the character are left */
 	bool		in_field;		/* in an enclosed field; text: the last byte was behind a backslash */
 	bool		after_escape;	/* within a field, after an escape character; text: after a backslash */
 	bool		at_record_start;

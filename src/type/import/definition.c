@@ -45,7 +45,7 @@
 #define MOST_BYTES_OF_TABLE	(1024 * 1024)
 #define MOST_BYTES			(32 * 1024 * 1024)
 
-/* So much of a file is read at a time. */
+/* How many bytes of a file are read at a time. */
 #define READ_SIZE	65536
 
 /* SET of these stands in the head of what psql is to run, and has no effect on what is created. */

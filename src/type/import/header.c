@@ -17,7 +17,7 @@
 /* A header of more bytes than this is a file whose quotes are not closed, or no CSV file. */
 #define MOST_BYTES	(1024 * 1024)
 
-/* So many bytes of a name are shown. */
+/* At most this many bytes of a name are shown. */
 #define SHOWN_BYTES	100
 
 void

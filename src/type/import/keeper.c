@@ -17,6 +17,7 @@
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -102,15 +103,6 @@ table_of_row(int keeper, Relation catalog, HeapTuple tuple)
 		get_relname_relid(NameStr(*DatumGetName(name)), namespace_oid) : InvalidOid;
 }
 
-static int
-compare_oids(const void *a, const void *b)
-{
-	Oid			x = *(const Oid *) a;
-	Oid			y = *(const Oid *) b;
-
-	return (x > y) - (x < y);
-}
-
 /* Returns whether a keeper has one of these tables, which are sorted. */
 static bool
 find_in_catalog(int keeper, Relation catalog, const Oid *relids, int n, KwjKept *kept)
@@ -125,7 +117,7 @@ find_in_catalog(int keeper, Relation catalog, const Oid *relids, int n, KwjKept 
 
 		CHECK_FOR_INTERRUPTS();
 		found = OidIsValid(relid) &&
-			bsearch(&relid, relids, n, sizeof(Oid), compare_oids) != NULL;
+			bsearch(&relid, relids, n, sizeof(Oid), oid_cmp) != NULL;
 		if (found)
 			kept->relid = relid;
 	}
@@ -174,7 +166,7 @@ with_ancestors(List *relids, int *n)
 		sorted[(*n)++] = lfirst_oid(lc);
 	foreach(lc, ancestors)
 		sorted[(*n)++] = lfirst_oid(lc);
-	qsort(sorted, *n, sizeof(Oid), compare_oids);
+	qsort(sorted, *n, sizeof(Oid), oid_cmp);
 	list_free(ancestors);
 	return sorted;
 }

@@ -23,7 +23,7 @@ typedef struct KwjRecordLines
 	int64		first;			/* the line in which its record begins */
 	MemoryContext context;
 	KwjRecordOfLines *items;	/* the last records of several lines: a ring; NULL: not needed yet */
-	uint64		n;				/* so many were added */
+	uint64		n;				/* how many were added */
 } KwjRecordLines;
 
 /*

@@ -18,8 +18,9 @@ extern bool kwj_import_maintains(const KwjImportOptions *options);
 extern void kwj_import_check_maintains(const KwjImportOptions *options, Relation target);
 
 /*
- * Does what the options ask for, if anything, when all rows are committed. To be called outside a
- * transaction; begins and commits some. Errors: those of ANALYZE and VACUUM, and of the check.
+ * Does what the options `analyze` and `freeze` ask for, when all rows are committed. The caller is
+ * outside a transaction; this begins and commits some. Errors: those of ANALYZE and VACUUM, and of
+ * the check.
  */
 extern void kwj_import_maintain(KwjImport *import);
 

@@ -304,7 +304,10 @@ add_option(const KwjImportManifest *manifest, Jsonb *options, const char *name, 
 	*added = lappend(*added, pstrdup(name));
 }
 
-/* The header of the files: the user may have its names matched. */
+/*
+ * Adds header = 'skip' if the files have a header, unless the user has said what the header is for.
+ * Raises an error if the options of the user contradict the manifest.
+ */
 static void
 add_header(const KwjImportManifest *manifest, Jsonb *options, StringInfo json, List **added)
 {

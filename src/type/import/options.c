@@ -473,12 +473,6 @@ copy_option(const char *name, char *value)
 	return makeDefElem(pstrdup(name), (Node *) makeString(value), -1);
 }
 
-static char *
-character_text(char c)
-{
-	return pnstrdup(&c, 1);
-}
-
 /* Adds the option of COPY with this name, for the columns with these indexes, to the list, unless there are none. */
 static List *
 add_columns(List *list, const char *name, List *indexes, List *columns)
@@ -499,12 +493,12 @@ kwj_import_copy_options(const KwjImportOptions *options, List *columns)
 	list = lappend(list, copy_option("format", pstrdup(format_names[options->format])));
 	if (options->format == KWJ_IMPORT_BINARY)
 		return list;
-	list = lappend(list, copy_option("delimiter", character_text(options->delimiter)));
+	list = lappend(list, copy_option("delimiter", kwj_given_character_text(options->delimiter)));
 	list = lappend(list, copy_option("null", pstrdup(options->nullif)));
 	if (options->format == KWJ_IMPORT_CSV)
 	{
-		list = lappend(list, copy_option("quote", character_text(options->enclosed)));
-		list = lappend(list, copy_option("escape", character_text(options->escaped)));
+		list = lappend(list, copy_option("quote", kwj_given_character_text(options->enclosed)));
+		list = lappend(list, copy_option("escape", kwj_given_character_text(options->escaped)));
 	}
 	list = lappend(list, copy_option("encoding", pstrdup(pg_encoding_to_char(options->charset))));
 	list = add_columns(list, "force_null", options->force_null, columns);
@@ -577,10 +571,57 @@ read_files(Jsonb *payload)
 	return files;
 }
 
+/* Appends the options that say how a file is read. */
+static void
+append_reading_options(StringInfo json, const KwjImportOptions *options)
+{
+	if (options->format != KWJ_IMPORT_CSV)
+		append_json_text(json, "format", format_names[options->format]);
+	append_json_text(json, "delimiter", kwj_given_character_text(options->delimiter));
+	append_json_text(json, "enclosed", kwj_given_character_text(options->enclosed));
+	append_json_text(json, "escaped", kwj_given_character_text(options->escaped));
+	append_json_text(json, "nullif", options->nullif);
+	if (options->charset != PG_UTF8)
+		append_json_text(json, "charset", pg_encoding_to_char(options->charset));
+	if (options->trailing_delimiter)
+		appendStringInfoString(json, ", \"trailing_delimiter\": 1");
+	append_json_numbers(json, "force_null", options->force_null);
+	append_json_numbers(json, "force_not_null", options->force_not_null);
+	if (options->header != KWJ_IMPORT_HEADER_NONE)
+		append_json_text(json, "header", header_names[options->header]);
+	appendStringInfo(json, ", \"skip\": " INT64_FORMAT, options->skip);
+}
+
+/* Appends the options that say what the job does with records, rows and errors. */
+static void
+append_other_options(StringInfo json, const KwjImportOptions *options)
+{
+	if (options->on_error != KWJ_IMPORT_STOP)
+		append_json_text(json, "on_error", on_error_names[options->on_error]);
+	if (options->analyze)
+		appendStringInfoString(json, ", \"analyze\": 1");
+	if (options->freeze)
+		appendStringInfoString(json, ", \"freeze\": 1");
+	if (options->reject_limit >= 0)
+		appendStringInfo(json, ", \"reject_limit\": " INT64_FORMAT, options->reject_limit);
+	if (options->reject_file != NULL)
+		append_json_text(json, "reject_file", options->reject_file);
+	if (OidIsValid(options->reject_table))
+	{
+		appendStringInfo(json, ", \"reject_table\": %u", options->reject_table);
+		append_json_text(json, "reject_name", options->reject_name);
+	}
+	if (options->workers > 1)
+		appendStringInfo(json, ", \"workers\": %d", options->workers);
+	if (options->keeps_rows)
+		append_json_text(json, "revert", "none");
+	if (options->one_worker != NULL)
+		append_json_text(json, "one_worker", options->one_worker);
+}
+
 Jsonb *
 kwj_import_payload(const KwjImportSpec *spec)
 {
-	const KwjImportOptions *options = &spec->options;
 	StringInfoData buf;
 
 	initStringInfo(&buf);
@@ -593,44 +634,13 @@ kwj_import_payload(const KwjImportSpec *spec)
 	append_files(&buf, spec->files);
 	if (spec->sizes != NIL)
 		append_json_texts(&buf, "sizes", spec->sizes);
-	if (options->format != KWJ_IMPORT_CSV)
-		append_json_text(&buf, "format", format_names[options->format]);
 	if (spec->checksum != NULL)
 	{
 		append_json_text(&buf, "checksum", spec->checksum);
 		append_json_texts(&buf, "checksums", spec->checksums);
 	}
-	append_json_text(&buf, "delimiter", character_text(options->delimiter));
-	append_json_text(&buf, "enclosed", character_text(options->enclosed));
-	append_json_text(&buf, "escaped", character_text(options->escaped));
-	append_json_text(&buf, "nullif", options->nullif);
-	if (options->charset != PG_UTF8)
-		append_json_text(&buf, "charset", pg_encoding_to_char(options->charset));
-	if (options->trailing_delimiter)
-		appendStringInfoString(&buf, ", \"trailing_delimiter\": 1");
-	append_json_numbers(&buf, "force_null", options->force_null);
-	append_json_numbers(&buf, "force_not_null", options->force_not_null);
-	if (options->header != KWJ_IMPORT_HEADER_NONE)
-		append_json_text(&buf, "header", header_names[options->header]);
-	if (options->on_error != KWJ_IMPORT_STOP)
-		append_json_text(&buf, "on_error", on_error_names[options->on_error]);
-	if (options->analyze)
-		appendStringInfoString(&buf, ", \"analyze\": 1");
-	if (options->freeze)
-		appendStringInfoString(&buf, ", \"freeze\": 1");
-	if (options->reject_limit >= 0)
-		appendStringInfo(&buf, ", \"reject_limit\": " INT64_FORMAT, options->reject_limit);
-	if (options->reject_file != NULL)
-		append_json_text(&buf, "reject_file", options->reject_file);
-	if (OidIsValid(options->reject_table))
-	{
-		appendStringInfo(&buf, ", \"reject_table\": %u", options->reject_table);
-		append_json_text(&buf, "reject_name", options->reject_name);
-	}
-	if (options->workers > 1)
-		appendStringInfo(&buf, ", \"workers\": %d", options->workers);
-	if (options->keeps_rows)
-		append_json_text(&buf, "revert", "none");
+	append_reading_options(&buf, &spec->options);
+	append_other_options(&buf, &spec->options);
 	if (spec->definition != NULL)
 	{
 		append_json_text(&buf, "definition", spec->definition);
@@ -638,9 +648,7 @@ kwj_import_payload(const KwjImportSpec *spec)
 		if (spec->schema != NULL)
 			append_json_text(&buf, "schema", spec->schema);
 	}
-	if (options->one_worker != NULL)
-		append_json_text(&buf, "one_worker", options->one_worker);
-	appendStringInfo(&buf, ", \"skip\": " INT64_FORMAT ", \"settings\": ", options->skip);
+	appendStringInfoString(&buf, ", \"settings\": ");
 	kwj_import_write_settings(&buf);
 	appendStringInfoChar(&buf, '}');
 	return kwj_json_parse(buf.data);
@@ -660,41 +668,33 @@ json_numbers(Jsonb *payload, const char *key)
 	return numbers;
 }
 
-void
-kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
+static void
+read_reading_options(Jsonb *payload, KwjImportOptions *options)
 {
-	KwjImportOptions *options = &spec->options;
-	char	   *format;
-	char	   *header;
-	char	   *charset;
-	char	   *on_error;
+	char	   *format = kwj_json_text_or_null(payload, "format");
+	char	   *charset = kwj_json_text_or_null(payload, "charset");
+	char	   *header = kwj_json_text_or_null(payload, "header");
 
-	memset(options, 0, sizeof(*options));
-	spec->target = (Oid) kwj_json_int64(payload, "target");
-	spec->table = kwj_json_text(payload, "table");
-	spec->columns = kwj_json_texts(payload, "columns");
-	spec->numbers = kwj_payload_columns(payload);
-	spec->files = read_files(payload);
-	format = kwj_json_text_or_null(payload, "format");
 	if (format != NULL)
 		set_format(options, format);
-	spec->checksum = kwj_json_text_or_null(payload, "checksum");
-	spec->sizes = kwj_json_texts(payload, "sizes");
-	spec->checksums = kwj_json_texts(payload, "checksums");
 	options->delimiter = kwj_json_text(payload, "delimiter")[0];
 	options->enclosed = kwj_json_text(payload, "enclosed")[0];
 	options->escaped = kwj_json_text(payload, "escaped")[0];
 	options->nullif = kwj_json_text(payload, "nullif");
-	charset = kwj_json_text_or_null(payload, "charset");
 	options->charset = charset ? pg_char_to_encoding(charset) : PG_UTF8;
 	options->trailing_delimiter = kwj_json_int64_or(payload, "trailing_delimiter", 0) != 0;
 	options->force_null = json_numbers(payload, "force_null");
 	options->force_not_null = json_numbers(payload, "force_not_null");
-	options->skip = kwj_json_int64(payload, "skip");
-	header = kwj_json_text_or_null(payload, "header");
 	if (header != NULL)
 		set_header(options, header);
-	on_error = kwj_json_text_or_null(payload, "on_error");
+	options->skip = kwj_json_int64(payload, "skip");
+}
+
+static void
+read_other_options(Jsonb *payload, KwjImportOptions *options)
+{
+	char	   *on_error = kwj_json_text_or_null(payload, "on_error");
+
 	if (on_error != NULL)
 		set_on_error(options, on_error);
 	options->analyze = kwj_json_int64_or(payload, "analyze", 0) != 0;
@@ -706,12 +706,30 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	options->workers = kwj_import_payload_workers(payload);
 	options->keeps_rows = kwj_json_text_or_null(payload, "revert") != NULL;
 	options->one_worker = kwj_json_text_or_null(payload, "one_worker");
+}
+
+void
+kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
+{
+	KwjImportOptions *options = &spec->options;
+
+	spec->target = (Oid) kwj_json_int64(payload, "target");
+	spec->table = kwj_json_text(payload, "table");
+	spec->tables = kwj_import_tables_read(payload);
+	spec->columns = kwj_json_texts(payload, "columns");
+	spec->numbers = kwj_payload_columns(payload);
+	spec->files = read_files(payload);
+	spec->sizes = kwj_json_texts(payload, "sizes");
+	spec->checksum = kwj_json_text_or_null(payload, "checksum");
+	spec->checksums = kwj_json_texts(payload, "checksums");
+	memset(options, 0, sizeof(*options));
+	read_reading_options(payload, options);
+	read_other_options(payload, options);
 	options->fields = list_length(spec->columns);
 	options->names = spec->columns;
 	spec->definition = kwj_json_text_or_null(payload, "definition");
-	spec->schema = kwj_json_text_or_null(payload, "schema");
 	spec->has_rest = kwj_json_int64_or(payload, "has_rest", 0) != 0;
-	spec->tables = kwj_import_tables_read(payload);
+	spec->schema = kwj_json_text_or_null(payload, "schema");
 	spec->head = NULL;
 }
 
@@ -796,11 +814,11 @@ kwj_import_statement_text(const KwjImportSpec *spec)
 	if (options->charset != PG_UTF8)
 		given = add_given(given, "charset", pstrdup(pg_encoding_to_char(options->charset)));
 	if (options->delimiter != (options->format == KWJ_IMPORT_CSV ? ',' : '\t'))
-		given = add_given(given, "delimiter", character_text(options->delimiter));
+		given = add_given(given, "delimiter", kwj_given_character_text(options->delimiter));
 	if (options->format == KWJ_IMPORT_CSV && options->enclosed != '"')
-		given = add_given(given, "enclosed", character_text(options->enclosed));
+		given = add_given(given, "enclosed", kwj_given_character_text(options->enclosed));
 	if (options->escaped != options->enclosed)
-		given = add_given(given, "escaped", character_text(options->escaped));
+		given = add_given(given, "escaped", kwj_given_character_text(options->escaped));
 	if (options->force_not_null != NIL)
 		given = add_given(given, "force_not_null", names_text(options, options->force_not_null));
 	if (options->force_null != NIL)

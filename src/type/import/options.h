@@ -49,7 +49,7 @@ typedef struct KwjImportOptions
 	KwjImportHeader header;		/* behind the lines to skip */
 	int			workers;		/* how many may import at most; 0: not said */
 	KwjImportOnError on_error;
-	int64		reject_limit;	/* so many records are left out at most; -1: no limit */
+	int64		reject_limit;	/* how many records may be left out; -1: no limit */
 	Oid			reject_table;	/* into which they are written; InvalidOid: none */
 	char	   *reject_name;	/* quoted name that reject_table had when the job was created */
 	char	   *reject_file;	/* absolute path of the file into which they are written; NULL: none */

@@ -2,7 +2,7 @@
  * src/type/import/pace.c
  *	  How much of the files a batch takes, so that it takes about kwjobs.import_batch_time.
  *
- * Caller: import.c. Process: worker. Locks: none.
+ * Callers: import.c, parts.c, batch.c, records.c and bad_records.c. Process: worker. Locks: none.
  *
  * What a crash, or a stop of the server, repeats is the batch that was not committed. So a batch
  * ends when one of these comes first:
@@ -31,7 +31,7 @@
 #define FIRST_BATCH			(256 * 1024)
 #define SMALLEST_BATCH		1024
 
-/* A batch takes so many times as many bytes as the one before it at most. */
+/* A batch takes at most this many times the bytes of the batch before it. */
 #define BATCH_GROWTH		4
 
 /* A piece is to take about this part of the batch's time. */

@@ -30,13 +30,13 @@ typedef struct KwjPace
 extern void kwj_pace_init(KwjPace *pace);
 
 /*
- * Begins a batch. To be called when its locks are taken, because waiting for them says nothing
- * about the speed. Returns how many bytes the batch takes at most.
+ * Begins a batch. The worker calls this when it has the locks of the batch, because to wait for
+ * them says nothing about the speed. Returns how many bytes the batch takes at most.
  */
 extern int64 kwj_pace_begin_batch(KwjPace *pace);
 
 /*
- * To be called when COPY has processed a piece of the file and asks for the next one. Sets
+ * The worker calls this when COPY has processed a piece of the file and asks for the next one. Sets
  * pace->piece to the size that the next piece should have. Returns true if the batch has taken
  * kwjobs.import_batch_time: then the caller gives COPY no more, and commits what it has.
  */

@@ -47,18 +47,18 @@
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
-/* A piece has about so many bytes, or so many batches if these are smaller. */
+/* A piece has about PIECE_SIZE bytes, or BATCHES_IN_PIECE batches if these are smaller. */
 #define PIECE_SIZE			(INT64CONST(16) * 1024 * 1024)
 #define BATCHES_IN_PIECE	4
-/* Pieces are larger if there would be more than about so many. */
+/* Pieces are larger if there would be more of them than about this many. */
 #define MOST_PIECES			4096
 
-/* A step of planning scans about so many bytes. */
+/* A step of planning scans about this many bytes. */
 #define STEP_SIZE			(4 * PIECE_SIZE)
-/* ... and adds so many pieces at most, because small ones cost more than the scan. */
+/* ... and adds at most this many pieces, because small ones cost more than the scan. */
 #define PIECES_IN_STEP		16
 
-/* So many remarks about skipped lines are kept. */
+/* At most this many remarks about skipped lines are kept. */
 #define MOST_REMARKS		100
 
 /* What a part keeps from one piece to the next. */
@@ -67,7 +67,7 @@ typedef struct Carrier
 	KwjImport	import;
 	char	   *reason;			/* ": " and why one worker imports everything; NULL: several may */
 	bool		has_storage;	/* import.storage has the tables of the job's rows so far */
-	int			recorded;		/* so many tables of it are in the state of planning */
+	int			recorded;		/* how many of its tables are in the state of planning */
 	const KwjPiece *piece;		/* the piece in work */
 	int64		first_rows;		/* of the attempt, when this part first looked */
 	TimestampTz begun;			/* when that was; 0: it has not looked yet */

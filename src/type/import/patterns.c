@@ -36,7 +36,7 @@
 #include "type/files/directory.h"
 #include "type/import/patterns.h"
 
-/* So many files may match, all patterns of an IMPORT together. */
+/* At most this many files may match, all patterns of an IMPORT together. */
 #define MOST_MATCHES	10000
 
 /* The expansion of a pattern. */
@@ -45,7 +45,7 @@ typedef struct Expansion
 	const char *pattern;
 	StringInfoData path;		/* the place in the file system that it has come to */
 	List	   *matches;		/* char * */
-	int			room;			/* so many may still be added */
+	int			room;			/* how many may still be added */
 	bool		is_limited;		/* kwjobs.data_directories is set */
 } Expansion;
 
@@ -256,7 +256,7 @@ expand_rest(Expansion *expansion, const char *rest)
 	path->data[before] = '\0';
 }
 
-/* Returns what matches. room: so many files at most. */
+/* Returns what matches. room: the most files that it may return. */
 static List *
 expand(const char *pattern, int room)
 {

@@ -18,7 +18,7 @@ typedef struct KwjImportPosition
 	bool		opened;			/* the job has opened this file: what follows is valid */
 	KwjSourceIdentity identity;
 	int64		offset;
-	int64		stored;			/* so many bytes of the file, as it is stored, are done */
+	int64		stored;			/* how many bytes of the file, as it is stored, are done */
 	int64		line;			/* number of the line before the next record */
 	KwjLineEnd	line_end;
 } KwjImportPosition;

@@ -32,7 +32,7 @@
 /* How much is read at a time where the reader only looks for the end of a record. */
 #define SCAN_SIZE (256 * 1024)
 
-/* A batch takes so many bytes at most if the reader has to keep them in memory. */
+/* A batch takes at most this many bytes if the reader has to keep them in memory. */
 #define MOST_KEPT (4 * 1024 * 1024)
 
 /* A header that goes on within quotes for more bytes than this is no header. */

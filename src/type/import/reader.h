@@ -21,7 +21,10 @@ typedef struct KwjImportReader
 	int64		kept_from;		/* offset of what is in `kept` */
 	StringInfo	kept;			/* bytes that may be read again (kwj_reader_keep_from); NULL: nothing is kept */
 	bool		at_end;			/* after kwj_reader_close: all of the file was read */
-	/* Of what COPY has got. Only for a source that needs one reader: others are read again after an error. */
+	/*
+	 * Where the records begin that COPY has got (lines.h). The reader notes this only for a source that needs
+	 * one reader: another source it reads again after an error.
+	 */
 	KwjRecordLines lines;
 	const KwjSourceIdentity *expected;	/* the next file that the reader begins must have it; NULL: any will do */
 	const char *path;			/* for messages */

@@ -329,8 +329,8 @@ expected_identity(const KwjImport *import)
 }
 
 /*
- * Opens the file at the position for so many bytes, no further than to offset `to`; 0: no limit. At
- * the start of a file, says what the options leave out.
+ * Opens the file at the position for this many bytes, no further than to offset `to`; 0: no limit.
+ * At the start of a file, says what the options leave out.
  */
 static void
 open_reader(KwjImport *import, int64 bytes, int64 to)

@@ -8,8 +8,9 @@
 #include "type/import/batch.h"
 
 /*
- * A batch ends when so many of its subtransactions have got a number. Of more, a server does not keep
- * all numbers in shared memory, and each snapshot that is taken meanwhile costs every session more.
+ * A batch ends when this many of its subtransactions have got a number. Of more, a server does not
+ * keep all numbers in shared memory, and each snapshot that is taken meanwhile costs every session
+ * more.
  */
 #define KWJ_IMPORT_SUBTRANSACTIONS	60
 

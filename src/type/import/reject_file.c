@@ -201,7 +201,7 @@ flush(Writing *writing)
 	resetStringInfo(&writing->buffer);
 }
 
-/* A KwjRowSink. */
+/* A KwjRowSink: collects the rows, and writes them when the buffer is full. */
 static void
 take_line(void *arg, const char *data, size_t size)
 {

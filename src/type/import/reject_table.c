@@ -2,9 +2,9 @@
  * src/type/import/reject_table.c
  *	  The table into which an IMPORT with on_error = 'skip' writes the records that it leaves out.
  *
- * Callers: validate.c when the job is created; batch.c and bad_records.c in each batch, as the owner of
- * the job; revert.c. Process: session, worker. Locks: RowExclusiveLock on the table, until the end of
- * the transaction.
+ * Callers: options.c and validate.c when the job is created; batch.c and bad_records.c in each batch,
+ * as the owner of the job; revert.c. Process: session, worker. Locks: RowExclusiveLock on the table,
+ * until the end of the transaction.
  *
  * The rows are written after the subtransaction that has met the bad record, in the transaction of the
  * batch. So they are committed with the rows of the batch, or rolled back with them.
@@ -259,7 +259,7 @@ append_valid(StringInfo text, const char *bytes, int n, int encoding, Oid conver
 		appendBinaryStringInfo(text, bytes, valid);
 		return valid;
 	}
-	/* So many bytes that the result fits into the buffer, whatever they are. */
+	/* Convert no more bytes at a time than have a result that fits into the buffer, whatever they are. */
 	n = Min(n, 8 * 1024);
 	enlargeStringInfo(text, n * MAX_CONVERSION_GROWTH + 1);
 	valid = pg_do_encoding_conversion_buf(conversion, encoding, GetDatabaseEncoding(),

@@ -193,7 +193,7 @@ count_rejected(KwjAttempt *attempt, int64 before_piece, int64 limit, Jsonb **wha
 	return rejected;
 }
 
-/* Imports a piece from its start, after so many records were left out. */
+/* Imports a piece from its start, after this many records were left out. */
 static void
 import_from_start(KwjAttempt *attempt, Jsonb *what, int64 rejected)
 {

@@ -9,7 +9,7 @@
 #include "lib/stringinfo.h"
 #include "type/import/batch.h"
 
-/* The replay() of IMPORT: see lifecycle/parts.h. */
+/* The function replay() of the type IMPORT (lifecycle/parts.h). */
 extern void kwj_import_replay(KwjAttempt *attempt, KwjPiece *piece, const KwjError *error);
 
 /* Writes how many records of the piece were left out as a member of the JSON object that is its state. */

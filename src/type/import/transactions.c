@@ -8,15 +8,7 @@
 
 #include "catalog/pg_type.h"
 #include "type/import/transactions.h"
-
-static int
-compare_xids(const void *a, const void *b)
-{
-	TransactionId x = *(const TransactionId *) a;
-	TransactionId y = *(const TransactionId *) b;
-
-	return (x > y) - (x < y);
-}
+#include "utils/builtins.h"
 
 /*
  * Checks that rows of this transaction can still be told from others. xmin has only the lower 32
@@ -54,7 +46,7 @@ kwj_transactions_read(KwjTransactions *result, const FullTransactionId *full, in
 		if (EpochFromFullTransactionId(full[i]) > 0)
 			result->reused = true;
 	}
-	qsort(result->xids, n, sizeof(TransactionId), compare_xids);
+	qsort(result->xids, n, sizeof(TransactionId), xidComparator);
 	result->array = construct_array(datums, n, XIDOID, sizeof(TransactionId),
 									true, TYPALIGN_INT);
 }
@@ -62,5 +54,5 @@ kwj_transactions_read(KwjTransactions *result, const FullTransactionId *full, in
 bool
 kwj_transactions_have(const KwjTransactions *transactions, TransactionId xmin)
 {
-	return bsearch(&xmin, transactions->xids, transactions->n, sizeof(xmin), compare_xids) != NULL;
+	return bsearch(&xmin, transactions->xids, transactions->n, sizeof(xmin), xidComparator) != NULL;
 }

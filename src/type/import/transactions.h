@@ -14,7 +14,7 @@ typedef struct KwjTransactions
 {
 	int			n;
 	TransactionId *xids;		/* sorted by number */
-	ArrayType  *array;			/* the same as xid[] */
+	ArrayType  *array;			/* these numbers as xid[] */
 	bool		reused;			/* some of the numbers were in use before */
 } KwjTransactions;
 

@@ -21,6 +21,7 @@
 #include "utils/snapmgr.h"
 
 #include "job/arguments.h"
+#include "job/texts.h"
 #include "lifecycle/submit.h"
 #include "type/columns.h"
 #include "type/given.h"
@@ -37,7 +38,7 @@
 #include "type/import/target.h"
 #include "type/import/verify.h"
 
-/* If the user has not said how many workers import: one for so many bytes, but no more than these. */
+/* If the user has not said how many workers import: one for this many bytes, but no more than these. */
 #define BYTES_FOR_WORKER	(INT64CONST(32) * 1024 * 1024)
 #define MOST_BY_DEFAULT		4
 
@@ -113,14 +114,14 @@ typedef struct Checking
 static List *
 files_of(const KwjNewImport *new)
 {
-	return kwj_array_texts(new->files, "file of an IMPORT must not be NULL");
+	return kwj_texts_of_array(new->files, "file of an IMPORT must not be NULL");
 }
 
 /* Returns the names of the columns that the user has given (char *). Errors: 22004 if one is NULL. */
 static List *
 columns_of(const KwjNewImport *new)
 {
-	return kwj_array_texts(new->columns, "column of an IMPORT must not be NULL");
+	return kwj_texts_of_array(new->columns, "column of an IMPORT must not be NULL");
 }
 
 /* Sets the beginning of the description of a job that creates its target. */

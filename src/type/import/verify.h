@@ -16,9 +16,9 @@
 extern bool kwj_import_needs_check(const KwjImport *import, int first_file);
 
 /*
- * Reads the files from this one on, and compares them with their checksums. Notes which files these
- * are, so that the reader refuses others. Returns false if the job is to stop before it is through: then
- * nothing is noted. To be called in a transaction. Errors: XX001 if a file is not as the manifest says.
+ * Reads the files from this one on, and compares them with their checksums. Notes which files these are,
+ * so that the reader refuses others. Returns false if the job is to stop before it is through: then
+ * nothing is noted. The caller is in a transaction. Errors: XX001 if a file is not as the manifest says.
  */
 extern bool kwj_import_check_sums(KwjImport *import, int first_file);
 

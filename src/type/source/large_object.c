@@ -38,6 +38,7 @@
 #include "storage/large_object.h"
 #include "type/source/kind.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/rel.h"
@@ -93,7 +94,7 @@ check_object(const KwjSource *source)
 				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				errmsg("permission denied for large object %u", object->oid),
 				errhint("Ask its owner for: GRANT SELECT ON LARGE OBJECT %u TO %s", object->oid,
-						GetUserNameFromId(GetUserId(), false)));
+						quote_identifier(GetUserNameFromId(GetUserId(), false))));
 }
 
 /* Returns how many bytes are in a page. */

@@ -25,7 +25,7 @@
 
 #define IN_SIZE		(64 * 1024)
 
-/* Users are told of going over so much text without importing it. */
+/* Users are told when the worker goes over this many bytes without importing them. */
 #define MUCH		(INT64CONST(64) * 1024 * 1024)
 
 struct KwjStream
@@ -35,7 +35,7 @@ struct KwjStream
 	KwjDecompressor *decompressor;
 	char	   *in;
 	KwjDecompressStep step;		/* in and out are set for each call */
-	int64		stored;			/* so many stored bytes were read into in */
+	int64		stored;			/* how many stored bytes were read into in */
 	bool		stored_end;		/* there are no more of them */
 	KwjWindow	window;			/* the text that was read last */
 	bool		complete;		/* the text ends where the window ends */

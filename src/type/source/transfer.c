@@ -37,9 +37,9 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* A connection is made within so many ms, or not at all. */
+/* A connection is made within this time, or not at all. */
 #define LONGEST_CONNECT_MS	30000
-/* A server from which nothing comes for so long is gone. */
+/* If nothing has come from a server for this long, it counts as gone. */
 #define LONGEST_SILENCE_MS	60000
 
 /* libcurl has one socket for the connection, a second one while it tries two addresses, one for names. */

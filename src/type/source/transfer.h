@@ -67,7 +67,7 @@ extern const char *kwj_transfer_problem(const KwjTransfer *transfer);
 /* Returns the URL where the answer says to look instead, palloc'd; NULL: it does not, or it is none. */
 extern char *kwj_transfer_redirect(const KwjTransfer *transfer);
 
-/* Waits for so many milliseconds; interrupts and errors as kwj_transfer_wait_for_head. */
+/* Waits for `ms` milliseconds; interrupts and errors as kwj_transfer_wait_for_head. */
 extern void kwj_transfer_pause(int ms);
 
 #endif

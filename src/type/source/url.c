@@ -27,7 +27,7 @@
 #include "utils/formatting.h"
 #include "utils/guc.h"
 
-/* A URL may have so many bytes. */
+/* A URL may have this many bytes. */
 #define LONGEST_URL		4096
 
 #define HTTP	"http://"

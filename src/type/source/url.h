@@ -42,7 +42,7 @@ extern const char *kwj_url_hide(const char *text);
 /* Errors: 42501 if kwjobs.import_urls does not allow the URL. */
 extern void kwj_url_check_allowed(const KwjUrl *url);
 
-/* Defines kwjobs.import_urls. To be called from _PG_init. */
+/* Defines kwjobs.import_urls. _PG_init calls this. */
 extern void kwj_urls_define(void);
 
 #endif

@@ -30,7 +30,7 @@ extern void kwj_window_reset(KwjWindow *window, int64 offset);
 /* Returns where to put the next bytes, and in *room how many there may be, at least a quarter of it. */
 extern char *kwj_window_room(KwjWindow *window, size_t *room);
 
-/* So many bytes were put there. */
+/* Notes that n bytes were put there. */
 extern void kwj_window_add(KwjWindow *window, size_t n);
 
 /* Copies bytes from an offset that is in the window. Returns how many. */

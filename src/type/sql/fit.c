@@ -13,6 +13,7 @@
 #include "access/xact.h"
 #include "compat.h"
 #include "job/counts.h"
+#include "job/transaction.h"
 #include "lifecycle/broken.h"
 #include "miscadmin.h"
 #include "tcop/tcopprot.h"
@@ -122,8 +123,7 @@ put_temporary_tables_last(void)
 {
 	const char *path = GetConfigOption("search_path", false, false);
 
-	(void) set_config_option("search_path", path[0] == '\0' ? "pg_temp" : psprintf("%s, pg_temp", path),
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	kwj_set_locally("search_path", path[0] == '\0' ? "pg_temp" : psprintf("%s, pg_temp", path));
 }
 
 static void
@@ -132,8 +132,7 @@ run_check(Check *check)
 	become_owner(check->job->owner);
 	kwj_sql_apply_reading(check->job->payload);
 	put_temporary_tables_last();
-	(void) set_config_option("lock_timeout", LOCK_WAIT, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
+	kwj_set_locally("lock_timeout", LOCK_WAIT);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	check_statements(check);
 	PopActiveSnapshot();

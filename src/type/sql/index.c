@@ -37,6 +37,8 @@
 #include "job/json.h"
 #include "lib/stringinfo.h"
 #include "lifecycle/attempt.h"
+#include "mb/pg_wchar.h"
+#include "nodes/value.h"
 #include "parser/parse_target.h"
 #include "storage/lmgr.h"
 #include "type/sql/execute.h"
@@ -165,21 +167,44 @@ kwj_sql_drop_invalid_index(KwjAttempt *attempt)
 	MemoryContextSwitchTo(caller);
 }
 
+/*
+ * Returns the list of names (String nodes) with that of one more column. PostgreSQL gives each column of an
+ * index a name of its own, and therefore adds a number to a name that is taken.
+ */
+static List *
+add_column_name(List *names, const IndexElem *element)
+{
+	const char *name = element->indexcolname ? element->indexcolname :
+		element->name ? element->name : FigureIndexColname(element->expr);
+	Node	   *chosen;
+
+	if (name == NULL)
+		name = "expr";
+	chosen = (Node *) makeString(pstrdup(name));
+	for (int i = 1; list_member(names, chosen); i++)
+	{
+		char	   *number = psprintf("%d", i);
+		int			most = NAMEDATALEN - 1 - strlen(number);
+
+		chosen = (Node *) makeString(psprintf("%.*s%s", pg_mbcliplen(name, strlen(name), most), name, number));
+	}
+	return lappend(names, chosen);
+}
+
 /* Returns the names of the columns, joined as PostgreSQL does to name an index. */
 static char *
 joined_columns(const IndexStmt *stmt)
 {
+	List	   *names = NIL;
 	StringInfoData buf;
 	ListCell   *lc;
 
+	foreach(lc, list_concat_copy(stmt->indexParams, stmt->indexIncludingParams))
+		names = add_column_name(names, lfirst(lc));
 	initStringInfo(&buf);
-	foreach(lc, stmt->indexParams)
+	foreach(lc, names)
 	{
-		IndexElem  *element = lfirst(lc);
-		const char *name = element->indexcolname ? element->indexcolname :
-			element->name ? element->name : FigureIndexColname(element->expr);
-
-		appendStringInfo(&buf, "%s%s", buf.len > 0 ? "_" : "", name ? name : "expr");
+		appendStringInfo(&buf, "%s%s", buf.len > 0 ? "_" : "", strVal(lfirst(lc)));
 		if (buf.len >= NAMEDATALEN)
 			break;
 	}

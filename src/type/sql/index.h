@@ -35,7 +35,7 @@ extern KwjIndexVerdict kwj_sql_prepare_index(KwjAttempt *attempt, IndexStmt *stm
 											 KwjRequest *request);
 
 /*
- * Drops the invalid index that the job's attempts have left, if the role may. To be called outside
+ * Drops the invalid index that the job's attempts have left, if the role may. The caller is outside
  * a transaction.
  */
 extern void kwj_sql_drop_invalid_index(KwjAttempt *attempt);

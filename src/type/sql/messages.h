@@ -13,10 +13,10 @@
  */
 extern void kwj_sql_messages_begin(void);
 
-/* To be called when a statement begins: the last one may have changed client_min_messages. */
+/* The worker calls this when a statement begins, because the last one may have changed client_min_messages. */
 extern void kwj_sql_messages_refresh(void);
 
-/* Restores what kwj_sql_messages_begin has changed; also to be called after an error. */
+/* Restores what kwj_sql_messages_begin has changed. The worker calls this after an error, too. */
 extern void kwj_sql_messages_end(void);
 
 #endif

@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include "commands/defrem.h"
 #include "compat.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
@@ -262,6 +263,19 @@ has_option(const List *options, const char *name)
 	return false;
 }
 
+bool
+kwj_sql_is_on(const List *options, const char *name)
+{
+	bool		on = false;
+	ListCell   *lc;
+
+	/* If the option is given several times, the last one counts. */
+	foreach(lc, options)
+		if (strcmp(((DefElem *) lfirst(lc))->defname, name) == 0)
+			on = defGetBoolean(lfirst(lc));
+	return on;
+}
+
 static bool
 detaches_concurrently(const AlterTableStmt *stmt)
 {
@@ -289,13 +303,13 @@ needs_no_block(const Node *node)
 		case T_VacuumStmt:
 			return ((const VacuumStmt *) node)->is_vacuumcmd ? "VACUUM" : NULL;
 		case KWJ_CLUSTER:
-			return kwj_cluster_needs_no_block(node, has_option);
+			return kwj_cluster_needs_no_block(node, kwj_sql_is_on);
 		case T_IndexStmt:
 			return ((const IndexStmt *) node)->concurrent ? "CREATE INDEX CONCURRENTLY" : NULL;
 		case T_DropStmt:
 			return ((const DropStmt *) node)->concurrent ? "DROP INDEX CONCURRENTLY" : NULL;
 		case T_ReindexStmt:
-			return has_option(((const ReindexStmt *) node)->params, "concurrently") ?
+			return kwj_sql_is_on(((const ReindexStmt *) node)->params, "concurrently") ?
 				"REINDEX CONCURRENTLY" :
 				((const ReindexStmt *) node)->kind == REINDEX_OBJECT_INDEX ||
 				((const ReindexStmt *) node)->kind == REINDEX_OBJECT_TABLE ? NULL :

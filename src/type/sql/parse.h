@@ -19,8 +19,8 @@
 extern List *kwj_sql_parse(const char *text, const char *what);
 
 /*
- * The same, but the parser reads another text of the same length, in which everything stands at the
- * same byte. Errors show the text.
+ * As kwj_sql_parse, but the parser reads `masked`, which is as long as the text, and in which
+ * everything stands at the same byte. Errors show the text.
  */
 extern List *kwj_sql_parse_masked(const char *text, const char *masked, const char *what);
 
@@ -40,10 +40,13 @@ extern char *kwj_sql_statement_text(const char *text, const RawStmt *statement);
 extern PlannedStmt *kwj_sql_plan_utility(Node *statement, int location, int length);
 
 /*
- * Adds the line of the text where the error is, with a mark below, to the context of the error. To
- * be called in an error context callback. position: from geterrposition().
+ * Adds the line of the text where the error is, with a mark below, to the context of the error. An
+ * error context callback calls this. position: from geterrposition().
  */
 extern void kwj_sql_show_position(const char *text, int position);
+
+/* Returns whether the option of this name, which is a boolean, is on. Errors: 42601 if it is no boolean. */
+extern bool kwj_sql_is_on(const List *options, const char *name);
 
 /*
  * Checks whether the statements can run together. Errors: 25001 if there are several, which are

@@ -48,30 +48,14 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
-static bool
-is_concurrent(const ReindexStmt *stmt)
-{
-	ListCell   *lc;
-	bool		concurrent = false;
-
-	/* If the option is given several times, the last one counts. */
-	foreach(lc, stmt->params)
-	{
-		DefElem    *option = lfirst_node(DefElem, lc);
-
-		if (strcmp(option->defname, "concurrently") == 0)
-			concurrent = defGetBoolean(option);
-	}
-	return concurrent;
-}
-
 ReindexStmt *
 kwj_sql_concurrent_reindex(List *statements)
 {
 	Node	   *node = linitial_node(RawStmt, statements)->stmt;
 
 	if (list_length(statements) > 1 || !IsA(node, ReindexStmt) ||
-		((ReindexStmt *) node)->relation == NULL || !is_concurrent((ReindexStmt *) node))
+		((ReindexStmt *) node)->relation == NULL ||
+		!kwj_sql_is_on(((ReindexStmt *) node)->params, "concurrently"))
 		return NULL;
 	return (ReindexStmt *) node;
 }

@@ -25,8 +25,8 @@ extern ReindexStmt *kwj_sql_concurrent_reindex(List *statements);
 extern KwjRequest kwj_sql_prepare_reindex(KwjAttempt *attempt, const ReindexStmt *stmt);
 
 /*
- * Drops the invalid indexes that the job's attempts have left, and warns of those that the role
- * may not drop. To be called outside a transaction.
+ * Drops the invalid indexes that the job's attempts have left, and warns of those that the role may
+ * not drop. The caller is outside a transaction.
  */
 extern void kwj_sql_drop_reindexed(KwjAttempt *attempt);
 

@@ -8,7 +8,7 @@
 #include "tcop/dest.h"
 #include "utils/jsonb.h"
 
-/* At most so many rows are kept, with so many bytes as JSON altogether. */
+/* A job keeps at most KWJ_KEPT_ROWS rows, with KWJ_KEPT_BYTES bytes as JSON altogether. */
 #define KWJ_KEPT_ROWS	1000
 #define KWJ_KEPT_BYTES	(256 * 1024)
 

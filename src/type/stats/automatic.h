@@ -32,9 +32,9 @@ extern void kwj_yield_begin(void);
 extern void kwj_yield_end(void);
 
 /*
- * To be called in PG_CATCH, while the locks are still held: if a session has canceled the work
- * because it waits for one of these tables (OIDs), raises 55P03 in place of the error, so that the
- * attempt is tried again. Otherwise returns.
+ * The worker calls this in PG_CATCH, while it still has its locks: if a session has canceled the
+ * work because it waits for one of these tables (OIDs), raises 55P03 in place of the error, so that
+ * the attempt is tried again. Otherwise returns.
  */
 extern void kwj_yield_explain(List *tables, const char *name);
 

@@ -14,9 +14,9 @@
  *         ANALYZE the table itself
  *         kwj_attempt_succeed_and_claim      commits all of this, and marks the job as succeeded
  *
- * ANALYZE is interrupted by CANCEL at once, and by PAUSE after the time that all jobs have to stop
- * by themselves. The next attempt then begins with the same table: ANALYZE replaces the statistics
- * that it has made before. If the worker dies, it is the same. There is nothing to revert.
+ * ANALYZE is interrupted by CANCEL at once, and by PAUSE after the time that all jobs have to stop by
+ * themselves. The next attempt then begins with the same table: ANALYZE replaces the statistics that
+ * it has made before. So does the next attempt if the worker dies. There is nothing to revert.
  *
  * Locks: ShareUpdateExclusiveLock on the table of the step, and AccessShareLock on the table of the
  * job, until the end of each step.
@@ -33,6 +33,7 @@
 #include "job/progress.h"
 #include "job/relation.h"
 #include "job/test_gate.h"
+#include "job/texts.h"
 #include "lib/stringinfo.h"
 #include "lifecycle/attempt.h"
 #include "lifecycle/collection.h"
@@ -168,7 +169,7 @@ check_name(const char *name)
 static List *
 column_names(ArrayType *columns)
 {
-	List	   *names = kwj_array_texts(columns, "the name of a column must not be null");
+	List	   *names = kwj_texts_of_array(columns, "the name of a column must not be null");
 
 	if (columns != NULL && names == NIL)
 		ereport(ERROR,
@@ -331,7 +332,7 @@ plan(Collecting *collecting, Relation table)
 	collecting->planned = true;
 }
 
-/* How many tables there are, with those that are done and the table itself. */
+/* Returns how many tables there are, with those that are done and the table itself. */
 static int
 table_count(const Collecting *collecting)
 {

@@ -56,7 +56,7 @@ check_superuser(Oid role)
 
 /* ---- creation ---- */
 
-/* The texts of an argument, and their number, as a NULL-terminated array. */
+/* Returns the texts of an argument, and their number, as a NULL-terminated array. */
 static char **
 texts(Jsonb *arguments, const char *name, int *n)
 {
