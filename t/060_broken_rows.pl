@@ -173,7 +173,7 @@ CREATE TRIGGER bad BEFORE UPDATE ON kwjobs.job FOR EACH ROW
 EOT
 	make_due($bad);
 	others_are_well($name, submit_others(1), submit_others(1, 'other'));
-	wait_query($node, "SELECT kwjobs.left_alone($bad) LIKE '%: there is no memory'");
+	wait_query($node, "SELECT kwdb_internal.left_alone($bad) LIKE '%: there is no memory'");
 	sql('DROP TRIGGER bad ON kwjobs.job');
 	is_over($name, $bad, qr/^succeeded: $/);
 }
@@ -198,7 +198,7 @@ for my $late ('', 'DEFERRABLE INITIALLY DEFERRED')
 	is($shown, 0, "$name: SHOW JOB works");
 	my $reason = qr/^left alone for now: the job could not be .*: $bare$|^left alone for now: .*$deferred$/;
 	like($status, $reason, "$name: SHOW JOB says why");
-	my $why = "SELECT kwjobs.left_alone($bad)";
+	my $why = "SELECT kwdb_internal.left_alone($bad)";
 	is(sql("SET ROLE other; $why"), '', "$name: others are not told why");
 	is(sql("SET kwjobs.job_visibility = 'owner'; SET ROLE other; $why"), '', "... nor if users see their own jobs");
 	like(sql("SET kwjobs.job_visibility = 'owner'; SET ROLE owner_of_bad; $why"), $reason, '... but its owner is, then');

@@ -238,7 +238,7 @@ static KwjQuery reason_query = {
 	"    WHERE d.job_id = j.job_id ORDER BY d.depends_on LIMIT 2) END,"
 	"   CASE WHEN j.status = 'pending' THEN j.window END)"
 	"  WHEN j.status = 'paused' THEN coalesce(j.running_status,"
-	"   kwjobs_paused(kwjobs.role_name(j.requested_by, j.request_user), j.request_reason))"
+	"   kwjobs_paused(kwdb_internal.role_name(j.requested_by, j.request_user), j.request_reason))"
 	"  ELSE j.running_status END AS reason"
 	" FROM kwjobs.job AS j WHERE j.job_id = $1 AND (j.active_attempt IS NULL OR j.status = 'paused')",
 	1, {INT8OID}
