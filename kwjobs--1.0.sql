@@ -483,6 +483,8 @@ CREATE TABLE kwjobs.schedule (
     -- no other due time.
     next_due        timestamptz,
     next_run        timestamptz,
+    -- the first due time, if a user has named one, until it has come; NULL: the expression says when
+    first_run       timestamptz,
     -- at next_run, the run of this due time is tried again; next_due comes later
     retry_of        timestamptz,
     -- the last due time that has come
@@ -886,18 +888,26 @@ SELECT j.job_id,
        END AS fraction_completed,
        kwdb_internal.readable(j.error) AS error,
        j.coordinator_id,
-       -- of a job that a schedule has created, the next four are the totals of the schedule
+       -- Of a job that a schedule has created, the next four are the totals of the schedule. The coordinator
+       -- counts a run a moment after its end; until then the job's own end is added here.
        coalesce(CASE WHEN j.created_by_type = 'schedule'
                      THEN (SELECT s.runs FROM kwjobs.schedule AS s WHERE s.schedule_id = j.created_by_id) END,
                 j.total_num_of_ex) AS total_num_of_ex,
        coalesce(CASE WHEN j.created_by_type = 'schedule'
-                     THEN (SELECT s.succeeded FROM kwjobs.schedule AS s WHERE s.schedule_id = j.created_by_id) END,
+                     THEN (SELECT s.succeeded + (j.status = 'succeeded' AND EXISTS (
+                                    SELECT FROM kwjobs.due_time AS d WHERE d.schedule_id = j.created_by_id
+                                       AND d.job_id = j.job_id AND d.job_id IS NOT NULL AND d.finished IS NULL))::integer
+                             FROM kwjobs.schedule AS s WHERE s.schedule_id = j.created_by_id) END,
                 j.total_num_of_success) AS total_num_of_success,
        coalesce(CASE WHEN j.created_by_type = 'schedule'
-                     THEN (SELECT s.failed FROM kwjobs.schedule AS s WHERE s.schedule_id = j.created_by_id) END,
+                     THEN (SELECT s.failed + (j.status IN ('failed', 'revert-failed') AND EXISTS (
+                                    SELECT FROM kwjobs.due_time AS d WHERE d.schedule_id = j.created_by_id
+                                       AND d.job_id = j.job_id AND d.job_id IS NOT NULL AND d.finished IS NULL))::integer
+                             FROM kwjobs.schedule AS s WHERE s.schedule_id = j.created_by_id) END,
                 j.total_num_of_fail) AS total_num_of_fail,
        coalesce(CASE WHEN j.created_by_type = 'schedule'
-                     THEN (SELECT s.last_success FROM kwjobs.schedule AS s WHERE s.schedule_id = j.created_by_id) END,
+                     THEN (SELECT greatest(s.last_success, j.time_of_last_success) FROM kwjobs.schedule AS s
+                            WHERE s.schedule_id = j.created_by_id) END,
                 j.time_of_last_success) AS time_of_last_success,
        j.created_by_type,
        j.created_by_id,
@@ -2039,6 +2049,12 @@ RETURNS timestamptz LANGUAGE c STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_clock';
 COMMENT ON FUNCTION pg_catalog.kwjobs_clock() IS 'the clock by which schedules are due';
 
+CREATE FUNCTION kwdb_internal.coordinator_state()
+RETURNS text LANGUAGE c STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_coordinator_state';
+COMMENT ON FUNCTION kwdb_internal.coordinator_state() IS
+'whether the coordinator of this database runs, or will when something is due, or why it cannot';
+
 DO LANGUAGE plpgsql $views$
 DECLARE
     -- the columns of a schedule, which two views share
@@ -2050,8 +2066,12 @@ SELECT s.schedule_id AS id,
        CASE WHEN h.here AND s.next_run IS NOT NULL THEN greatest(s.next_run, h.clock) END AS next_run,
        CASE WHEN NOT h.here THEN 'paused: it has come with a dump or a copy of another database'
             WHEN s.next_run < h.clock - interval '1 second'
-            THEN 'overdue: ' || CASE WHEN current_setting('kwjobs.scheduler_enabled')::boolean
-                 THEN 'the coordinator has not come to it yet' ELSE 'kwjobs.scheduler_enabled is off' END
+            THEN 'overdue: ' || CASE WHEN pg_is_in_recovery() THEN 'this server is a standby'
+                 WHEN NOT current_setting('kwjobs.scheduler_enabled')::boolean THEN 'kwjobs.scheduler_enabled is off'
+                 ELSE CASE kwdb_internal.coordinator_state() WHEN 'runs' THEN 'the coordinator has not come to it yet'
+                      WHEN 'starts when something is due' THEN 'the coordinator has yet to start'
+                      WHEN 'waits for a lock' THEN 'the coordinator waits for a lock'
+                      ELSE 'there is no coordinator: ' || kwdb_internal.coordinator_state() END END
             ELSE kwdb_internal.readable(s.state) END AS state,
        coalesce(s.cron, 'NEVER') AS recurrence,
        (SELECT count(*) FROM kwjobs.due_time AS d JOIN kwjobs.job AS j ON j.job_id = d.job_id
@@ -2094,7 +2114,7 @@ SELECT s.schedule_id AS id,
                             pg_catalog.kwjobs_clock() AS clock FROM kwjobs.home AS o) AS h
   LEFT JOIN LATERAL (SELECT CASE WHEN d.outcome = 'run' THEN coalesce(j.status, d.status, 'deleted') ELSE d.outcome END AS outcome
                        FROM (SELECT * FROM kwjobs.due_time AS e WHERE e.schedule_id = s.schedule_id
-                              ORDER BY e.due DESC LIMIT 1) AS d
+                              ORDER BY e.due DESC, e.decided DESC LIMIT 1) AS d
                        LEFT JOIN kwjobs.job AS j ON j.job_id = d.job_id) AS l ON true
   LEFT JOIN LATERAL (SELECT (array_agg(d.took ORDER BY d.due DESC))[1] AS last_duration,
                             percentile_cont(0.5) WITHIN GROUP (ORDER BY d.took) AS usual_duration
@@ -2259,12 +2279,6 @@ BEGIN ATOMIC
 END;
 COMMENT ON PROCEDURE pg_catalog.kwjobs_show_schedules() IS
 'what SHOW SCHEDULES calls; to list schedules in a query, use kwdb_internal.schedules';
-
-CREATE FUNCTION kwdb_internal.coordinator_state()
-RETURNS text LANGUAGE c VOLATILE PARALLEL RESTRICTED
-AS 'MODULE_PATHNAME', 'kwjobs_coordinator_state';
-COMMENT ON FUNCTION kwdb_internal.coordinator_state() IS
-'whether the coordinator of this database runs, or will when something is due, or why it cannot';
 
 CREATE FUNCTION kwdb_internal.last_tick()
 RETURNS timestamptz LANGUAGE c VOLATILE PARALLEL RESTRICTED
@@ -2495,6 +2509,12 @@ AS 'MODULE_PATHNAME', 'kwjobs_for_schedule';
 COMMENT ON FUNCTION pg_catalog.kwjobs_for_schedule(text, boolean) IS
 'what CREATE SCHEDULE ... FOR a job statement calls before it';
 
+CREATE FUNCTION pg_catalog.kwjobs_wants_job()
+RETURNS boolean LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_wants_job';
+COMMENT ON FUNCTION pg_catalog.kwjobs_wants_job() IS
+'whether the job in CREATE SCHEDULE ... FOR a job statement is to be checked; not if there is such a schedule already';
+
 CREATE PROCEDURE pg_catalog.kwjobs_create_schedule_of_job(
     name text, job_id bigint, recurring text, options jsonb, if_not_exists boolean)
 LANGUAGE c
@@ -2633,7 +2653,7 @@ GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_cont
     pg_catalog.kwjobs_show_backup, pg_catalog.kwjobs_create_statistics,
     pg_catalog.kwjobs_create_statistics_and_wait, pg_catalog.kwjobs_clock, pg_catalog.kwjobs_show_schedules,
     pg_catalog.kwjobs_for_schedule, pg_catalog.kwjobs_create_schedule_of_job, pg_catalog.kwjobs_create_schedule,
-    pg_catalog.kwjobs_for_altered_schedule, pg_catalog.kwjobs_alter_schedule_of_job,
+    pg_catalog.kwjobs_for_altered_schedule, pg_catalog.kwjobs_wants_job, pg_catalog.kwjobs_alter_schedule_of_job,
     pg_catalog.kwjobs_alter_schedule, pg_catalog.kwjobs_pause_schedule, pg_catalog.kwjobs_resume_schedule,
     pg_catalog.kwjobs_drop_schedule, pg_catalog.kwjobs_drop_schedules, pg_catalog.kwjobs_schedule_jobs,
     pg_catalog.kwjobs_set_cluster_setting,

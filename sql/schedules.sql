@@ -26,9 +26,10 @@ CREATE SCHEDULE IF NOT EXISTS late FOR SQL 'SELECT 2' RECURRING '@yearly';
 SELECT * FROM rules ORDER BY name;
 SELECT job - 'payload' AS job, job -> 'payload' ->> 'statement' AS statement, failure_statement FROM kwdb_internal.schedules WHERE name = 'Late too';
 
--- ... without a name
+-- ... without a name, twice in one second
 SET client_min_messages = warning;
 CREATE SCHEDULE FOR SQL 'SELECT 3' RECURRING '0 0 1 1 * 2099';
+CREATE SCHEDULE FOR SQL 'SELECT 4' RECURRING '0 0 1 1 * 2099';
 RESET client_min_messages;
 SELECT count(*) FROM kwdb_internal.schedules WHERE name ~ '^EXEC SQL \d+$';
 DROP SCHEDULES (SELECT name FROM [SHOW SCHEDULES] WHERE name LIKE 'EXEC SQL%');
@@ -51,6 +52,14 @@ SELECT kwjobs.create_schedule('by function', '0 0 1 1 * 2099', job_type => 'IMPO
     arguments => '{"target": "target", "files": ["/proc/self/cwd/kwj_schedules.csv"]}', options => '{"priority": 3, "pause_after": 2}') > 0 AS created;
 SELECT kwjobs.create_schedule('by function', '@daily', 'SELECT 1', if_not_exists => true);
 SELECT name, job_type, command, job ->> 'priority' AS priority, pause_after FROM kwdb_internal.schedules WHERE name = 'by function';
+
+-- a path that only the first run can make
+CREATE SCHEDULE paths FOR IMPORT INTO target CSV DATA ('/proc/self/cwd/kwj_schedules.csv') WITH on_error = 'skip', reject_file = '/proc/self/cwd/kwj_schedules/rejected.csv' RECURRING '0 0 1 1 * 2099';
+ALTER SCHEDULE paths WITH SCHEDULE OPTIONS priority = 1;
+ALTER SCHEDULE paths RECURRING NEVER;
+ALTER SCHEDULE paths FOR EXPORT INTO CSV '/proc/self/cwd/kwj_schedules/{due}' FROM TABLE target RECURRING '0 0 1 1 * 2099';
+SELECT kwjobs.alter_schedule('paths', job_type => 'BACKUP', arguments => '{"directory": "/proc/self/cwd/kwj_schedules/backup"}');
+DROP SCHEDULE paths;
 
 -- 3. What is wrong changes nothing.
 SELECT count(*) AS before FROM kwjobs.schedule \gset
@@ -95,6 +104,16 @@ SELECT kwjobs.create_schedule('x', '@daily', 'SELECT 1', options => '[]');
 CALL kwjobs_create_schedule_of_job('x', 1, '@daily', '{}', false);
 BEGIN; SELECT kwjobs_for_schedule('x', false); SELECT kwjobs.submit('SELECT 1'); COMMIT;
 SELECT count(*) - :before AS created FROM kwjobs.schedule;
+-- ... but with IF NOT EXISTS, and IF EXISTS, where there is nothing to do, nothing else is looked at
+CREATE SCHEDULE IF NOT EXISTS late FOR IMPORT INTO target CSV DATA ('/no/such/file') RECURRING 'often' WITH SCHEDULE OPTIONS colour = red;
+CREATE SCHEDULE IF NOT EXISTS late FOR SQL 'SELEC 1' RECURRING 'often';
+SELECT kwjobs.create_schedule('late', 'often', job_type => 'NOTHING', if_not_exists => true);
+ALTER SCHEDULE IF EXISTS nothing FOR IMPORT INTO target CSV DATA ('/no/such/file') RECURRING 'often';
+SELECT kwjobs.alter_schedule('nothing', 'often', 'SELEC 1', if_exists => true);
+BEGIN;
+CREATE SCHEDULE IF NOT EXISTS late FOR BACKUP TO '/nowhere' RECURRING '@daily';
+SELECT kwjobs.submit('SELECT 1') > 0 AS is_a_job;
+ROLLBACK;
 
 -- 4. ALTER keeps what it does not name.
 ALTER SCHEDULE "Late too" RECURRING '0 12 1 7 * 2099';
@@ -110,6 +129,39 @@ ALTER SCHEDULE IF EXISTS nothing RECURRING '@daily';
 ALTER SCHEDULE late RECURRING 'x';
 ALTER SCHEDULE late RECURRING '@daily' WITH SCHEDULE OPTIONS run_as = current_user;
 SELECT * FROM rules WHERE name = 'late';
+-- ... also a first run that is still to come; an empty one takes it away, and so do other empty values
+CREATE SCHEDULE first FOR SQL 'SELECT 1' RECURRING '0 0 * * *' WITH SCHEDULE OPTIONS first_run = '2098-05-06 07:08', jitter = '1 hour';
+CREATE SCHEDULE only FOR SQL 'SELECT 1' RECURRING NEVER WITH SCHEDULE OPTIONS first_run = '2098-05-06 07:08';
+CREATE VIEW firsts AS SELECT name, schedule_status AS status, next_run, next_due, starts, ends FROM kwdb_internal.schedules WHERE name IN ('first', 'only');
+ALTER SCHEDULE first WITH SCHEDULE OPTIONS priority = 3;
+ALTER SCHEDULE first WITH SCHEDULE OPTIONS time_zone = 'Asia/Tokyo';
+ALTER SCHEDULE first RECURRING '30 12 * * *' WITH SCHEDULE OPTIONS end = '2098-06-01';
+ALTER SCHEDULE first WITH SCHEDULE OPTIONS end = '2098-05-01';
+ALTER SCHEDULE first WITH SCHEDULE OPTIONS start = '2098-05-07';
+PAUSE SCHEDULE first;
+PAUSE SCHEDULE only;
+RESUME SCHEDULE first;
+RESUME SCHEDULE only;
+SELECT * FROM firsts ORDER BY name;
+PAUSE SCHEDULE only;
+ALTER SCHEDULE only WITH SCHEDULE OPTIONS first_run = now;
+ALTER SCHEDULE only WITH SCHEDULE OPTIONS first_run = '2097-01-01', end = '2096-01-01';
+ALTER SCHEDULE only RECURRING '0 0 1 1 * 2020' WITH SCHEDULE OPTIONS first_run = '';
+ALTER SCHEDULE only WITH SCHEDULE OPTIONS first_run = '2097-01-01', start = '2096-01-01', end = '2098-01-01';
+RESUME SCHEDULE only;
+ALTER SCHEDULE only WITH SCHEDULE OPTIONS start = '', end = '';
+SELECT * FROM firsts ORDER BY name;
+ALTER SCHEDULE only WITH SCHEDULE OPTIONS first_run = '';
+ALTER SCHEDULE first RECURRING '30 12 1 7 *' WITH SCHEDULE OPTIONS first_run = '', end = '', start = '2098-06-01', jitter = 0;
+SELECT * FROM firsts ORDER BY name;
+ALTER SCHEDULE only WITH SCHEDULE OPTIONS key = k, serial_key = s, queue = q, notify = n, tags = t, timeout = '1 hour', window = 'mon-sun UTC';
+SELECT job - 'payload' AS job FROM kwdb_internal.schedules WHERE name = 'only';
+ALTER SCHEDULE only WITH SCHEDULE OPTIONS key = '', serial_key = '', queue = '', notify = '', tags = '', timeout = 0, window = '';
+SELECT job - 'payload' AS job FROM kwdb_internal.schedules WHERE name = 'only';
+ALTER SCHEDULE only WITH SCHEDULE OPTIONS key = '';
+ALTER SCHEDULE only WITH SCHEDULE OPTIONS timeout = 0;
+DROP SCHEDULES VALUES ('first'), ('only');
+DROP VIEW firsts;
 -- ... what each run does: any job, also of another type. Its options stay unless the statement names them.
 CREATE VIEW jobs AS SELECT name, job_type, command, job ->> 'description' AS description, job ->> 'priority' AS priority,
     job ->> 'max_attempts' AS attempts, job ->> 'timeout' AS timeout, job -> 'tags' AS tags, next_due FROM kwdb_internal.schedules;
@@ -171,6 +223,8 @@ DROP TABLE other;
 PAUSE SCHEDULE late WITH REASON = 'not ' || 'now';
 PAUSE SCHEDULE late;
 SELECT name, schedule_status, next_run, state, regexp_replace(why_paused, 'by \w+', 'by me') AS why FROM [SHOW SCHEDULE late];
+PAUSE SCHEDULE late WITH REASON = 'never';
+SELECT regexp_replace(why_paused, 'by \w+', 'by me') AS why FROM [SHOW SCHEDULE late];
 ALTER SCHEDULE late RECURRING '0 0 2 1 * 2099';
 SELECT status, next_due FROM rules WHERE name = 'late';
 RESUME SCHEDULE late;
@@ -232,7 +286,7 @@ SELECT name FROM kwdb_internal.schedules WHERE name = 'prepared';
 
 -- 7. RUN by hand; the totals of the schedule in the columns for many executions
 SELECT kwjobs.run_schedule('once') AS job \gset
-SELECT status, total_num_of_ex AS ex FROM [SHOW JOB WHEN COMPLETE :job];
+SELECT status, total_num_of_ex AS ex, total_num_of_success AS success, total_num_of_fail AS fail FROM [SHOW JOB WHEN COMPLETE :job];
 SELECT kwjobs.run_schedule('once') AS job \gset
 SELECT status, total_num_of_ex AS ex FROM [SHOW JOB WHEN COMPLETE :job];
 SELECT job_type, description, status, total_num_of_ex AS ex FROM [SHOW JOBS FOR SCHEDULE once];

@@ -231,6 +231,10 @@ sub start_waiting
 	like(task('Import at night only'), qr/^\d+\n.* 22:00:00\+00|^\d+\n.* 06:00:00\+00/, 'it has a window');
 	sql(q{SELECT kwjobs.cancel_all()});
 	wait_for_all();
+	wait_for_status($node, task('Do it every night'), 'succeeded');
+	is(sql(q{SELECT to_char(next_run AT TIME ZONE 'Europe/Berlin', 'HH24:MI') FROM [SHOW SCHEDULE purge]}), '03:30', '... at its time');
+	wait_for_all();
+	like(task('See whether schedules are well'), qr/^00:00:00\|0\|0\|(?:runs|starts when something is due)\n.*\|run\|succeeded\|$/, '... which they are');
 	task('Remove kwjobs');
 	is(sql(q{SELECT count(*) FROM pg_extension WHERE extname = 'kwjobs'}), 0, '... and it is gone');
 }

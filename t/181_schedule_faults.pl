@@ -81,6 +81,22 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 	sql('DROP SCHEDULE crash; TRUNCATE runs');
 }
 
+# The database is dropped while its coordinator creates a run. (FORCE, because the gate is a session there.)
+{
+	sql('CREATE DATABASE dropped');
+	sql(q{CREATE EXTENSION kwjobs; SET client_min_messages = warning; CREATE SCHEDULE gone FOR SQL 'SELECT 1' RECURRING '15 * * * *'}, 'dropped');
+	create_schedule($node, 'stays', '15 * * * *');
+	my $gate = close_gates_in($node, 'dropped', 4961);
+	stop_clock_only('2030-01-01 02:15');
+	wait_in($gate, q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted});
+	sql('DROP DATABASE dropped WITH (FORCE)');
+	$gate->quit;
+	wait_query($node, q{SELECT count(*) = 1 FROM kwdb_internal.due_times WHERE schedule = 'stays' AND status = 'succeeded'});
+	note('a database is dropped in the middle of a run, and the schedules of others go on');
+	wait_for_ends($node);
+	sql('DROP SCHEDULE stays; TRUNCATE runs');
+}
+
 # The end of a run is noted once.
 {
 	create_schedule($node, 'ends', '0 * * * *', undef, 'SELECT 1 / 0');
@@ -232,7 +248,7 @@ EOF
 	create_schedule($node, 'dumped', '0 * * * *', 'priority = 5');
 	clock('2030-01-02 01:00');
 	wait_for_ends($node);
-	sql(q{SET client_min_messages = warning; CREATE SCHEDULE stats FOR CREATE STATISTICS s FROM runs RECURRING '@yearly'});
+	sql(q{SET client_min_messages = warning; CREATE SCHEDULE stats FOR CREATE STATISTICS s FROM runs RECURRING '@yearly' WITH SCHEDULE OPTIONS first_run = '2030-05-01 12:00'});
 	my $file = $node->basedir . '/dump.sql';
 	$node->command_ok([ 'pg_dump', '-d', $node->connstr('postgres'), '-f', $file ], 'pg_dump');
 	sql('CREATE DATABASE restored');
@@ -257,6 +273,7 @@ EOF
 		like($err, qr/schedule "stats" cannot run yet/, '... not of one that may name other tables, before it was checked');
 		sql('SET client_min_messages = warning; RESUME SCHEDULE stats', $db);
 		is(sql(q{SELECT (job -> 'payload' ->> 'table')::oid = 'runs'::regclass FROM kwdb_internal.schedules WHERE name = 'stats'}, $db), 't', '... which RESUME does');
+		is(sql(q{SELECT next_run FROM [SHOW SCHEDULE stats]}, $db), '2030-05-01 12:00:00+00', '... and keeps the first run');
 	}
 	clock('2030-01-02 03:00');
 	wait_query($node, q{SELECT count(*) = 2 FROM kwdb_internal.due_times}, $_) for qw(restored copied);
@@ -291,6 +308,8 @@ EOF
 	$node->stop('immediate');
 	$standby->append_conf('postgresql.auto.conf', 'kwjobs.test_schedule_clock = 1893571300');	# 08:01:40
 	$standby->reload;
+	wait_query($standby, q{SELECT state = 'overdue: this server is a standby' FROM [SHOW SCHEDULE promoted]});
+	note('a standby whose primary is gone says that the schedule is overdue, and why');
 	$standby->promote;
 	wait_query($standby, q{SELECT count(*) = 3 FROM kwdb_internal.due_times WHERE schedule = 'promoted'});
 	wait_for_ends($standby);

@@ -6,6 +6,8 @@ use FindBin;
 use lib "$FindBin::RealBin/lib";
 use KwjSchedules;
 use KwjTest;
+use POSIX ();
+use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -27,6 +29,22 @@ sub sql { my ($query) = @_; return $node->safe_psql('postgres', $query) }
 	is(result_as($node, 'weak', "$create 11) AS n"), '53400', 'a role may have so many schedules');
 	like(result_as($node, 'weak', "SET client_min_messages = warning; $create 10) AS n"), qr/^(\d+\n){9}\d+$/, '...');
 	sql('DROP SCHEDULES (SELECT name FROM kwdb_internal.schedules)');
+}
+
+# Returns the seconds of processor time that the server's processes have had, those that have exited among them.
+sub processor_time
+{
+	my $ticks = 0;
+	my %pids = map { $_ => 1 } server_processes($node);
+	for my $pid (keys %pids)
+	{
+		my $stat = eval { slurp_file("/proc/$pid/stat") } or next;
+		# utime and stime; of the postmaster also those of the children for which it has waited
+		my @fields = split / /, $stat =~ s/^.*\) //r;
+		$ticks += $fields[11] + $fields[12];
+		$ticks += $fields[13] + $fields[14] if $pid == slurp_file($node->data_dir . '/postmaster.pid') =~ s/\n.*//sr;
+	}
+	return $ticks / POSIX::sysconf(POSIX::_SC_CLK_TCK());
 }
 
 {
@@ -56,6 +74,8 @@ EOF
 	cmp_ok($bytes, '<', 200, '... and nothing is written meanwhile');
 	$session->quit;
 
+	my $processors = processor_time();
+	my $due = sql('SELECT clock_timestamp()');
 	$began = time;
 	stop_clock($node, '2030-01-01 01:00');
 	wait_query($node, "SELECT count(*) = $many FROM kwjobs.due_time WHERE outcome = 'run'");
@@ -65,6 +85,8 @@ EOF
 	is(sql('SELECT count(DISTINCT schedule_id) FROM kwjobs.due_time'), $many, 'each has run once');
 	wait_for_ends($node);
 	note(sprintf('the end of each was noted after %.1f s', time - $began));
+	note('milliseconds until they started, median and 99 %: ' . sql("SELECT percentile_cont('{0.5,0.99}'::float8[]) WITHIN GROUP (ORDER BY (1000 * extract(epoch FROM started - '$due'))::integer) FROM kwjobs.job WHERE created_by_type = 'schedule'"));
+	note(sprintf('processor time of the server: %.2f s', processor_time() - $processors));
 	is(sql(q{SELECT count(*) FROM kwjobs.schedule WHERE succeeded = 1 AND next_due = '2030-01-01 02:00+00'}), $many, '... and is due again');
 	is(busy_looks($node, 50), 0, 'then the coordinator is idle again');
 	$began = time;

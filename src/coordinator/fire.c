@@ -110,6 +110,7 @@ typedef struct Step
 	MemoryContext scratch;		/* in: the memory of the pass, for the results of a step */
 	int64		schedule_id;	/* in: the schedule of act_on_one, refuse_one and give_up_one */
 	const char *error;			/* in: why no job of that schedule could be created */
+	bool		is_limit;		/* in: because of a limit */
 	const KwjEndedRun *run;		/* in: the run of note_one_end */
 	KwjJobs		due;			/* out: the schedules of the batch; go_back: how many it has changed */
 	List	   *ended;			/* out: the runs that are over (KwjEndedRun) */
@@ -268,7 +269,7 @@ refuse_one(void *arg)
 	KwjSchedule schedule;
 
 	if (begin_step() && lock_due(step->schedule_id, step->now, &schedule))
-		kwj_due_times_refuse(&schedule, step->now, step->error);
+		kwj_due_times_refuse(&schedule, step->now, step->error, step->is_limit);
 }
 
 static void
@@ -301,6 +302,7 @@ act_singly(Step *step)
 		if (kwj_error_is_passing(last))
 			break;
 		step->error = error->message;
+		step->is_limit = ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES;
 	}
 	put_aside(step->schedule_id, error->message);
 }

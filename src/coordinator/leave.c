@@ -7,7 +7,7 @@
  *
  *   busy      -> idle       note(): other databases may have the place at once
  *   idle      -> leaving    after kwjobs.coordinator_idle_timeout, if nothing is due soon
- *   any       -> told       another database needs the place (shared/launch.c)
+ *   any       -> told       another database needs the place (shared/launch.c), or the clock was set back
  *   told      -> leaving    after the next pass, at the latest LINGER_MS later
  *
  * Leaving means proc_exit(0): the exit callback makes the entry LEFT, with `due` for the launcher.
@@ -31,6 +31,9 @@
 
 /* A successor comes so long before it is due, so that its start delays nothing. */
 #define LEAD_MS				500
+
+/* The clock was set back if it shows a time that is earlier by more than this. */
+#define SET_BACK_MS			1000
 
 static TimestampTz idle_since = 0;	/* 0: this process is busy */
 static TimestampTz told_since = 0;	/* 0: it was not told to leave */
@@ -90,8 +93,21 @@ leave_if_worthwhile(TimestampTz due, TimestampTz now)
 }
 
 /*
+ * Returns whether somebody has set the clock back since this process began. What this process plans is planned
+ * by the time of before, in many places. So it leaves, and its successor plans everything anew.
+ */
+static bool
+is_clock_set_back(TimestampTz now)
+{
+	static TimestampTz latest = DT_NOBEGIN;
+
+	latest = Max(latest, now);
+	return TimestampDifferenceExceeds(now, latest, SET_BACK_MS);
+}
+
+/*
  * Called when the launcher has told this coordinator to leave, because another database needs its
- * place. The coordinator exits even if jobs wait: the next coordinator of this database looks at
+ * place, or when the clock was set back. The coordinator exits even if jobs wait: the next coordinator of this database looks at
  * all of them. Workers that it has started and that have not attached to their slots would lose
  * the slots when it exits, so it waits for them first, but not for long. Returns when to call this
  * again.
@@ -115,6 +131,9 @@ kwj_leave_or_stay(bool busy, bool certain, TimestampTz due)
 	TimestampTz deadline;
 
 	note(busy);
+	/* By the time of now, nobody knows when something is due. */
+	if (is_clock_set_back(now))
+		return make_place(true, due, now);
 	if (kwj_shared_told_to_leave())
 		return make_place(busy, due, now);
 	if (busy || kwj_coordinator_idle_timeout < 0)

@@ -17,8 +17,8 @@
  *
  * The coordinator leaves when it had nothing to do for kwjobs.coordinator_idle_timeout, no worker
  * is left and nothing is due soon. It also exits, even if jobs wait, when another database
- * needs its place; then it waits at most LINGER_MS, for workers that it has started and that have
- * yet to attach. Its successor goes on from the tables.
+ * needs its place, or when the clock was set back; then it waits at most LINGER_MS, for workers that
+ * it has started and that have yet to attach. Its successor goes on from the tables.
  *
  * Process: coordinator. Locks: kwj_shared->lock for moments.
  */

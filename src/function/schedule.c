@@ -38,6 +38,7 @@
 
 PG_FUNCTION_INFO_V1(kwjobs_for_schedule);
 PG_FUNCTION_INFO_V1(kwjobs_for_altered_schedule);
+PG_FUNCTION_INFO_V1(kwjobs_wants_job);
 PG_FUNCTION_INFO_V1(kwjobs_create_schedule_of_job);
 PG_FUNCTION_INFO_V1(kwjobs_alter_schedule_of_job);
 PG_FUNCTION_INFO_V1(kwjobs_create_schedule);
@@ -80,34 +81,47 @@ name_or_default(FunctionCallInfo fcinfo, int number)
 	return name != NULL ? name : kwj_schedule_default_name();
 }
 
+/* Has the job of the next argument become a template (lifecycle/template.c), or not even be checked. */
+static void
+want_template(bool wanted)
+{
+	if (wanted)
+		kwj_template_want();
+	else
+		kwj_template_skip();
+}
+
 /*
  * The first argument of the procedure that CREATE SCHEDULE calls: the name, and whether one of this name
- * may be there. Has the job of the next argument become a template (lifecycle/template.c). Returns the
- * name.
+ * may be there. Returns the name.
  */
 Datum
 kwjobs_for_schedule(PG_FUNCTION_ARGS)
 {
 	const char *name = name_or_default(fcinfo, 0);
 
-	kwj_schedule_check_new(KWJ_BY_STATEMENT, name, flag_arg(fcinfo, 1));
-	kwj_template_want();
+	want_template(kwj_schedule_check_new(KWJ_BY_STATEMENT, name, flag_arg(fcinfo, 1)));
 	PG_RETURN_TEXT_P(cstring_to_text(name));
 }
 
 /*
  * The first argument of the procedure that ALTER SCHEDULE ... FOR a job statement calls: the name, and
- * whether it is no error if there is no such schedule. Has the job of the next argument become a template.
- * Returns the name.
+ * whether it is no error if there is no such schedule. Returns the name.
  */
 Datum
 kwjobs_for_altered_schedule(PG_FUNCTION_ARGS)
 {
 	char	   *name = kwj_arg_text(fcinfo, 0);
 
-	kwj_schedule_check_change(KWJ_BY_STATEMENT, name, flag_arg(fcinfo, 1));
-	kwj_template_want();
+	want_template(kwj_schedule_check_change(KWJ_BY_STATEMENT, name, flag_arg(fcinfo, 1)));
 	PG_RETURN_TEXT_P(cstring_to_text(name ? name : ""));
+}
+
+/* For the second argument of these procedures: whether the job is to be checked and become a template. */
+Datum
+kwjobs_wants_job(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(kwj_template_is_wanted());
 }
 
 /* Makes a template of a job of this type. */
@@ -165,7 +179,8 @@ template_of_failure(Jsonb *options, Oid owner)
 
 /*
  * CREATE SCHEDULE name FOR a job statement. Arguments: the name, by kwjobs_for_schedule; the job, which
- * has become a template; the expression (NULL: NEVER); the options; IF NOT EXISTS.
+ * has become a template, unless there is such a schedule already; the expression (NULL: NEVER); the options;
+ * IF NOT EXISTS.
  */
 Datum
 kwjobs_create_schedule_of_job(PG_FUNCTION_ARGS)
@@ -175,11 +190,13 @@ kwjobs_create_schedule_of_job(PG_FUNCTION_ARGS)
 		.has_recurrence = true,
 		.cron = kwj_arg_text(fcinfo, 2),
 		.options = jsonb_arg(fcinfo, 3),
-		.check_job = kwj_create_check_window,
+		.check_job = kwj_create_check_runs,
 		.if_exists = flag_arg(fcinfo, 4),
 		.template = kwj_template_take(),
 	};
 
+	if (change.template == NULL)
+		PG_RETURN_VOID();
 	change.failure = template_of_failure(change.options, change.template->owner);
 	(void) kwj_schedule_create(KWJ_BY_STATEMENT, &change, false);
 	PG_RETURN_VOID();
@@ -233,12 +250,13 @@ kwjobs_create_schedule(PG_FUNCTION_ARGS)
 		.has_recurrence = true,
 		.cron = cron_of(kwj_arg_text(fcinfo, ARG_RECURRING)),
 		.options = jsonb_arg(fcinfo, ARG_OPTIONS),
-		.check_job = kwj_create_check_window,
+		.check_job = kwj_create_check_runs,
 		.if_exists = flag_arg(fcinfo, ARG_IF),
 	};
 	int64		schedule_id;
 
-	kwj_schedule_check_new(by, change.name, change.if_exists);
+	if (!kwj_schedule_check_new(by, change.name, change.if_exists))
+		PG_RETURN_NULL();
 	change.template = template_arg(fcinfo, change.options);
 	if (change.template == NULL)
 		ereport(ERROR,
@@ -263,7 +281,7 @@ alter(KwjBy by, KwjScheduleChange *change, const char *recurring, const KwjTempl
 
 	change->has_recurrence = recurring != NULL;
 	change->cron = cron_of(recurring);
-	change->check_job = kwj_create_check_window;
+	change->check_job = kwj_create_check_runs;
 	change->template = template;
 	if (OidIsValid(owner))
 		change->failure = template_of_failure(change->options, owner);
@@ -272,7 +290,7 @@ alter(KwjBy by, KwjScheduleChange *change, const char *recurring, const KwjTempl
 
 /*
  * ALTER SCHEDULE name FOR a job statement. Arguments: the name, by kwjobs_for_altered_schedule; the job,
- * which has become a template; the expression; the options; IF EXISTS.
+ * which has become a template, unless there is no such schedule; the expression; the options; IF EXISTS.
  */
 Datum
 kwjobs_alter_schedule_of_job(PG_FUNCTION_ARGS)
@@ -282,8 +300,10 @@ kwjobs_alter_schedule_of_job(PG_FUNCTION_ARGS)
 		.options = jsonb_arg(fcinfo, 3),
 		.if_exists = flag_arg(fcinfo, 4),
 	};
+	KwjTemplate *template = kwj_template_take();
 
-	(void) alter(KWJ_BY_STATEMENT, &change, kwj_arg_text(fcinfo, 2), kwj_template_take());
+	if (template != NULL)
+		(void) alter(KWJ_BY_STATEMENT, &change, kwj_arg_text(fcinfo, 2), template);
 	PG_RETURN_VOID();
 }
 
@@ -297,7 +317,8 @@ kwjobs_alter_schedule(PG_FUNCTION_ARGS)
 		.if_exists = flag_arg(fcinfo, ARG_IF),
 	};
 
-	kwj_schedule_check_change(by, change.name, change.if_exists);
+	if (!kwj_schedule_check_change(by, change.name, change.if_exists))
+		PG_RETURN_BOOL(false);
 	PG_RETURN_BOOL(alter(by, &change, kwj_arg_text(fcinfo, ARG_RECURRING), template_arg(fcinfo, NULL)));
 }
 

@@ -2,8 +2,9 @@
  * src/lifecycle/control_log.c
  *	  Lines in the server's log that tell who has asked for what (kwjobs.log_control).
  *
- * Process: sessions, and workers whose statement controls a job, a schedule or a hold. Callers:
- * control.c, delete.c, held.c, owned.c, schedule.c and withdraw.c. Locks: none.
+ * Process: sessions, and workers whose statement controls a job, a schedule or a hold; the
+ * coordinator, when it pauses a schedule. Callers: control.c, delete.c, due_times.c, held.c, owned.c,
+ * schedule.c and withdraw.c. Locks: none.
  *
  * The lines are made when something is asked for, and written once the transaction has committed:
  * what was rolled back was not asked for. The callback of the commit must not fail, so it only
@@ -103,15 +104,13 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTransactionI
 		n_lines--;
 }
 
-void
-kwj_control_log(const char *what, const char *reason)
+static void
+add_line(const char *what, bool has_actor, const char *reason)
 {
 	MemoryContext caller;
 	StringInfoData line;
 	static bool registered = false;
 
-	if (!kwj_log_control)
-		return;
 	kwj_at_transaction_end(&registered, at_transaction_end, at_subtransaction_end);
 	if (n_lines == MOST_LINES)
 	{
@@ -122,9 +121,23 @@ kwj_control_log(const char *what, const char *reason)
 	caller = MemoryContextSwitchTo(TopTransactionContext);
 	initStringInfo(&line);
 	appendStringInfoString(&line, what);
-	append_actor(&line);
+	if (has_actor)
+		append_actor(&line);
 	if (reason != NULL)
 		append_reason(&line, reason);
 	MemoryContextSwitchTo(caller);
 	lines[n_lines++] = (Line) {line.data, GetCurrentSubTransactionId()};
+}
+
+void
+kwj_control_log(const char *what, const char *reason)
+{
+	if (kwj_log_control)
+		add_line(what, true, reason);
+}
+
+void
+kwj_control_log_itself(const char *what, const char *reason)
+{
+	add_line(what, false, reason);
 }

@@ -25,6 +25,7 @@
 #include "job/clip.h"
 #include "job/isolate.h"
 #include "job/json.h"
+#include "lifecycle/control_log.h"
 #include "lifecycle/due_times.h"
 #include "lifecycle/recurrence.h"
 #include "lifecycle/submit.h"
@@ -37,9 +38,6 @@
 /* created_by_type of the jobs of schedules, and of those that run when one has failed */
 #define CREATED_BY			"schedule"
 #define CREATED_BY_FAILURE	"failure of schedule"
-
-/* In the texts of a job, such as the directory of a BACKUP, users write this for the due time. */
-#define DUE					"{due}"
 
 /*
  * If many due times of a schedule have passed, one transaction takes MOST_COUNTED of them at most. It stops
@@ -112,12 +110,13 @@ kwj_due_times_pause(KwjSchedule *schedule, TimestampTz now, Oid by, const char *
 	schedule->pause_reason = reason != NULL ? pstrdup(reason) : NULL;
 }
 
-/* Pauses the schedule, for a reason that no user has given. The caller writes the row. */
+/* Pauses the schedule, for a reason that no user has given, and tells the log. The caller writes the row. */
 static void
 pause_by_itself(KwjSchedule *schedule, TimestampTz now, const char *why)
 {
 	kwj_due_times_pause(schedule, now, InvalidOid, why);
 	schedule->state = psprintf("schedule paused: %s", why);
+	kwj_control_log_itself(psprintf("schedule \"%s\" has been paused", schedule->name), why);
 }
 
 /* ---- runs ---- */
@@ -135,15 +134,15 @@ put_due(const KwjSchedule *schedule, Jsonb *template, TimestampTz due)
 	char	   *found;
 	char	   *time;
 
-	if (strstr(json, DUE) == NULL)
+	if (strstr(json, KWJ_DUE) == NULL)
 		return template;
 	time = kwj_recurrence_stamp(due, kwj_cron_zone(schedule->time_zone));
 	initStringInfo(&text);
-	while ((found = strstr(json, DUE)) != NULL)
+	while ((found = strstr(json, KWJ_DUE)) != NULL)
 	{
 		appendBinaryStringInfo(&text, json, found - json);
 		appendStringInfoString(&text, time);
-		json = found + strlen(DUE);
+		json = found + strlen(KWJ_DUE);
 	}
 	appendStringInfoString(&text, json);
 	return kwj_json_parse(text.data);
@@ -355,6 +354,18 @@ take_due_times(Acting *acting)
 	schedule->next_run = acting->now;
 }
 
+/* As take_due_times, and writes what it has counted. */
+static void
+take_all(Acting *acting)
+{
+	KwjSchedule *schedule = acting->schedule;
+
+	take_due_times(acting);
+	insert_rest(acting);
+	if (schedule->last_due >= schedule->first_run)
+		schedule->first_run = 0;
+}
+
 /* The retry was created or refused: the schedule's next run is that of its next due time again. */
 static void
 end_retry(KwjSchedule *schedule)
@@ -401,10 +412,7 @@ kwj_due_times_act(KwjSchedule *schedule, TimestampTz now)
 		end_retry(schedule);
 	}
 	else
-	{
-		take_due_times(&acting);
-		insert_rest(&acting);
-	}
+		take_all(&acting);
 	kwj_store_schedule_update(schedule, KWJ_WRITE_STATE);
 	forget_old_sometimes(schedule, now);
 }
@@ -430,7 +438,7 @@ kwj_due_times_leave(KwjSchedule *schedule, TimestampTz now, const char *why)
 }
 
 void
-kwj_due_times_refuse(KwjSchedule *schedule, TimestampTz now, const char *why)
+kwj_due_times_refuse(KwjSchedule *schedule, TimestampTz now, const char *why, bool is_limit)
 {
 	char	   *short_why = kwj_quoted(why, 1000);
 	Acting		acting = {
@@ -444,17 +452,14 @@ kwj_due_times_refuse(KwjSchedule *schedule, TimestampTz now, const char *why)
 		end_retry(schedule);
 	}
 	else
-	{
-		take_due_times(&acting);
-		insert_rest(&acting);
-	}
+		take_all(&acting);
 	schedule->state = psprintf("failed to create job for schedule " INT64_FORMAT ": err=%s",
 							   schedule->schedule_id, short_why);
 	/*
 	 * However many due times have passed together, this counts as one refusal. Otherwise a reason that
 	 * passes soon could pause the schedule.
 	 */
-	if (++schedule->refusals >= MOST_REFUSALS)
+	if (++schedule->refusals >= MOST_REFUSALS && !is_limit)
 		pause_by_itself(schedule, now, psprintf("no job could be created %d times in a row: %s",
 												schedule->refusals, short_why));
 	kwj_store_schedule_update(schedule, KWJ_WRITE_STATE);
@@ -474,7 +479,7 @@ kwj_due_times_go_back(KwjSchedule *schedule, TimestampTz now)
 {
 	kwj_recurrence_go_on(schedule, now);
 	schedule->last_due = 0;
-	kwj_store_schedule_update(schedule, KWJ_WRITE_STATE);
+	kwj_store_schedule_update(schedule, KWJ_WRITE_RULES);
 }
 
 /* ---- the end of a run ---- */

@@ -9,6 +9,9 @@
 #include "store/due_times.h"
 #include "store/schedules.h"
 
+/* In the texts of a job that is not of SQL, such as the directory of a BACKUP, users write this for the due time. */
+#define KWJ_DUE		"{due}"
+
 /*
  * The arguments of the option failure_statement, which uses them as :schedule, :job_id and :error. When a run
  * has failed, the coordinator sets their values.
@@ -28,10 +31,11 @@ extern void kwj_due_times_act(KwjSchedule *schedule, TimestampTz now);
 /*
  * The caller could not create a job for a due time, or for the retry, for this reason. Does as
  * kwj_due_times_act, but notes the reason in place of the job. If this has happened ten times in a row, it
- * pauses the schedule. Errors: 22023 if the schedule's expression or zone cannot be read; then the caller
- * calls kwj_due_times_give_up.
+ * pauses the schedule, unless the reason is a limit (is_limit), which other jobs may leave by themselves.
+ * Errors: 22023 if the schedule's expression or zone cannot be read; then the caller calls
+ * kwj_due_times_give_up.
  */
-extern void kwj_due_times_refuse(KwjSchedule *schedule, TimestampTz now, const char *why);
+extern void kwj_due_times_refuse(KwjSchedule *schedule, TimestampTz now, const char *why, bool is_limit);
 
 /*
  * For a session that pauses the schedule or changes when it is due. Notes the due times that have passed,

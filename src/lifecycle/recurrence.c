@@ -55,7 +55,7 @@ kwj_recurrence_run_time(const KwjSchedule *schedule, TimestampTz due)
 {
 	uint64		random;
 
-	if (schedule->jitter_ms == 0)
+	if (schedule->jitter_ms == 0 || due == schedule->first_run)
 		return due;
 	random = hash_bytes_extended((const unsigned char *) &due, sizeof(due), schedule->schedule_id);
 	return due + (int64) (random % (schedule->jitter_ms * 1000));
@@ -68,8 +68,16 @@ kwj_recurrence_go_on(KwjSchedule *schedule, TimestampTz after)
 
 	kwj_recurrence_read(schedule, &recurrence);
 	schedule->retry_of = 0;
-	if (!kwj_recurrence_next(&recurrence, after, &schedule->next_due))
-		schedule->next_due = 0;
+	if (schedule->first_run != 0 && schedule->first_run >= after)
+		schedule->next_due = schedule->first_run;
+	else
+	{
+		schedule->first_run = 0;
+		/* If the clock was set back, an interval counts from now. Otherwise it would wait for an instant that has been. */
+		schedule->anchor = Min(schedule->anchor, after);
+		if (!kwj_recurrence_next(&recurrence, after, &schedule->next_due))
+			schedule->next_due = 0;
+	}
 	schedule->next_run = schedule->next_due == 0 ? 0 : kwj_recurrence_run_time(schedule, schedule->next_due);
 }
 

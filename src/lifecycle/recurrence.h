@@ -32,13 +32,14 @@ extern bool kwj_recurrence_next(const KwjRecurrence *recurrence, TimestampTz aft
 
 /*
  * Returns when the run of this due time begins. How long it is put off (jitter) follows from the
- * schedule and the due time, so that it is the same each time that one asks.
+ * schedule and the due time, so that it is the same each time that one asks. The first run that a user has
+ * named is not put off.
  */
 extern TimestampTz kwj_recurrence_run_time(const KwjSchedule *schedule, TimestampTz due);
 
 /*
- * Sets next_due and next_run to the first due time after this instant; to 0 if there is none.
- * Errors: as kwj_recurrence_read.
+ * Sets next_due and next_run to the first due time after this instant; to 0 if there is none. That is first_run
+ * if it is still to come; otherwise forgets first_run. Errors: as kwj_recurrence_read.
  */
 extern void kwj_recurrence_go_on(KwjSchedule *schedule, TimestampTz after);
 

@@ -46,7 +46,16 @@
 char *
 kwj_schedule_default_name(void)
 {
-	return psprintf("EXEC SQL " INT64_FORMAT, (int64) timestamptz_to_time_t(GetCurrentTimestamp()));
+	int64		second = (int64) timestamptz_to_time_t(GetCurrentTimestamp());
+	int64		schedule_id;
+	Oid			owner;
+	char	   *name;
+
+	/* If the second is taken, a later one. */
+	do
+		name = psprintf("EXEC SQL " INT64_FORMAT, second++);
+	while (kwj_store_schedule_find(name, &schedule_id, &owner));
+	return name;
 }
 
 static void
@@ -160,7 +169,20 @@ log_control(const KwjSchedule *schedule, const char *said, const char *reason)
 
 /* ---- create ---- */
 
-void
+/* There is a schedule of this name already. Says so: with an error, unless the user has typed IF NOT EXISTS. */
+static void
+say_exists(const char *name, bool if_not_exists)
+{
+	if (if_not_exists)
+		ereport(NOTICE, (errmsg("schedule \"%s\" already exists, skipping", name)));
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("schedule \"%s\" already exists", name),
+				 errhint("Choose another name, or type CREATE SCHEDULE IF NOT EXISTS, ALTER SCHEDULE or DROP SCHEDULE.")));
+}
+
+bool
 kwj_schedule_check_new(KwjBy by, const char *name, bool if_not_exists)
 {
 	int64		schedule_id;
@@ -169,20 +191,18 @@ kwj_schedule_check_new(KwjBy by, const char *name, bool if_not_exists)
 	kwj_check_writable("CREATE SCHEDULE");
 	check_name(name);
 	check_may(by, "CREATE SCHEDULE");
-	if (!if_not_exists && kwj_store_schedule_find(name, &schedule_id, &owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_DUPLICATE_OBJECT),
-				 errmsg("schedule \"%s\" already exists", name),
-				 errhint("Choose another name, or type CREATE SCHEDULE IF NOT EXISTS, ALTER SCHEDULE or DROP SCHEDULE.")));
+	if (!kwj_store_schedule_find(name, &schedule_id, &owner))
+		return true;
+	say_exists(name, if_not_exists);
+	return false;
 }
 
-void
+bool
 kwj_schedule_check_change(KwjBy by, const char *name, bool if_exists)
 {
 	kwj_check_writable("ALTER SCHEDULE");
 	check_may(by, "ALTER SCHEDULE");
-	if (!if_exists)
-		(void) find_schedule(by, name, false);
+	return find_schedule(by, name, if_exists) != 0;
 }
 
 void
@@ -232,7 +252,8 @@ set_options(KwjSchedule *schedule, const KwjScheduleChange *change, bool has_job
 	/* A job with a description of the user's has its statement beside it. */
 	if (kwj_template_is_described(&job))
 		job.statement = statement;
-	change->check_job(schedule->job_type, &job);
+	change->check_job(schedule->job_type, &job,
+					  schedule->cron != NULL && (change->has_recurrence || change->template != NULL));
 	if (!has_job_options)
 		schedule->job = kwj_template_write(&job);
 }
@@ -279,31 +300,33 @@ check_bounds(const KwjSchedule *schedule)
 				 errhint("Give an end that is later than the start.")));
 }
 
-/* Sets the next due time: first_run if that was given, else the first one after now. */
+/* Sets first_run if that was given. One that has passed makes the schedule due now. */
 static void
-set_next(KwjSchedule *schedule, TimestampTz first_run, TimestampTz now)
+set_first_run(KwjSchedule *schedule, const KwjGivenSchedule *given, TimestampTz now)
 {
-	schedule->anchor = first_run != 0 ? Max(first_run, now) : now;
+	if (given->has_first_run)
+		schedule->first_run = given->first_run == 0 ? 0 : Max(given->first_run, now);
+}
+
+/* Sets the next due time: first_run if that is still to come, else the first one after now. */
+static void
+set_next(KwjSchedule *schedule, TimestampTz now)
+{
+	schedule->anchor = Max(schedule->first_run, now);
 	kwj_recurrence_go_on(schedule, now);
-	if (first_run == 0)
-	{
-		if (schedule->cron != NULL && schedule->next_due == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("schedule \"%s\" would never be due", schedule->name),
-					 errdetail("Its expression '%s' has no time after now and between its start and end.",
-							   schedule->cron),
-					 errhint("Give another expression or end.")));
-		return;
-	}
-	/* A first_run that has passed makes the schedule due now. */
-	schedule->next_due = Max(first_run, now);
-	if (schedule->next_due < schedule->starts || (schedule->ends != 0 && schedule->next_due > schedule->ends))
+	if (schedule->cron != NULL && schedule->next_due == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("schedule \"%s\" would never be due", schedule->name),
+				 errdetail("Its expression '%s' has no time after now and between its start and end.",
+						   schedule->cron),
+				 errhint("Give another expression or end.")));
+	if (schedule->first_run != 0 &&
+		(schedule->next_due < schedule->starts || (schedule->ends != 0 && schedule->next_due > schedule->ends)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the first run of schedule \"%s\" is not between its start and its end", schedule->name),
 				 errhint("Give another first_run, start or end.")));
-	schedule->next_run = schedule->next_due;
 }
 
 /* Returns the next runs as a text: "2026-12-01 02:00:00+01, ..."; "" if there are none. */
@@ -366,13 +389,13 @@ kwj_schedule_create(KwjBy by, const KwjScheduleChange *change, bool has_job_opti
 	set_options(&schedule, change, has_job_options, &given);
 	set_failure(&schedule, &given, change->failure);
 	check_bounds(&schedule);
-	set_next(&schedule, given.first_run, now);
+	set_first_run(&schedule, &given, now);
+	set_next(&schedule, now);
 	check_number(schedule.owner);
+	/* Another session may have created one of this name after the caller's look. */
 	if (!kwj_store_schedule_insert(&schedule))
 	{
-		if (!change->if_exists)
-			kwj_schedule_check_new(by, change->name, false);
-		ereport(NOTICE, (errmsg("schedule \"%s\" already exists, skipping", schedule.name)));
+		say_exists(schedule.name, change->if_exists);
 		return 0;
 	}
 	log_control(&schedule, "created", NULL);
@@ -434,17 +457,55 @@ change_template(KwjSchedule *schedule, const KwjTemplate *template)
 	schedule->job = job;
 }
 
+/*
+ * Sets when a schedule is due that was paused before, and stays so. Its first_run takes effect with RESUME
+ * SCHEDULE, so it must not be before that.
+ */
+static void
+set_next_of_paused(KwjSchedule *schedule, const KwjGivenSchedule *given, bool changes_times, TimestampTz now)
+{
+	if (given->first_run != 0 && given->first_run <= now)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("schedule \"%s\" is paused, so its first run cannot be now", schedule->name),
+				 errhint("Give a first_run in the future, type RESUME SCHEDULE before, or run it once with SELECT kwjobs.run_schedule(%s).",
+						 quote_literal_cstr(schedule->name))));
+	set_first_run(schedule, given, now);
+	/* This raises an error for what can never be due. RESUME SCHEDULE sets the next due time. */
+	if (changes_times)
+		set_next(schedule, now);
+	schedule->next_due = schedule->next_run = schedule->retry_of = 0;
+}
+
+/* Sets when a schedule is due that was not paused before. before: the schedule as it was. */
+static void
+set_next_of_active(KwjSchedule *schedule, KwjSchedule *before, const KwjGivenSchedule *given, bool changes_times,
+				   TimestampTz now)
+{
+	if (changes_times)
+	{
+		kwj_due_times_leave(before, now, "the schedule was altered");
+		schedule->last_due = before->last_due;
+		set_first_run(schedule, given, now);
+		set_next(schedule, now);
+	}
+	else if (schedule->retry_of == 0 && schedule->next_due != 0)
+		schedule->next_run = kwj_recurrence_run_time(schedule, schedule->next_due);
+}
+
 bool
 kwj_schedule_alter(KwjBy by, const KwjScheduleChange *change)
 {
-	TimestampTz now = kwj_clock();
+	TimestampTz now;
 	KwjGivenSchedule given;
 	KwjSchedule schedule;
 	KwjSchedule before;
 	bool		paused;
+	bool		changes_times;
 
 	if (!lock_schedule(by, "ALTER SCHEDULE", change->name, change->if_exists, &schedule))
 		return false;
+	now = kwj_clock();
 	before = schedule;
 	paused = kwj_schedule_is_paused(&schedule);
 	if (change->template != NULL)
@@ -454,20 +515,11 @@ kwj_schedule_alter(KwjBy by, const KwjScheduleChange *change)
 	set_options(&schedule, change, false, &given);
 	set_failure(&schedule, &given, change->failure);
 	check_bounds(&schedule);
+	changes_times = change->has_recurrence || given.changes_times || given.has_first_run;
 	if (paused)
-	{
-		/* This raises an error for a wrong expression. Its result is not needed before RESUME SCHEDULE. */
-		kwj_recurrence_go_on(&schedule, now);
-		schedule.next_due = schedule.next_run = 0;
-	}
-	else if (change->has_recurrence || given.changes_times || given.first_run != 0)
-	{
-		kwj_due_times_leave(&before, now, "the schedule was altered");
-		schedule.last_due = before.last_due;
-		set_next(&schedule, given.first_run, now);
-	}
-	else if (schedule.retry_of == 0 && schedule.next_due != 0)
-		schedule.next_run = kwj_recurrence_run_time(&schedule, schedule.next_due);
+		set_next_of_paused(&schedule, &given, changes_times, now);
+	else
+		set_next_of_active(&schedule, &before, &given, changes_times, now);
 	kwj_store_schedule_update(&schedule, KWJ_WRITE_RULES);
 	if (change->template != NULL || change->failure != NULL)
 		kwj_store_schedule_set_owner(&schedule);
@@ -490,6 +542,12 @@ kwj_schedule_pause(KwjBy by, const char *name, bool if_exists, const char *reaso
 	kwj_check_reason(reason);
 	if (!lock_schedule(by, "PAUSE SCHEDULE", name, if_exists, &schedule))
 		return false;
+	if (schedule.paused != 0 && reason == NULL)
+	{
+		/* Keep who has paused it, and why: perhaps kwjobs itself, after failures. */
+		ereport(NOTICE, (errmsg("schedule \"%s\" is paused already", schedule.name)));
+		return true;
+	}
 	now = kwj_clock();
 	kwj_due_times_leave(&schedule, now, "the schedule was paused");
 	kwj_due_times_pause(&schedule, now, GetUserId(), reason);
@@ -590,7 +648,6 @@ bool
 kwj_schedule_resume(KwjBy by, const char *name, bool if_exists, KwjMakeAnew make_anew)
 {
 	KwjSchedule schedule;
-	TimestampTz now = kwj_clock();
 
 	if (!lock_schedule(by, "RESUME SCHEDULE", name, if_exists, &schedule))
 		return false;
@@ -604,7 +661,7 @@ kwj_schedule_resume(KwjBy by, const char *name, bool if_exists, KwjMakeAnew make
 		schedule.pause_reason = NULL;
 		schedule.state = NULL;
 		schedule.failures = schedule.refusals = 0;
-		kwj_recurrence_go_on(&schedule, now);
+		kwj_recurrence_go_on(&schedule, kwj_clock());
 		kwj_store_schedule_update(&schedule, KWJ_WRITE_HOME);
 		log_control(&schedule, "resumed", NULL);
 	}

@@ -28,8 +28,8 @@ typedef struct KwjScheduleChange
 	const KwjTemplate *template;	/* what each run does; NULL: as before */
 	Jsonb	   *options;		/* NULL: none */
 	const KwjTemplate *failure; /* the job of the option failure_statement; NULL: not given, or none */
-	/* Raises an error if a job of this type cannot have its options together (type/create.h). */
-	void		(*check_job) (const char *job_type, const KwjNewJob *job);
+	/* Raises an error if a job of this type cannot have its options together, or warns (type/create.h). */
+	void		(*check_job) (const char *job_type, const KwjNewJob *job, bool is_new);
 } KwjScheduleChange;
 
 /* Returns a name for a schedule for which the user has given none. */
@@ -37,18 +37,20 @@ extern char *kwj_schedule_default_name(void);
 
 /*
  * CREATE SCHEDULE calls this before it checks the job that the schedule is to run, so that its first
- * error is that of the schedule. Errors: 42501 unless the current user may create schedules in this way;
- * 42710 if there is a schedule of this name, unless if_not_exists is true; 22023, 22004 if it is no
- * name.
+ * error is that of the schedule. Returns false, and tells the user, if there is a schedule of this
+ * name and if_not_exists is true: then there is nothing to do. Errors: 42501 unless the current user
+ * may create schedules in this way; 42710 if there is a schedule of this name and if_not_exists is
+ * false; 22023, 22004 if it is no name; 25006.
  */
-extern void kwj_schedule_check_new(KwjBy by, const char *name, bool if_not_exists);
+extern bool kwj_schedule_check_new(KwjBy by, const char *name, bool if_not_exists);
 
 /*
  * ALTER SCHEDULE calls this before it checks the job that the schedule is to run, so that its first error is
- * that of the schedule. Errors: 42501 unless the current user may alter schedules in this way; 42704 if there
- * is no schedule of this name that the current user may see, unless if_exists is true; 25006.
+ * that of the schedule. Returns false, and tells the user, if there is no schedule of this name that the
+ * current user may see, and if_exists is true: then there is nothing to do. Errors: 42501 unless the current
+ * user may alter schedules in this way; 42704 if there is no such schedule and if_exists is false; 25006.
  */
-extern void kwj_schedule_check_change(KwjBy by, const char *name, bool if_exists);
+extern bool kwj_schedule_check_change(KwjBy by, const char *name, bool if_exists);
 
 /*
  * Applies those of the options that all jobs have to a new job, before its type checks it. Errors: those

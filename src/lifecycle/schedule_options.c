@@ -73,16 +73,20 @@ read_value(const char *name, const char *value, Oid input, const char *example)
 	return datum;
 }
 
+/* Returns the time; 0 for an empty text, which takes away the time that there is. */
 static TimestampTz
 read_time(const char *name, const char *value)
 {
-	TimestampTz time = DatumGetTimestampTz(read_value(name, value, F_TIMESTAMPTZ_IN, "tomorrow 20:00"));
+	TimestampTz time;
 
+	if (value[0] == '\0')
+		return 0;
+	time = DatumGetTimestampTz(read_value(name, value, F_TIMESTAMPTZ_IN, "tomorrow 20:00"));
 	if (TIMESTAMP_NOT_FINITE(time))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"%s\" of a schedule must not be infinite", name),
-				 errhint("Give a time, or leave the option out.")));
+				 errhint("Give a time, leave the option out, or take the time away with %s = ''.", name)));
 	return time;
 }
 
@@ -92,6 +96,7 @@ static void
 set_first_run(Target *target, const char *name, const char *value)
 {
 	target->given->first_run = read_time(name, value);
+	target->given->has_first_run = true;
 }
 
 static void
@@ -203,6 +208,58 @@ refuse_unknown(const char *name)
 			 errhint("The options of schedules are first_run, on_execution_failure, on_previous_running, catch_up, time_zone, start, end, jitter, pause_after, failure_statement and those of all jobs, such as priority, timeout and max_attempts.")));
 }
 
+/* Takes away a text that there is. Returns false if there is none. */
+static bool
+take_away_text(const char **text)
+{
+	bool		is_there = *text != NULL;
+
+	*text = NULL;
+	return is_there;
+}
+
+/*
+ * As in kwjobs.alter, an empty window takes away the one that there is, and a timeout of 0 the timeout. In the
+ * same way an empty text takes away the value of each other option that may be missing. Returns false if the
+ * value is another one, or if there is nothing to take away.
+ */
+static bool
+take_away(KwjNewJob *job, KwjOption option, const char *value)
+{
+	bool		is_none = value[0] == '\0' || (option == KWJ_OPTION_TIMEOUT && strcmp(value, "0") == 0);
+
+	if (!is_none)
+		return false;
+	switch (option)
+	{
+		case KWJ_OPTION_KEY:
+			return take_away_text(&job->key);
+		case KWJ_OPTION_QUEUE:
+			return take_away_text(&job->queue);
+		case KWJ_OPTION_SERIAL_KEY:
+			return take_away_text(&job->serial_key);
+		case KWJ_OPTION_NOTIFY:
+			return take_away_text(&job->notify);
+		case KWJ_OPTION_WINDOW:
+			if (!take_away_text(&job->window))
+				return false;
+			job->window_end = "pause";
+			return true;
+		case KWJ_OPTION_TIMEOUT:
+			if (job->timeout_ms == 0)
+				return false;
+			job->timeout_ms = 0;
+			return true;
+		case KWJ_OPTION_TAGS:
+			if (job->tags == NULL)
+				return false;
+			job->tags = NULL;
+			return true;
+		default:
+			return false;
+	}
+}
+
 /* Sets an option that all jobs have. The owner is known before the job is checked, and is not changed. */
 static void
 set_job_option(KwjNewJob *job, KwjOption option, const char *name, const char *value, bool run_as)
@@ -214,14 +271,8 @@ set_job_option(KwjNewJob *job, KwjOption option, const char *name, const char *v
 				 errhint("CREATE SCHEDULE ... FOR SQL takes it; another job statement has it in its own WITH. A schedule that exists keeps its owner.")));
 	if (option == KWJ_OPTION_RUN_AT || option == KWJ_OPTION_DEPENDS_ON || option == KWJ_OPTION_ON_CONFLICT)
 		refuse_unknown(name);
-	if (option == KWJ_OPTION_WINDOW && value[0] == '\0' && job->window != NULL)
-	{
-		/* As in kwjobs.alter, an empty window takes away the one that there is. */
-		job->window = NULL;
-		job->window_end = "pause";
-		return;
-	}
-	kwj_set_option_text(job, option, value);
+	if (!take_away(job, option, value))
+		kwj_set_option_text(job, option, value);
 }
 
 /* The name and the value of an option, both palloc'd. */

@@ -13,14 +13,15 @@
 /* What the options have set. */
 typedef struct KwjGivenSchedule
 {
-	TimestampTz first_run;		/* 0: not given */
+	bool		has_first_run;	/* first_run was given */
+	TimestampTz first_run;		/* 0: an empty one, which takes away the one that there is */
 	bool		changes_times;	/* an option that decides when the schedule is due was given */
 	char	   *failure_statement;	/* NULL: not given; "": none */
 } KwjGivenSchedule;
 
 /*
  * Sets the options of a schedule. Those that all jobs have are set in *job, unless it is NULL; then
- * they are left out. Errors: 22023 for an option that there is not, or for a wrong value, with a hint;
+ * they are left out. An empty text takes away what the schedule or the job has. Errors: 22023 for an option that there is not, or for a wrong value, with a hint;
  * those of kwj_set_option_text.
  */
 extern void kwj_schedule_set_options(KwjSchedule *schedule, KwjNewJob *job, Jsonb *options,

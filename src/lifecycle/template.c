@@ -2,12 +2,15 @@
  * src/lifecycle/template.c
  *	  Catches the job that a statement creates, before its row is written, to make a schedule of it.
  *
- *     CREATE SCHEDULE name FOR IMPORT ...  =  CALL kwjobs_create_schedule(
+ *     CREATE SCHEDULE name FOR IMPORT ...  =  CALL kwjobs_create_schedule_of_job(
  *         kwjobs_for_schedule(name)      kwj_template_want: WANTED
- *         kwjobs_import(...)             checks everything, then kwj_submit -> kwj_template_catch: CAUGHT
+ *         CASE WHEN kwjobs_wants_job()
+ *         THEN kwjobs_import(...) END    checks everything, then kwj_submit -> kwj_template_catch: CAUGHT
  *         ...)                           kwj_template_take: NOTHING
  *
- * ALTER SCHEDULE name FOR IMPORT ... calls kwjobs_for_altered_schedule in its place.
+ * ALTER SCHEDULE name FOR IMPORT ... calls kwjobs_for_altered_schedule in its place. With IF NOT EXISTS, and a
+ * schedule of this name, or IF EXISTS and none, there is nothing to do: kwj_template_skip makes the state
+ * SKIPPED, so that the job is not even checked.
  *
  * PostgreSQL evaluates the arguments of a CALL in their order. So the statement of each job type,
  * also of one that is added later, can be scheduled as it is.
@@ -29,6 +32,7 @@ typedef enum State
 {
 	NOTHING,
 	WANTED,
+	SKIPPED,
 	CAUGHT,
 } State;
 
@@ -69,8 +73,8 @@ at_end_of_subtransaction(SubXactEvent event, SubTransactionId mine, SubTransacti
 		wanted_in = parent;
 }
 
-void
-kwj_template_want(void)
+static void
+begin(State new_state)
 {
 	static bool registered = false;
 
@@ -80,8 +84,26 @@ kwj_template_want(void)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("a schedule cannot be created while another one is"),
 				 errhint("Type CREATE SCHEDULE or ALTER SCHEDULE, which call this function.")));
-	state = WANTED;
+	state = new_state;
 	wanted_in = GetCurrentSubTransactionId();
+}
+
+void
+kwj_template_want(void)
+{
+	begin(WANTED);
+}
+
+void
+kwj_template_skip(void)
+{
+	begin(SKIPPED);
+}
+
+bool
+kwj_template_is_wanted(void)
+{
+	return state == WANTED;
 }
 
 static void
@@ -127,7 +149,7 @@ kwj_template_take(void)
 {
 	KwjTemplate *template = caught;
 
-	if (state != CAUGHT)
+	if (state != CAUGHT && state != SKIPPED)
 	{
 		forget();
 		ereport(ERROR,

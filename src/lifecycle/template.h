@@ -28,12 +28,22 @@ typedef struct KwjTemplate
 extern void kwj_template_want(void);
 
 /*
+ * No job is wanted, because the statement has nothing to do: kwj_template_is_wanted returns false, and
+ * kwj_template_take NULL. Errors: as kwj_template_want.
+ */
+extern void kwj_template_skip(void);
+extern bool kwj_template_is_wanted(void);
+
+/*
  * Called by kwj_submit, which has checked the job. Returns false if no template is wanted. Errors:
  * 22023 for an option that a run cannot have: run_at, depends_on, on_conflict.
  */
 extern bool kwj_template_catch(const KwjNewJob *job);
 
-/* Returns what was caught, palloc'd. Errors: 22023 if no job was created since kwj_template_want. */
+/*
+ * Returns what was caught, palloc'd; NULL after kwj_template_skip. Errors: 22023 if no job was created since
+ * kwj_template_want.
+ */
 extern KwjTemplate *kwj_template_take(void);
 
 #endif

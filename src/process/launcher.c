@@ -18,6 +18,7 @@
  *   settings of retention,  databases with kwjobs are due now
  *   of how many jobs run,
  *   of the collector
+ *   the clock is set back   the same: when something is due there was computed by the old time
  *   a visit begins          the postmaster is asked for a coordinator; the entry is STARTING
  *
  * Visits begin in the order in which they are due, so that all databases have their turn, however
@@ -79,6 +80,9 @@
 
 /* If coordinators keep dying and somebody asks for one, it is not started sooner than this. */
 #define ASKED_AGAIN_MS		KWJ_WAIT_MS(5000)
+
+/* The clock was set back if it shows a time that is earlier by more than this. */
+#define SET_BACK_MS			1000
 
 /*
  * A database for which somebody asks comes before others that are due, but not before those that
@@ -381,13 +385,29 @@ has_setting_changed(void)
 	return see_max_workers() || changed;
 }
 
-/* Visits all databases with kwjobs, if a setting has changed. */
+/*
+ * Returns whether the clock was set back since the last call. Without a look, a schedule whose time was computed
+ * by a clock that was wrong by a year would stand still for a year.
+ */
+static bool
+is_clock_set_back(void)
+{
+	static TimestampTz last = DT_NOBEGIN;
+	TimestampTz now = GetCurrentTimestamp();
+	bool		back = last != DT_NOBEGIN && TimestampDifferenceExceeds(now, last, SET_BACK_MS);
+
+	last = now;
+	return back;
+}
+
+/* Visits all databases with kwjobs, if a setting has changed, or the clock was set back. */
 static void
 see_new_limits(void)
 {
+	bool		back = is_clock_set_back();
 	ListCell   *lc;
 
-	if (!has_setting_changed())
+	if (!has_setting_changed() && !back)
 		return;
 	foreach(lc, visits)
 	{

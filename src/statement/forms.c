@@ -95,7 +95,9 @@ static const KwjForm forms[] = {
 	{{"drop", "schedules"}, false, "DROP SCHEDULES",
 	"Type DROP SCHEDULES [IF EXISTS] (SELECT name ...).", kwj_build_drop_schedules},
 	{{"show", "schedule"}, true, "SHOW SCHEDULE", "Type SHOW SCHEDULE name.", kwj_build_show_schedule},
-	{{"show", "schedules"}, true, "SHOW SCHEDULES", "Type SHOW SCHEDULES.", kwj_build_show_schedules},
+	{{"show", "schedules"}, true, "SHOW SCHEDULES",
+	"Type SHOW SCHEDULES; for some of them, SELECT name, next_run FROM [SHOW SCHEDULES] WHERE name = 'nightly'.",
+	kwj_build_show_schedules},
 
 	/* Forms whose job type is still to come. */
 	{{"import", "cluster"}, false, "IMPORT CLUSTER SETTING",

@@ -168,15 +168,16 @@ take_job(KwjStatement *statement, int token, Node **sql, Node **job)
 }
 
 /*
- * Returns the tree of CALL kwjobs_create_schedule_of_job(kwjobs_for_schedule(name, is_if), job, recurring,
- * options, is_if). procedure, before: the names of the two functions, without kwjobs_; ALTER SCHEDULE has
+ * Returns the tree of CALL kwjobs_create_schedule_of_job(kwjobs_for_schedule(name, is_if),
+ * CASE WHEN kwjobs_wants_job() THEN job END, recurring, options, is_if). procedure, before: the names of the two functions, without kwjobs_; ALTER SCHEDULE has
  * others than CREATE SCHEDULE.
  */
 static Node *
 call_for_job(const char *procedure, const char *before, Node *name, Node *job, Node *cron, Node *options, bool is_if,
 			 int location)
 {
-	List	   *args = list_make2(kwj_own_call(before, list_make2(name, flag(is_if)), location), job);
+	Node	   *checked = kwj_case(kwj_own_call("wants_job", NIL, location), job);
+	List	   *args = list_make2(kwj_own_call(before, list_make2(name, flag(is_if)), location), checked);
 
 	args = lappend(args, cron ? cron : null_text());
 	args = lappend(lappend(args, options), flag(is_if));

@@ -339,6 +339,7 @@ extern Node *kwj_own_call(const char *name, List *args, int location);
 extern Node *kwj_integer(Node *value, int location);
 extern Node *kwj_installed(int location);
 extern Node *kwj_operator(const char *operator, Node *left, Node *right);
+extern Node *kwj_case(Node *condition, Node *result);
 extern Node *kwj_and(List *args);
 extern Node *kwj_array(List *elements, int location);
 extern Node *kwj_table_constant(const RangeVar *table);

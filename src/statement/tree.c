@@ -126,6 +126,21 @@ kwj_operator(const char *operator, Node *left, Node *right)
 							   left, right, -1);
 }
 
+/* CASE WHEN condition THEN result END */
+Node *
+kwj_case(Node *condition, Node *result)
+{
+	CaseExpr   *expression = makeNode(CaseExpr);
+	CaseWhen   *when = makeNode(CaseWhen);
+
+	when->expr = (Expr *) condition;
+	when->result = (Expr *) result;
+	when->location = -1;
+	expression->args = list_make1(when);
+	expression->location = -1;
+	return (Node *) expression;
+}
+
 Node *
 kwj_and(List *args)
 {

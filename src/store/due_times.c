@@ -27,13 +27,13 @@ static KwjQuery insert_query = {
 static KwjQuery missed_until_query = {
 	"SELECT l.due FROM (SELECT d.due, d.until FROM kwjobs.due_time AS d WHERE d.schedule_id = $1 AND d.due <= $2"
 	"  ORDER BY d.due DESC LIMIT 1) AS l WHERE l.until = $2",
-	2, {INT8OID, TIMESTAMPTZOID}
+	2, {INT8OID, TIMESTAMPTZOID}, .latest = true
 };
 
 static KwjQuery extend_query = {
 	"UPDATE kwjobs.due_time AS d SET times = d.times + $3, until = $4, decided = $5"
 	" WHERE d.schedule_id = $1 AND d.due = $2 AND d.until IS NOT NULL",
-	5, {INT8OID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
+	5, {INT8OID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID}, .latest = true
 };
 
 static KwjQuery forget_query = {
@@ -41,7 +41,7 @@ static KwjQuery forget_query = {
 	" SELECT o.ctid FROM (SELECT e.ctid, e.decided, e.job_id, e.finished FROM kwjobs.due_time AS e"
 	"  WHERE e.schedule_id = $1 ORDER BY e.due LIMIT $3) AS o"
 	" WHERE o.decided < $2 AND (o.job_id IS NULL OR o.finished IS NOT NULL)))",
-	3, {INT8OID, TIMESTAMPTZOID, INT4OID}
+	3, {INT8OID, TIMESTAMPTZOID, INT4OID}, .latest = true
 };
 
 /*

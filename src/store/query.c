@@ -46,6 +46,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 /*
@@ -221,6 +222,18 @@ kwj_store_never_waits(void)
 	return never_wait;
 }
 
+/*
+ * Returns whether lock_timeout ends the waits of this scope. In a session it does, as the waits are those of the
+ * session's own statement, such as PAUSE JOB. In a worker it does not: the job has set it for its own statements.
+ * Nor where cancels are held back (job/isolate.c): the wait would go on, and the timeout would end the statement
+ * afterwards.
+ */
+static bool
+obeys_lock_timeout(void)
+{
+	return never_wait || (MyBackendType == B_BACKEND && QueryCancelHoldoffCount == 0);
+}
+
 void
 kwj_store_enter(KwjStoreScope *scope)
 {
@@ -232,8 +245,7 @@ kwj_store_enter(KwjStoreScope *scope)
 	if (scope->nested)
 		return;
 	scope->guc_level = NewGUCNestLevel();
-	/* a lock_timeout that the job has set is meant for its own statements */
-	if (LockTimeout != 0 && !never_wait)
+	if (LockTimeout != 0 && !obeys_lock_timeout())
 		set_locally("lock_timeout", "0");
 	owner = bookkeeping_owner();
 	GetUserIdAndSecContext(&scope->user, &scope->security_context);
@@ -310,7 +322,8 @@ uint64
 kwj_query_run(KwjQuery *query, Datum *values, const char *nulls, bool read_only)
 {
 	SPIPlanPtr	plan = query->plan ? query->plan : prepare(query);
-	int			rc = SPI_execute_plan(plan, values, nulls, read_only, 0);
+	int			rc = !query->latest ? SPI_execute_plan(plan, values, nulls, read_only, 0) :
+		SPI_execute_snapshot(plan, values, nulls, GetLatestSnapshot(), InvalidSnapshot, read_only, true, 0);
 
 	if (rc < 0)
 		elog(ERROR, "could not run a query of the job store: %s",

@@ -11,7 +11,7 @@
 #include "store/store.h"
 #include "utils/jsonb.h"
 
-#define KWJ_QUERY_MAX_ARGS 32
+#define KWJ_QUERY_MAX_ARGS 33
 
 /*
  * An SQL condition for jobs without an active attempt: the coordinator has to settle the status,
@@ -67,6 +67,10 @@ extern void kwj_store_check_owner(Oid owner);
  * A query of the store. It is planned at its first use, and the generic plan is kept for the
  * session. A query that joins sets of rows is planned for each execution ("fresh"), because the
  * best join depends on how large the sets are.
+ *
+ * In a transaction of level REPEATABLE READ, a query sees what was committed before the transaction's
+ * first statement, and PostgreSQL raises 40001 if the query changes a row that another transaction has
+ * changed since. A query that goes by what is committed now ("latest") does neither.
  */
 typedef struct KwjQuery
 {
@@ -74,6 +78,7 @@ typedef struct KwjQuery
 	int			nargs;
 	Oid			argtypes[KWJ_QUERY_MAX_ARGS];
 	bool		fresh;			/* plan it for each execution */
+	bool		latest;			/* go by what is committed now, at every level of isolation */
 	SPIPlanPtr	plan;			/* NULL before the first use, and if fresh */
 } KwjQuery;
 

@@ -55,11 +55,11 @@ const char *const kwj_catch_up_names[3] = {
 
 /* The columns that say when it is due next, and how its runs have gone. */
 #define STATE_COLUMNS(column) \
-	column("next_due", TIMESTAMPTZOID) column("next_run", TIMESTAMPTZOID) column("retry_of", TIMESTAMPTZOID) \
-	column("last_due", TIMESTAMPTZOID) column("state", TEXTOID) column("paused", TIMESTAMPTZOID) \
-	column("paused_by", OIDOID) column("pause_reason", TEXTOID) column("failures", INT4OID) \
-	column("refusals", INT4OID) column("runs", INT8OID) column("succeeded", INT8OID) column("failed", INT8OID) \
-	column("last_success", TIMESTAMPTZOID)
+	column("next_due", TIMESTAMPTZOID) column("next_run", TIMESTAMPTZOID) column("first_run", TIMESTAMPTZOID) \
+	column("retry_of", TIMESTAMPTZOID) column("last_due", TIMESTAMPTZOID) column("state", TEXTOID) \
+	column("paused", TIMESTAMPTZOID) column("paused_by", OIDOID) column("pause_reason", TEXTOID) \
+	column("failures", INT4OID) column("refusals", INT4OID) column("runs", INT8OID) \
+	column("succeeded", INT8OID) column("failed", INT8OID) column("last_success", TIMESTAMPTZOID)
 
 /* All columns that may change. They are $2, $3 and so on, in this order; $1 is the id. */
 #define ROW_COLUMNS(column)	RULE_COLUMNS(column) STATE_COLUMNS(column)
@@ -76,16 +76,16 @@ static const char *const row_columns[] = {"schedule_id" ROW_COLUMNS(AS_NAME)};
 #define N_ROW_ARGS	lengthof(row_columns)
 #define ROW_ARGS \
 	"$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22," \
-	" $23, $24, $25, $26, $27, $28, $29"
+	" $23, $24, $25, $26, $27, $28, $29, $30"
 
-/* $30: its name; $31, $32: its owner, and the owner's name. */
+/* $31: its name; $32, $33: its owner, and the owner's name. */
 static KwjQuery insert_query = {
 	"INSERT INTO kwjobs.schedule (schedule_id" ROW_COLUMNS(AS_SQL) ", name, owner, owner_name,"
 	"  created, modified, home_cluster, home_database, home_table)"
-	" SELECT $1, " ROW_ARGS ", $30, $31, $32, t.now, t.now, c.system_identifier, d.oid, 'kwjobs.schedule'::regclass"
+	" SELECT $1, " ROW_ARGS ", $31, $32, $33, t.now, t.now, c.system_identifier, d.oid, 'kwjobs.schedule'::regclass"
 	" FROM pg_control_system() AS c, pg_database AS d, (SELECT clock_timestamp()) AS t (now)"
 	" WHERE d.datname = current_database() ON CONFLICT (name) DO NOTHING",
-	N_ROW_ARGS + 3, {INT8OID ROW_COLUMNS(AS_TYPE), TEXTOID, OIDOID, TEXTOID}
+	N_ROW_ARGS + 3, {INT8OID ROW_COLUMNS(AS_TYPE), TEXTOID, OIDOID, TEXTOID}, .latest = true
 };
 
 /* Who owns the schedule. insert_query has no arguments left for some of these columns (KWJ_QUERY_MAX_ARGS). */
@@ -93,7 +93,7 @@ static KwjQuery owner_query = {
 	"UPDATE kwjobs.schedule SET owner = $5, owner_name = $6, created_by = $2, created_by_session = $3,"
 	" authority = (SELECT array_agg(a.role::kwjobs.role ORDER BY a.i) FROM unnest($4) WITH ORDINALITY AS a (role, i))"
 	" WHERE schedule_id = $1",
-	6, {INT8OID, OIDOID, OIDOID, OIDARRAYOID, OIDOID, TEXTOID}
+	6, {INT8OID, OIDOID, OIDOID, OIDARRAYOID, OIDOID, TEXTOID}, .latest = true
 };
 
 static KwjQuery home_query = {
@@ -101,25 +101,25 @@ static KwjQuery home_query = {
 };
 
 static KwjQuery find_query = {
-	"SELECT schedule_id, owner FROM kwjobs.schedule WHERE name = $1", 1, {TEXTOID}
+	"SELECT schedule_id, owner FROM kwjobs.schedule WHERE name = $1", 1, {TEXTOID}, .latest = true
 };
 
 static KwjQuery delete_query = {
 	"WITH gone AS (DELETE FROM kwjobs.due_time WHERE schedule_id = $1)"
 	" DELETE FROM kwjobs.schedule WHERE schedule_id = $1",
-	1, {INT8OID}
+	1, {INT8OID}, .latest = true
 };
 
 static KwjQuery count_query = {
-	"SELECT count(*) AS n FROM kwjobs.schedule WHERE owner = $1", 1, {OIDOID}
+	"SELECT count(*) AS n FROM kwjobs.schedule WHERE owner = $1", 1, {OIDOID}, .latest = true
 };
 
 static KwjQuery owned_query = {
-	"SELECT schedule_id FROM kwjobs.schedule WHERE owner = $1 ORDER BY name", 1, {OIDOID}
+	"SELECT schedule_id FROM kwjobs.schedule WHERE owner = $1 ORDER BY name", 1, {OIDOID}, .latest = true
 };
 
 static KwjQuery names_query = {
-	"SELECT name FROM kwjobs.schedule WHERE owner = $1 ORDER BY name LIMIT $2", 2, {OIDOID, INT4OID}
+	"SELECT name FROM kwjobs.schedule WHERE owner = $1 ORDER BY name LIMIT $2", 2, {OIDOID, INT4OID}, .latest = true
 };
 
 static KwjQuery due_query = {
@@ -133,7 +133,8 @@ static KwjQuery next_query = {
 };
 
 static KwjQuery ahead_query = {
-	"SELECT s.schedule_id FROM kwjobs.schedule AS s WHERE s.last_due > $1 AND s.paused IS NULL"
+	"SELECT s.schedule_id FROM kwjobs.schedule AS s"
+	" WHERE (s.last_due > $1 OR (s.anchor > $1 AND s.first_run IS NULL)) AND s.paused IS NULL"
 	" AND s.next_run IS NOT NULL LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED",
 	2, {TIMESTAMPTZOID, INT4OID}
 };
@@ -173,19 +174,20 @@ state_args(const KwjSchedule *schedule, Datum *values, char *nulls)
 {
 	kwj_time_arg(&values[15], &nulls[15], schedule->next_due);
 	kwj_time_arg(&values[16], &nulls[16], schedule->next_run);
-	kwj_time_arg(&values[17], &nulls[17], schedule->retry_of);
-	kwj_time_arg(&values[18], &nulls[18], schedule->last_due);
-	kwj_clipped_arg(&values[19], &nulls[19], schedule->state);
-	kwj_time_arg(&values[20], &nulls[20], schedule->paused);
-	values[21] = ObjectIdGetDatum(schedule->paused_by);
-	nulls[21] = OidIsValid(schedule->paused_by) ? ' ' : 'n';
-	kwj_clipped_arg(&values[22], &nulls[22], schedule->pause_reason);
-	values[23] = Int32GetDatum(schedule->failures);
-	values[24] = Int32GetDatum(schedule->refusals);
-	values[25] = Int64GetDatum(schedule->runs);
-	values[26] = Int64GetDatum(schedule->succeeded);
-	values[27] = Int64GetDatum(schedule->failed);
-	kwj_time_arg(&values[28], &nulls[28], schedule->last_success);
+	kwj_time_arg(&values[17], &nulls[17], schedule->first_run);
+	kwj_time_arg(&values[18], &nulls[18], schedule->retry_of);
+	kwj_time_arg(&values[19], &nulls[19], schedule->last_due);
+	kwj_clipped_arg(&values[20], &nulls[20], schedule->state);
+	kwj_time_arg(&values[21], &nulls[21], schedule->paused);
+	values[22] = ObjectIdGetDatum(schedule->paused_by);
+	nulls[22] = OidIsValid(schedule->paused_by) ? ' ' : 'n';
+	kwj_clipped_arg(&values[23], &nulls[23], schedule->pause_reason);
+	values[24] = Int32GetDatum(schedule->failures);
+	values[25] = Int32GetDatum(schedule->refusals);
+	values[26] = Int64GetDatum(schedule->runs);
+	values[27] = Int64GetDatum(schedule->succeeded);
+	values[28] = Int64GetDatum(schedule->failed);
+	kwj_time_arg(&values[29], &nulls[29], schedule->last_success);
 }
 
 void
@@ -322,6 +324,7 @@ read_state(KwjTable *row, KwjSchedule *schedule, MemoryContext context)
 {
 	schedule->next_due = kwj_table_get_int64(row, "next_due");
 	schedule->next_run = kwj_table_get_int64(row, "next_run");
+	schedule->first_run = kwj_table_get_int64(row, "first_run");
 	schedule->retry_of = kwj_table_get_int64(row, "retry_of");
 	schedule->last_due = kwj_table_get_int64(row, "last_due");
 	schedule->state = clipped_text(row, "state", context);

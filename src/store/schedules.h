@@ -65,6 +65,7 @@ typedef struct KwjSchedule
 
 	TimestampTz next_due;
 	TimestampTz next_run;
+	TimestampTz first_run;		/* until it has come */
 	TimestampTz retry_of;
 	TimestampTz last_due;
 	char	   *state;
@@ -147,8 +148,9 @@ extern KwjJobs kwj_store_schedules_due(TimestampTz now, int limit, KwjJobs witho
 extern TimestampTz kwj_store_schedules_next(TimestampTz after);
 
 /*
- * Locks the rows of schedules whose last due time is after this one, and which are not paused, and
- * returns their ids; at most `limit` of them. Those that another transaction has locked are left out.
+ * Locks the rows of schedules that are not paused, and that had their last due time, or were created or
+ * altered, after this time by the clock of then. Returns their ids, at most `limit` of them. Those that
+ * another transaction has locked are left out.
  */
 extern KwjJobs kwj_store_schedules_ahead(TimestampTz of, int limit);
 

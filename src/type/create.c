@@ -8,6 +8,9 @@
  */
 #include "postgres.h"
 
+#include "job/clip.h"
+#include "job/json.h"
+#include "lifecycle/due_times.h"
 #include "lifecycle/settle.h"
 #include "lifecycle/submit.h"
 #include "type/create.h"
@@ -35,6 +38,28 @@ kwj_create_check_window(const char *job_type, const KwjNewJob *job)
 				 errmsg("a job of type %s with a window needs a timeout, or window_end", type->name),
 				 errdetail("Without checkpoints it cannot pause, so it starts only if it can be expected to end in its window."),
 				 errhint("Give timeout => '1 hour', so that it starts if the window lasts at least that long; or window_end => 'finish', so that it may go on after the window, or 'stop', so that it is interrupted then and begins anew in the next one.")));
+}
+
+/* Warns of a path that only the first of several jobs can make. */
+static void
+warn_of_path(const KwjType *type, const KwjNewJob *job)
+{
+	const char *path = type->makes != NULL ? kwj_json_text_or_null(job->payload, type->makes) : NULL;
+
+	if (path == NULL || strstr(path, KWJ_DUE) != NULL)
+		return;
+	ereport(WARNING,
+			(errmsg("each run of the schedule makes \"%s\" anew", kwj_quoted(path, 200)),
+			 errdetail("A run fails if the one before has left it there."),
+			 errhint("Write %s in the path, which stands for the due time of the run.", KWJ_DUE)));
+}
+
+void
+kwj_create_check_runs(const char *job_type, const KwjNewJob *job, bool is_new)
+{
+	kwj_create_check_window(job_type, job);
+	if (is_new)
+		warn_of_path(kwj_type_by_name(job_type), job);
 }
 
 int64

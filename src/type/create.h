@@ -27,10 +27,16 @@ extern int64 kwj_create_job(const KwjType *type, Jsonb *arguments, KwjNewJob *jo
 extern int64 kwj_create_checked(const KwjType *type, KwjNewJob *job);
 
 /*
- * Checks whether the window of a job of this type goes with its other options, when a job or a schedule
- * of such jobs is created or altered. The code of schedules, which calls this by a pointer, knows types only
- * by their names. Errors: 22023 if the job would perhaps never start, or has a window_end without a window.
+ * Checks whether the window of a job of this type goes with its other options. Errors: 22023 if the job would
+ * perhaps never start, or has a window_end without a window.
  */
 extern void kwj_create_check_window(const char *job_type, const KwjNewJob *job);
+
+/*
+ * The same for the jobs of a schedule that is created or altered. is_new: the schedule is to run several of
+ * them, and the statement says so, or says what they do. Then this also warns of a path that only the first of
+ * them could make. The code of schedules, which calls this by a pointer, knows types only by their names.
+ */
+extern void kwj_create_check_runs(const char *job_type, const KwjNewJob *job, bool is_new);
 
 #endif

@@ -34,6 +34,11 @@ typedef struct KwjType
 	bool		cancelable;
 	bool		reverts_at_length;	/* kwjobs.max_timeout does not limit the revert */
 	bool		reverts_in_new_session; /* a revert gets a worker that has run no other job */
+	/*
+	 * The key of the payload that has the path of what each job makes, and what must not be there before it
+	 * runs. NULL: there is none.
+	 */
+	const char *makes;
 
 	/*
 	 * Checks the arguments of a new job and sets its payload, the arguments by which it can be created in

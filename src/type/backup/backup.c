@@ -608,6 +608,7 @@ const KwjType kwj_type_backup = {
 	.pausable = true,
 	.cancelable = true,
 	.reverts_at_length = true,
+	.makes = "directory",
 	.validate = backup_validate,
 	.execute = backup_execute,
 	.revert = backup_revert,

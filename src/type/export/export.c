@@ -552,6 +552,7 @@ const KwjType kwj_type_export = {
 	.pausable = true,
 	.cancelable = true,
 	.reverts_at_length = true,
+	.makes = "directory",
 	.validate = kwj_export_validate_arguments,
 	.execute = export_execute,
 	.revert = export_revert,

@@ -303,6 +303,7 @@ const KwjType kwj_type_import = {
 	.cancelable = true,
 	.reverts_at_length = true,
 	.reverts_in_new_session = true,
+	.makes = "reject_file",
 	.validate = import_validate,
 	.execute = import_execute,
 	.parts = &kwj_import_parts,

@@ -1,0 +1,88 @@
+# The clock of the server is set forward and back, as root does it, while coordinator or launcher sleep. Nobody
+# tells them. They look at the clock within kwjobs.scheduler_pace, and schedules go by the new time.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+plan skip_all => 'the library to preload is for Linux' unless $^O eq 'linux';
+
+my $node = new_node('clock_steps', <<'EOF');
+timezone = 'UTC'
+autovacuum = off
+jobs.retention_time = '10000d'
+kwjobs.scheduler_pace = 1s
+EOF
+my $dir = PostgreSQL::Test::Utils::tempdir();
+ok(build_library($node, 'set_clock', $dir), 'the library is built');
+
+# Sets the clock to that of the machine plus these seconds.
+sub set_by
+{
+	my ($seconds) = @_;
+	# In place, because the processes have mapped the file.
+	open(my $file, '+<', "$dir/clock") or die "$dir/clock: $!";
+	syswrite($file, pack('l!', $seconds)) == length(pack('l!', 0)) or die "$dir/clock: $!";
+	close($file) or die "$dir/clock: $!";
+	return;
+}
+
+append_to_file("$dir/clock", pack('l!', 0));
+$node->stop;
+{
+	local $ENV{LD_PRELOAD} = "$dir/set_clock.so";
+	local $ENV{KWJ_CLOCK_FILE} = "$dir/clock";
+	$node->start;
+}
+sub sql { my ($query) = @_; return $node->safe_psql('postgres', "SET client_min_messages = warning; $query") }
+
+set_by(7200);
+cmp_ok(sql('SELECT extract(epoch FROM clock_timestamp())') - time, '>', 7000, 'the clock can be set');
+set_by(0);
+
+my $runs = 'SELECT count(*) FROM kwjobs.due_time';
+my $hour = 3600;
+
+# $who sleeps, and the next due time is an hour or more away.
+sub steps
+{
+	my ($who) = @_;
+	my $asleep = sub {
+		wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.due_time WHERE job_id IS NOT NULL AND finished IS NULL');
+		wait_for_no_coordinator($node) if $who eq 'launcher';
+		return;
+	};
+	set_by(0);
+	sql(q{CREATE SCHEDULE interval FOR SQL 'SELECT 1' RECURRING '1 hour'});
+	$asleep->();
+	set_by($hour);
+	wait_query($node, 'SELECT count(*) = 1 FROM kwjobs.due_time');
+	note("$who: set forward by an hour, and what is due runs");
+	$asleep->();
+
+	# An hour back: nothing comes twice. A day back: the schedule counts from the new time.
+	set_by(-24 * $hour);
+	wait_query($node, q{SELECT next_due < clock_timestamp() + interval '61 minutes' FROM kwjobs.schedule});
+	note("$who: set back by a day, and the schedule counts from the new time");
+	is(sql($runs), 1, '... nothing has run twice');
+	$asleep->();
+	set_by(-23 * $hour + 60);
+	wait_query($node, 'SELECT count(*) = 2 FROM kwjobs.due_time');
+	note("$who: ... and runs when it is due by that");
+	$asleep->();
+	sql('DROP SCHEDULE interval');
+	return;
+}
+
+configure($node, 'kwjobs.coordinator_idle_timeout', -1);
+steps('coordinator');
+configure($node, 'kwjobs.coordinator_idle_timeout', 100);
+configure($node, 'kwjobs.worker_idle_timeout', 0);
+steps('launcher');
+
+is_consistent($node);
+$node->stop;
+done_testing();
