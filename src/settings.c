@@ -287,7 +287,7 @@ int			kwj_silence_ms;
 int			kwj_longest_ask_ms;
 double		kwj_test_schedule_clock;
 int			kwj_test_clock;
-int			kwj_test_haste;
+int			kwj_test_haste = 1;
 
 /* type/source/transfer.c reads the first two by their names, and type/backup/program.c the third. */
 static int	test_url_silence;
