@@ -213,7 +213,7 @@ EOF
 	$session->query_safe('BEGIN');
 	$session->query_safe('ALTER INDEX kwjobs.job_ready SET TABLESPACE pg_default');
 	open_gate($gate);
-	ok($node->poll_query_until('postgres', "SELECT status = 'succeeded' FROM kwjobs.attempt WHERE job_id = $first"),
+	ok(becomes_true($node, "SELECT status = 'succeeded' FROM kwjobs.attempt WHERE job_id = $first"),
 		'a job that has the next one in line to tell does not wait for a lock on an index');
 	$session->query_safe('ROLLBACK');
 	$session->quit;
