@@ -3,9 +3,10 @@
  *	  How far the scan is that drives the plan of a job's statement.
  *
  * Callers: session/wait_hook.c, which PostgreSQL calls for each plan that a process executes
- * (ExecutorRun_hook), calls kwj_scan_run() when a plan is to be watched. Which of these plans belongs to the job, two others say beforehand: type/sql/execute.c, when a worker
- * comes to a statement that changes rows or makes a table; and track/validation.c, when PostgreSQL is
- * about to check a foreign key for ALTER TABLE, in a worker or in a session. Locks: none.
+ * (ExecutorRun_hook), calls kwj_scan_run() when a plan is to be watched. Two others say beforehand which
+ * of these plans belongs to the job: type/sql/execute.c, when a worker comes to a statement that changes
+ * rows or makes a table; and track/validation.c, when PostgreSQL is about to check a foreign key for
+ * ALTER TABLE, in a worker or in a session. Locks: none.
  *
  * Many statements read a table from its beginning to its end, and do something with each row: INSERT
  * ... SELECT, UPDATE, DELETE, MERGE, CREATE TABLE AS, SELECT INTO. How much of it that scan has read

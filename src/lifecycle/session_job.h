@@ -125,9 +125,9 @@ typedef void (*KwjTransactionEnd) (XactEvent event);
 
 /*
  * Has the callback called at each event of the end of a transaction of an autovacuum worker, before
- * session_job.c does anything about it. track/autovacuum.c ends its jobs of an aborted transaction with an error of its
- * own that way; what is still there after that, session_job.c ends as rolled back. One file may call
- * this, before or after kwj_session_job_init().
+ * session_job.c does anything about it. track/autovacuum.c ends its jobs of an aborted transaction with
+ * an error of its own that way; what is still there after that, session_job.c ends as rolled back. One
+ * file may call this, before or after kwj_session_job_init().
  */
 extern void kwj_session_job_precede(KwjTransactionEnd callback);
 

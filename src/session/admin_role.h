@@ -9,8 +9,8 @@
 #include "catalog/objectaccess.h"
 
 /*
- * object_hook.c calls this for each object that PostgreSQL has created or altered. Errors: 42501 when anybody but a superuser
- * creates a role with a name that kwjobs.admin_role has, or renames a role to it.
+ * object_hook.c calls this for each object that PostgreSQL has created or altered. Errors: 42501 when
+ * anybody but a superuser creates a role with a name that kwjobs.admin_role has, or renames a role to it.
  */
 extern void kwj_admin_role_on_access(ObjectAccessType access, Oid class_id, Oid object_id);
 
