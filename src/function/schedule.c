@@ -383,7 +383,7 @@ kwjobs_drop_trigger(PG_FUNCTION_ARGS)
 		!TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("kwjobs.drop_trigger() must be called as an INSTEAD OF DELETE trigger"),
+				 errmsg("kwdb_internal.drop_trigger() must be called as an INSTEAD OF DELETE trigger"),
 				 errhint("Use DROP SCHEDULE.")));
 	return PointerGetDatum(trigger->tg_trigtuple);
 }

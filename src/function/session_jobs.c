@@ -124,7 +124,7 @@ set_time_if_any(Row *row, int column, TimestampTz time)
 		set(row, column, TimestampTzGetDatum(time));
 }
 
-/* Sets a column to the name that the role has now, as kwjobs.role_name() gives it. */
+/* Sets a column to the name that the role has now, as kwdb_internal.role_name() gives it. */
 static void
 set_role(Row *row, int column, Oid role)
 {

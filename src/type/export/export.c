@@ -60,6 +60,7 @@ typedef struct Export
 	KwjManifest manifest;
 	KwjDirectory *directory;
 	KwjDirectory *stage;
+	KwjSyncs   *syncs;			/* the files that are complete */
 	List	   *relations;		/* OIDs of the tables that are locked before the snapshot */
 
 	/* For the progress display. */
@@ -250,29 +251,36 @@ prepare(Export *export)
 
 /* ---- read_all ---- */
 
-/* Makes the files of an item durable, and their names. */
+/* Makes the names durable that an item has below the stage. Those in the stage are its manifest's affair. */
 static void
-sync_item(Export *export, KwjExportItem *item)
+sync_names(const Export *export, const KwjExportItem *item)
 {
 	KwjDirectory *directory = kwj_stage_open_item(export->stage, item->path, true);
+	KwjDirectory *schema;
+
+	if (directory == export->stage)
+		return;
+	schema = kwj_directory_open_in(export->stage, pnstrdup(item->path, strcspn(item->path, "/")), false, false);
+	kwj_directory_sync(directory);
+	kwj_directory_sync(schema);
+	kwj_directory_close(schema);
+	kwj_directory_close(directory);
+}
+
+/* Waits until all files are durable, and their names. */
+static void
+sync_all(Export *export)
+{
 	ListCell   *lc;
 
-	foreach(lc, item->files)
+	foreach(lc, export->manifest.items)
 	{
 		obey_request(export);
 		CHECK_FOR_INTERRUPTS();
-		kwj_file_sync_in(directory, ((KwjExportFile *) lfirst(lc))->name);
+		sync_names(export, lfirst(lc));
 	}
-	kwj_directory_sync(directory);
-	if (directory != export->stage)
-	{
-		KwjDirectory *schema = kwj_directory_open_in(export->stage, pnstrdup(item->path, strcspn(item->path, "/")),
-													 false, false);
-
-		kwj_directory_sync(schema);
-		kwj_directory_close(schema);
-		kwj_directory_close(directory);
-	}
+	while (kwj_syncs_wait(export->syncs))
+		obey_request(export);
 }
 
 /* Copies the list of files into the context of the execution. */
@@ -308,7 +316,7 @@ read_alone(Export *export, const KwjExportItem *item, const KwjDirectory *in)
 	initStringInfo(&options);
 	kwj_export_copy_options(&export->spec.options, &options);
 	pg_atomic_init_u32(&next_chunk, 0);
-	output = kwj_output_begin(&export->spec.options, in, &next_chunk, on_output, export);
+	output = kwj_output_begin(&export->spec.options, in, export->syncs, &next_chunk, on_output, export);
 	kwj_output_begin_copy(output);
 	kwj_export_copy(item->source, options.data, kwj_output_row, output);
 	return kwj_output_end(output);
@@ -330,7 +338,8 @@ read_item(Export *export, KwjExportItem *item)
 	export->number++;
 	kwj_export_push_hint(&callback, item);
 	take_files(export, item, processes > 1 ?
-			   kwj_export_parallel(item, &export->spec, export->attempt->job_id, in, processes, on_team, export) :
+			   kwj_export_parallel(item, &export->spec, export->attempt->job_id, in, processes, export->syncs,
+									on_team, export) :
 			   read_alone(export, item, in));
 	error_context_stack = callback.previous;
 	export->before += item->estimate;
@@ -391,6 +400,7 @@ read_all(Export *export)
 
 	kwj_attempt_begin_reading(export->attempt, export->relations);
 	level = apply_settings(export);
+	export->syncs = kwj_syncs_begin();
 	note_snapshot(export);
 	find_items(export);
 	show_progress(export);
@@ -404,8 +414,7 @@ read_all(Export *export)
 	{
 		foreach(lc, export->manifest.items)
 			read_item(export, lfirst(lc));
-		foreach(lc, export->manifest.items)
-			sync_item(export, lfirst(lc));
+		sync_all(export);
 	}
 	write_meta(export);
 	kwj_import_reset_settings(level);
