@@ -20,7 +20,6 @@
 
 #include "compat.h"
 #include "coordinator/errands_out.h"
-#include "job/databases.h"
 #include "job/isolate.h"
 #include "job/test_gate.h"
 #include "miscadmin.h"

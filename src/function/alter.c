@@ -11,7 +11,6 @@
 #include "fmgr.h"
 #include "lifecycle/alter.h"
 #include "lifecycle/options.h"
-#include "lifecycle/submit.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(kwjobs_alter);

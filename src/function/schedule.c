@@ -16,7 +16,6 @@
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "function/args.h"
-#include "function/rows.h"
 #include "job/ids.h"
 #include "job/json.h"
 #include "job/schedule_clock.h"

@@ -15,7 +15,6 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "job/clip.h"
 #include "lifecycle/admin.h"
 #include "lifecycle/bounds.h"
 #include "lifecycle/control.h"

@@ -2,8 +2,8 @@
  * src/lifecycle/held.c
  *	  Holds: an administrator, or a role for its own jobs, keeps jobs from starting.
  *
- * Process: sessions, and workers whose statement holds jobs. Callers: src/function/hold.c, and
- * src/lifecycle/submit.c for the NOTICE.
+ * Process: sessions, and workers whose statement holds jobs. Callers: src/function/hold.c;
+ * src/lifecycle/submit.c, for the NOTICE; src/function/reason.c, which says why a job waits.
  *
  *     hold      a row in kwjobs.hold; with pauses, PAUSE of the jobs that run
  *       | commit: the coordinator and workers learn of it (shared/held.c)

@@ -18,7 +18,6 @@
 
 #include "miscadmin.h"
 #include "shared/entry.h"
-#include "shared/held.h"
 #include "shared/ready.h"
 
 static bool

@@ -9,7 +9,6 @@
 #define KWJ_SHARED_TEAM_H
 
 #include "kwjobs.h"
-#include "job/progress.h"
 #include "utils/timestamp.h"
 
 /* The place, in the order of the pieces, of an error that concerns the attempt as a whole. */

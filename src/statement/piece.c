@@ -4,8 +4,8 @@
  *	  clauses ORDER BY and LIMIT.
  *
  * Caller: parse.c, for the statements of one level (kwj_read_pieces); and the builders in
- * rewrite_*.c, which ask for their pieces by kwj_parse_expression, kwj_parse_query and
- * kwj_parse_insert. In any process that parses SQL; no locks.
+ * rewrite_*.c and grammar_*.c, which ask for their pieces by kwj_parse_expression, kwj_parse_query and
+ * kwj_parse_insert. Process: any that parses SQL. Locks: none.
  *
  * Locations in a tree are offsets in the text, so a piece has to be parsed where it stands, and
  * PostgreSQL's parser has to skip all that comes before it. If thousands of pieces were parsed one

@@ -26,7 +26,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "job/clip.h"
 #include "miscadmin.h"
 #include "shared/job_id.h"
 #include "shared/wakeup.h"

@@ -2,8 +2,9 @@
  * src/store/events.c
  *	  What was asked of a job, by whom and why: rows of kwjobs.event.
  *
- * Process: sessions, and workers whose statement controls a job. Callers: src/lifecycle/control.c;
- * submit.c there, for a job that is replaced; again.c, for jobs that come back with another one.
+ * Process: sessions, and workers whose statement controls a job. Callers: src/lifecycle/control.c
+ * and alter.c; submit.c there, for a job that is replaced; again.c, for jobs that come back with
+ * another one; src/coordinator/errands_in.c, which says for whom the coordinator acts.
  *
  * Locks: the caller holds the lock of the job's row until the end of the transaction, so that no
  * two transactions give the same number to events of one job. Under REPEATABLE READ, the lock of a

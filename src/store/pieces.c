@@ -3,7 +3,7 @@
  *	  Rows of the pieces of a job's work.
  *
  * Callers: the workers that carry an attempt together, each in transactions of its own
- * (src/lifecycle/parts.c, src/worker/parts.c); end.c and again.c, to delete the rows. Shared memory
+ * (src/lifecycle/parts.c, src/worker/parts.c); end.c, to delete the rows. Shared memory
  * (shared/team.h) has which worker holds which piece, and this table does not: so a worker that
  * dies leaves nothing to clean up in it.
  *

@@ -6,7 +6,6 @@
 #define KWJ_STORE_PIECES_H
 
 #include "kwjobs.h"
-#include "job/current.h"
 #include "job/progress.h"
 #include "access/transam.h"
 #include "nodes/pg_list.h"

@@ -35,6 +35,7 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "shared/wakeup.h"
+#include "store/due.h"
 #include "store/query.h"
 #include "store/queue.h"
 #include "utils/builtins.h"

@@ -8,7 +8,6 @@
 #define KWJ_STORE_QUEUE_H
 
 #include "kwjobs.h"
-#include "store/due.h"
 
 /* SQL: whether the job in table alias j waits for a place in its queue. */
 #define KWJ_QUEUED(j) \

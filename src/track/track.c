@@ -3,7 +3,7 @@
  *	  SCHEMA CHANGE and CREATE_STATS jobs of sessions: begin, done and error of a statement, and the
  *	  levels of statements.
  *
- * Caller: session/utility_hook.c. Process: sessions, and other backends that run utility
+ * Caller: session/track_hook.c. Process: sessions, and other backends that run utility
  * statements; not workers of kwjobs, whose statements are jobs already. Locks: those of
  * lifecycle/session_job.c, for moments.
  *

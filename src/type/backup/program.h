@@ -5,7 +5,6 @@
 #ifndef KWJ_TYPE_BACKUP_PROGRAM_H
 #define KWJ_TYPE_BACKUP_PROGRAM_H
 
-#include "job/current.h"
 #include "job/progress.h"
 #include "nodes/pg_list.h"
 #include "serve/server.h"

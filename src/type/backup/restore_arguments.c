@@ -21,7 +21,6 @@
 #include "type/backup/program.h"
 #include "type/backup/restore.h"
 #include "type/backup/work.h"
-#include "type/columns.h"
 #include "type/files/directory.h"
 #include "type/given.h"
 #include "utils/builtins.h"

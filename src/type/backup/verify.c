@@ -29,7 +29,6 @@
 
 #include "access/xact.h"
 #include "compat.h"
-#include "job/current.h"
 #include "job/test_gate.h"
 #include "lib/stringinfo.h"
 #include "lifecycle/attempt.h"

@@ -27,7 +27,6 @@
 #include "commands/vacuum.h"
 #include "compat.h"
 #include "job/progress.h"
-#include "job/relation.h"
 #include "job/stop.h"
 #include "lifecycle/attempt.h"
 #include "miscadmin.h"

@@ -23,7 +23,6 @@
 #include "mb/pg_wchar.h"
 #include "type/files/directory.h"
 #include "type/files/json_file.h"
-#include "type/given.h"
 #include "type/import/manifest.h"
 #include "type/source/source.h"
 #include "utils/fmgrprotos.h"

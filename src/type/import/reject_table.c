@@ -2,8 +2,8 @@
  * src/type/import/reject_table.c
  *	  The table into which an IMPORT with on_error = 'skip' writes the records that it leaves out.
  *
- * Callers: options.c and validate.c when the job is created; batch.c and bad_records.c in each batch,
- * as the owner of the job; revert.c. Process: session, worker. Locks: RowExclusiveLock on the table,
+ * Callers: options.c and validate.c when the job is created; batch.c, records.c and bad_records.c in
+ * each batch, as the owner of the job; revert.c. Process: session, worker. Locks: RowExclusiveLock on the table,
  * until the end of the transaction.
  *
  * The rows are written after the subtransaction that has met the bad record, in the transaction of the

@@ -15,7 +15,6 @@
 #include "executor/executor.h"
 #include "funcapi.h"
 #include "job/json.h"
-#include "lifecycle/bounds.h"
 #include "mb/pg_wchar.h"
 #include "type/sql/arguments.h"
 #include "utils/builtins.h"

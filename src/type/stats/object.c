@@ -22,7 +22,6 @@
 #include "miscadmin.h"
 #include "type/columns.h"
 #include "type/stats/object.h"
-#include "type/stats/target.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"

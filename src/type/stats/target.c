@@ -2,7 +2,7 @@
  * src/type/stats/target.c
  *	  The table of which a job collects statistics, its columns and its partitions.
  *
- * Callers: stats.c, object.c. Process: session (when the job is created), worker. Locks: the one on
+ * Caller: stats.c. Process: session (when the job is created), worker. Locks: the one on
  * the table that the caller asks for.
  */
 #include "postgres.h"
