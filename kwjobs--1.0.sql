@@ -17,15 +17,15 @@ COMMENT ON SCHEMA kwdb_internal IS 'kwjobs: the catalog that the job statements 
 -- ---------------------------------------------------------------------------
 
 CREATE TYPE kwjobs.role;
-CREATE FUNCTION kwjobs.role_in(cstring)
+CREATE FUNCTION kwdb_internal.role_in(cstring)
 RETURNS kwjobs.role LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_role_in';
-COMMENT ON FUNCTION kwjobs.role_in(cstring) IS 'input of type kwjobs.role';
-CREATE FUNCTION kwjobs.role_out(kwjobs.role)
+COMMENT ON FUNCTION kwdb_internal.role_in(cstring) IS 'input of type kwjobs.role';
+CREATE FUNCTION kwdb_internal.role_out(kwjobs.role)
 RETURNS cstring LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_role_out';
-COMMENT ON FUNCTION kwjobs.role_out(kwjobs.role) IS 'output of type kwjobs.role';
-CREATE TYPE kwjobs.role (INPUT = kwjobs.role_in, OUTPUT = kwjobs.role_out, LIKE = pg_catalog.oid);
+COMMENT ON FUNCTION kwdb_internal.role_out(kwjobs.role) IS 'output of type kwjobs.role';
+CREATE TYPE kwjobs.role (INPUT = kwdb_internal.role_in, OUTPUT = kwdb_internal.role_out, LIKE = pg_catalog.oid);
 COMMENT ON TYPE kwjobs.role IS 'a role; dumped by its name';
 CREATE CAST (kwjobs.role AS oid) WITHOUT FUNCTION AS IMPLICIT;
 CREATE CAST (kwjobs.role AS regrole) WITHOUT FUNCTION;
@@ -616,37 +616,38 @@ SELECT pg_catalog.pg_extension_config_dump('kwjobs.schedule', '');
 SELECT pg_catalog.pg_extension_config_dump('kwjobs.due_time', '');
 
 -- ---------------------------------------------------------------------------
--- Building blocks of the statements. Not meant to be called by hand.
+-- Building blocks of the statements and views. Not meant to be called by hand, so they are not in
+-- schema kwjobs.
 -- ---------------------------------------------------------------------------
 
-CREATE FUNCTION kwjobs.may_show()
+CREATE FUNCTION kwdb_internal.may_show()
 RETURNS boolean LANGUAGE c STABLE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'kwjobs_may_show';
-COMMENT ON FUNCTION kwjobs.may_show() IS
+COMMENT ON FUNCTION kwdb_internal.may_show() IS
 'true, or error 42501 if the caller may not see jobs at all (setting kwjobs.job_visibility)';
 
-CREATE FUNCTION kwjobs.may_show_schedules()
+CREATE FUNCTION kwdb_internal.may_show_schedules()
 RETURNS boolean LANGUAGE c STABLE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'kwjobs_may_show_schedules';
-COMMENT ON FUNCTION kwjobs.may_show_schedules() IS
+COMMENT ON FUNCTION kwdb_internal.may_show_schedules() IS
 'true, or error 42501 if the caller may not see schedules at all (setting kwjobs.job_visibility)';
 
-CREATE FUNCTION kwjobs.may_show_all()
+CREATE FUNCTION kwdb_internal.may_show_all()
 RETURNS boolean LANGUAGE c STABLE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'kwjobs_may_show_all';
-COMMENT ON FUNCTION kwjobs.may_show_all() IS
+COMMENT ON FUNCTION kwdb_internal.may_show_all() IS
 'true, or error 42501 if the caller may not see the jobs of everybody';
 
-CREATE FUNCTION kwjobs.is_visible(owner oid)
+CREATE FUNCTION kwdb_internal.is_visible(owner oid)
 RETURNS boolean LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'kwjobs_is_visible';
-COMMENT ON FUNCTION kwjobs.is_visible(oid) IS
+COMMENT ON FUNCTION kwdb_internal.is_visible(oid) IS
 'whether the caller may see the jobs of this owner';
 
-CREATE FUNCTION kwjobs.job_id(job_id bigint)
+CREATE FUNCTION kwdb_internal.job_id(job_id bigint)
 RETURNS bigint LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'kwjobs_job_id';
-COMMENT ON FUNCTION kwjobs.job_id(bigint) IS
+COMMENT ON FUNCTION kwdb_internal.job_id(bigint) IS
 'its argument, or error 42704 if the caller may see no such job; NULL for NULL';
 
 -- Functions that job statements and the library call (doc/developers/statements.md). They are in
@@ -712,16 +713,16 @@ AS 'MODULE_PATHNAME', 'kwjobs_job_type';
 COMMENT ON FUNCTION pg_catalog.kwjobs_job_type(text) IS
 'the name of a job type, given in upper or lower case, or error 42704 if there is none; NULL for NULL';
 
-CREATE FUNCTION kwjobs.left_alone(job_id bigint)
+CREATE FUNCTION kwdb_internal.left_alone(job_id bigint)
 RETURNS text LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'kwjobs_left_alone';
-COMMENT ON FUNCTION kwjobs.left_alone(bigint) IS
+COMMENT ON FUNCTION kwdb_internal.left_alone(bigint) IS
 'why the coordinator leaves this job alone for now, as it can be neither used nor ended; NULL: it does not, or the caller may not see the job';
 
-CREATE FUNCTION kwjobs.readable(text)
+CREATE FUNCTION kwdb_internal.readable(text)
 RETURNS text LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'kwjobs_readable';
-COMMENT ON FUNCTION kwjobs.readable(text) IS
+COMMENT ON FUNCTION kwdb_internal.readable(text) IS
 'its argument, or why it cannot be read: a text whose page is lost keeps no other job from being shown';
 
 CREATE FUNCTION pg_catalog.kwjobs_waiting(owner oid, job_type text, due timestamptz, run_at timestamptz,
@@ -737,39 +738,39 @@ AS 'MODULE_PATHNAME', 'kwjobs_paused';
 COMMENT ON FUNCTION pg_catalog.kwjobs_paused(text, text) IS
 'what running_status says of a job that somebody has paused: who and why';
 
-CREATE FUNCTION kwjobs.queue_held(queue text)
+CREATE FUNCTION kwdb_internal.queue_held(queue text)
 RETURNS text LANGUAGE c STABLE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'kwjobs_queue_held';
-COMMENT ON FUNCTION kwjobs.queue_held(text) IS
+COMMENT ON FUNCTION kwdb_internal.queue_held(text) IS
 'what running_status says of a job whose queue is held: by whom and why; NULL: it is not held';
 
-CREATE FUNCTION kwjobs.role_name(role kwjobs.role, name_then text)
+CREATE FUNCTION kwdb_internal.role_name(role kwjobs.role, name_then text)
 RETURNS text LANGUAGE c STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_role_name';
-COMMENT ON FUNCTION kwjobs.role_name(kwjobs.role, text) IS
+COMMENT ON FUNCTION kwdb_internal.role_name(kwjobs.role, text) IS
 'the name that the role has now; if it is gone, the one that it had';
 
-CREATE FUNCTION kwjobs.live(
+CREATE FUNCTION kwdb_internal.live(
     OUT job_id bigint, OUT attempt integer, OUT pid integer,
     OUT running_status text, OUT fraction double precision, OUT rows bigint,
     OUT bytes_done bigint, OUT bytes_total bigint,
     OUT moved timestamptz, OUT eta timestamptz)
 RETURNS SETOF record LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 10
 AS 'MODULE_PATHNAME', 'kwjobs_live';
-COMMENT ON FUNCTION kwjobs.live() IS
+COMMENT ON FUNCTION kwdb_internal.live() IS
 'live progress of those attempts in this database that the caller may see, from shared memory and from what PostgreSQL knows of their workers';
 
 -- The view kwjobs.list calls the next two functions.
-CREATE FUNCTION kwjobs.one_line(value text, length integer)
+CREATE FUNCTION kwdb_internal.one_line(value text, length integer)
 RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT CASE WHEN char_length(t.line) > length THEN left(t.line, length - 2) || '..' ELSE t.line END
       FROM (SELECT trim(regexp_replace(pg_catalog.kwjobs_shown(value), '[[:cntrl:][:space:]]+', ' ', 'g'))) AS t (line);
 END;
-COMMENT ON FUNCTION kwjobs.one_line(text, integer) IS
+COMMENT ON FUNCTION kwdb_internal.one_line(text, integer) IS
 'the beginning of a text on one line: so many characters at most';
 
-CREATE FUNCTION kwjobs.short_age(since timestamptz)
+CREATE FUNCTION kwdb_internal.short_age(since timestamptz)
 RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT CASE WHEN t.seconds < 100 THEN t.seconds || 's'
@@ -778,23 +779,23 @@ BEGIN ATOMIC
                 ELSE t.seconds / 86400 || 'd' END
       FROM (SELECT greatest(0, extract(epoch FROM now() - since))::bigint) AS t (seconds);
 END;
-COMMENT ON FUNCTION kwjobs.short_age(timestamptz) IS
+COMMENT ON FUNCTION kwdb_internal.short_age(timestamptz) IS
 'how long ago this was, in one number: 99s, 99m, 99h, 365d';
 
 -- The view kwjobs.progress calls this function.
-CREATE FUNCTION kwjobs.bar(fraction double precision)
+CREATE FUNCTION kwdb_internal.bar(fraction double precision)
 RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT CASE WHEN fraction IS NULL THEN repeat('?', 20)
                 ELSE repeat('#', t.full_ones) || repeat('.', 20 - t.full_ones) END
       FROM (SELECT floor(least(greatest(fraction, 0), 1) * 20)::integer) AS t (full_ones);
 END;
-COMMENT ON FUNCTION kwjobs.bar(double precision) IS
+COMMENT ON FUNCTION kwdb_internal.bar(double precision) IS
 'a fraction from 0 to 1 as 20 characters; question marks for NULL';
 
 -- The columns are the same as in kwdb_internal.jobs, in the same order. own: true returns the
 -- caller's own jobs, for kwjobs.my_jobs; false returns the jobs that SHOW JOBS shows to the caller.
-CREATE FUNCTION kwjobs.session_jobs(
+CREATE FUNCTION kwdb_internal.session_jobs(
     own boolean DEFAULT false,
     OUT job_id bigint, OUT job_type text, OUT description text, OUT statement text,
     OUT user_name text, OUT status text, OUT running_status text, OUT created timestamptz,
@@ -813,7 +814,7 @@ CREATE FUNCTION kwjobs.session_jobs(
     OUT notify text, OUT "window" text, OUT window_end text, OUT eta timestamptz, OUT moved timestamptz, OUT database text)
 RETURNS SETOF record LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1
 AS 'MODULE_PATHNAME', 'kwjobs_session_jobs';
-COMMENT ON FUNCTION kwjobs.session_jobs(boolean) IS
+COMMENT ON FUNCTION kwdb_internal.session_jobs(boolean) IS
 'jobs that sessions of this database do themselves, that have no row yet and that the caller may see, from shared memory';
 
 CREATE FUNCTION kwjobs.session_job_places(OUT places integer, OUT taken integer, OUT unrecorded bigint)
@@ -830,21 +831,21 @@ COMMENT ON FUNCTION kwjobs.session_job_places() IS
 -- columns that it asks for. Why a job does not run now is computed when it is shown; otherwise
 -- somebody would have to keep it up to date in the rows of all jobs that wait. The second part of
 -- each view has the jobs of sessions that have no row yet. No job is in both parts, because both go
--- by the query's snapshot. kwjobs.session_jobs() leaves out jobs that the caller may not see.
+-- by the query's snapshot. kwdb_internal.session_jobs() leaves out jobs that the caller may not see.
 DO LANGUAGE plpgsql $views$
 DECLARE
     -- the columns of a job, which three views share
     job CONSTANT text := $job$
 SELECT j.job_id,
        j.job_type,
-       kwjobs.readable(j.description) AS description,
-       kwjobs.readable(j.statement) AS statement,
+       kwdb_internal.readable(j.description) AS description,
+       kwdb_internal.readable(j.statement) AS statement,
        -- a row that was inserted by hand has no created_by: show the name that it gives
        CASE WHEN j.created_by IS NULL THEN j.user_name
-            ELSE kwjobs.role_name(j.owner, j.user_name) END AS user_name,
+            ELSE kwdb_internal.role_name(j.owner, j.user_name) END AS user_name,
        j.status,
        CASE WHEN j.job_type = 'AUTO_CREATE_STATS' THEN NULL
-            WHEN kwjobs.left_alone(j.job_id) IS NOT NULL THEN kwjobs.left_alone(j.job_id)
+            WHEN kwdb_internal.left_alone(j.job_id) IS NOT NULL THEN kwdb_internal.left_alone(j.job_id)
             -- the next two expressions are also in C: KWJ_WAITS_IN_LINE (src/store/line.h) and
             -- KWJ_WAITS_IN_QUEUE (src/store/queue.h)
             WHEN j.line IS NOT NULL AND j.rank IS NULL AND j.active_attempt IS NULL
@@ -857,22 +858,22 @@ SELECT j.job_id,
                             ORDER BY f.line, f.job_id LIMIT 1), 'waiting for its turn')
             WHEN j.queued IS NOT NULL AND j.rank IS NULL AND j.active_attempt IS NULL
                  AND j.status IN ('pending', 'reverting') AND j.due = 'infinity'
-            THEN coalesce(kwjobs.queue_held(j.queue), 'waiting for queue ' || j.queue || ' ('
+            THEN coalesce(kwdb_internal.queue_held(j.queue), 'waiting for queue ' || j.queue || ' ('
                  || (SELECT count(*) FROM kwjobs.job AS r WHERE r.queue = j.queue
                         AND (r.rank IS NOT NULL OR r.active_attempt IS NOT NULL))
                  || coalesce(' of ' || (SELECT q.max_running FROM kwjobs.queue AS q
                                          WHERE q.name = j.queue), '') || ' run)')
             WHEN j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')
             THEN pg_catalog.kwjobs_waiting(j.owner, j.job_type, j.due, j.run_at, j.rank IS NOT NULL,
-                      kwjobs.readable(j.running_status),
+                      kwdb_internal.readable(j.running_status),
                      CASE WHEN j.due = 'infinity'
                           THEN ARRAY(SELECT d.depends_on FROM kwjobs.dependency AS d
                                       WHERE d.job_id = j.job_id ORDER BY d.depends_on LIMIT 2) END,
                      CASE WHEN j.status = 'pending' THEN j."window" END)
             WHEN j.status = 'paused' AND j.active_attempt IS NULL
-            THEN coalesce(kwjobs.readable(j.running_status), pg_catalog.kwjobs_paused(
-                     kwjobs.role_name(j.requested_by, j.request_user), kwjobs.readable(j.request_reason)))
-            ELSE coalesce(l.running_status, kwjobs.readable(j.running_status)) END AS running_status,
+            THEN coalesce(kwdb_internal.readable(j.running_status), pg_catalog.kwjobs_paused(
+                     kwdb_internal.role_name(j.requested_by, j.request_user), kwdb_internal.readable(j.request_reason)))
+            ELSE coalesce(l.running_status, kwdb_internal.readable(j.running_status)) END AS running_status,
        j.created,
        j.started,
        j.finished,
@@ -885,7 +886,7 @@ SELECT j.job_id,
                                         WHERE c.job_id = j.job_id),
                           CASE WHEN j.active_attempt IS NULL THEN 0.0 END)
        END AS fraction_completed,
-       kwjobs.readable(j.error) AS error,
+       kwdb_internal.readable(j.error) AS error,
        j.coordinator_id,
        -- Of a job that a schedule has created, the next four are the totals of the schedule. The coordinator
        -- counts a run a moment after its end; until then the job's own end is added here.
@@ -923,21 +924,21 @@ SELECT j.job_id,
        (SELECT array_agg(d.depends_on ORDER BY d.depends_on)
           FROM kwjobs.dependency AS d WHERE d.job_id = j.job_id) AS waits_for,
        j.error_code,
-       kwjobs.readable(j.error_detail) AS error_detail,
-       kwjobs.readable(j.error_hint) AS error_hint,
-       kwjobs.readable(j.error_context) AS error_context,
+       kwdb_internal.readable(j.error_detail) AS error_detail,
+       kwdb_internal.readable(j.error_hint) AS error_hint,
+       kwdb_internal.readable(j.error_context) AS error_context,
        j.error_file,
        j.error_line,
        j.error_column,
-       kwjobs.readable(j.request_reason) AS request_reason,
-       kwjobs.role_name(j.requested_by, j.request_user) AS request_user,
+       kwdb_internal.readable(j.request_reason) AS request_reason,
+       kwdb_internal.role_name(j.requested_by, j.request_user) AS request_user,
        j.request_time,
        -- Only IMPORT has secrets. The payload of another job is handed on as it is stored, so that PostgreSQL
        -- does not decompress it unless the query uses this column.
        CASE j.job_type WHEN 'IMPORT' THEN j.payload - 'secrets' ELSE j.payload END AS payload,
        j.result,
-       kwjobs.role_name(j.created_by, NULL) AS created_by,
-       kwjobs.role_name(j.created_by_session, NULL) AS created_by_session,
+       kwdb_internal.role_name(j.created_by, NULL) AS created_by,
+       kwdb_internal.role_name(j.created_by_session, NULL) AS created_by_session,
        j.crashes,
        j.cause,
        j.tags,
@@ -952,41 +953,41 @@ SELECT j.job_id,
                                      WHERE c.job_id = j.job_id)) END AS moved,
        current_database()::text AS database
   FROM kwjobs.job AS j
-  LEFT JOIN kwjobs.live() AS l ON l.job_id = j.job_id AND l.attempt = j.active_attempt
+  LEFT JOIN kwdb_internal.live() AS l ON l.job_id = j.job_id AND l.attempt = j.active_attempt
 $job$;
 BEGIN
     -- The UNION ALL stands in FROM. PostgreSQL takes a view apart that is itself a UNION ALL, and
     -- forgets that the view was a security barrier.
     EXECUTE 'CREATE VIEW kwdb_internal.jobs WITH (security_barrier) AS SELECT jobs.* FROM (' || job ||
-        'WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner)
-        UNION ALL SELECT s.* FROM kwjobs.session_jobs() AS s) AS jobs';
+        'WHERE (SELECT kwdb_internal.may_show()) AND kwdb_internal.is_visible(j.owner)
+        UNION ALL SELECT s.* FROM kwdb_internal.session_jobs() AS s) AS jobs';
     -- pg_has_role(..., USAGE) gives the same answer as has_privs_of_role(), which kwj_is_own() in
     -- the library calls. The subquery looks up the roles once for a query, so that an index on
     -- owner can find their unfinished jobs.
     EXECUTE 'CREATE VIEW kwjobs.my_jobs WITH (security_barrier) AS SELECT jobs.* FROM (' || job ||
         'WHERE j.owner = ANY (ARRAY(SELECT r.oid FROM pg_catalog.pg_authid AS r
             WHERE pg_catalog.pg_has_role(r.oid, ''USAGE'')))
-        UNION ALL SELECT s.* FROM kwjobs.session_jobs(own => true) AS s) AS jobs';
+        UNION ALL SELECT s.* FROM kwdb_internal.session_jobs(own => true) AS s) AS jobs';
     -- ORDER BY job_id DESC is the order of an index, so that a query with LIMIT reads only the
     -- first rows, however many jobs there are. It stands inside of the view, because PostgreSQL
     -- does not push an order down into a security barrier.
     EXECUTE 'CREATE VIEW kwjobs.list WITH (security_barrier) AS
         SELECT jobs.job_id AS id,
                jobs.job_type AS type,
-               kwjobs.one_line(regexp_replace(jobs.description, ''^IMPORT INTO '', ''''), 18) AS what,
+               kwdb_internal.one_line(regexp_replace(jobs.description, ''^IMPORT INTO '', ''''), 18) AS what,
                jobs.status,
                floor(jobs.fraction_completed * 100)::integer AS percent,
-               kwjobs.short_age(coalesce(jobs.finished, jobs.started, jobs.created)) AS since,
-               kwjobs.one_line(CASE
+               kwdb_internal.short_age(coalesce(jobs.finished, jobs.started, jobs.created)) AS since,
+               kwdb_internal.one_line(CASE
                    WHEN jobs.status IN (''failed'', ''revert-failed'') THEN jobs.error
                    WHEN jobs.status IN (''paused'', ''canceled'') AND jobs.request_user IS NOT NULL
                    THEN ''by '' || jobs.request_user
                    WHEN jobs.finished IS NULL
                    THEN regexp_replace(jobs.running_status, ''^waiting for (a |the )?'', '''')
                    END, 16) AS why
-          FROM ((' || job || 'WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner)
+          FROM ((' || job || 'WHERE (SELECT kwdb_internal.may_show()) AND kwdb_internal.is_visible(j.owner)
                  ORDER BY j.job_id DESC)
-                UNION ALL SELECT s.* FROM kwjobs.session_jobs() AS s
+                UNION ALL SELECT s.* FROM kwdb_internal.session_jobs() AS s
                 ORDER BY job_id DESC) AS jobs';
 END $views$;
 COMMENT ON VIEW kwdb_internal.jobs IS 'all jobs of this database: what SHOW JOBS reads';
@@ -1079,19 +1080,19 @@ COMMENT ON COLUMN kwjobs.list.why IS 'the beginning of its error, or of what it 
 -- look up just the rows of these jobs.
 CREATE VIEW kwjobs.progress WITH (security_barrier) AS
 SELECT r.id, r.what,
-       kwjobs.bar(r.fraction) AS bar,
+       kwdb_internal.bar(r.fraction) AS bar,
        floor(r.fraction * 100)::integer AS percent,
        CASE WHEN r.seconds_left > 0 AND r.rows > 0
             THEN round(r.rows / r.fraction * (1 - r.fraction) / r.seconds_left) || ' rows/s'
             WHEN r.seconds_left > 0
             THEN round((100 * (1 - r.fraction) / (r.seconds_left / 60))::numeric, 1) || ' %/min'
             END AS rate,
-       kwjobs.short_age(r.started) AS elapsed,
+       kwdb_internal.short_age(r.started) AS elapsed,
        CASE WHEN r.seconds_left IS NOT NULL
-            THEN kwjobs.short_age(now() - r.seconds_left * interval '1 second') END AS "left",
-       kwjobs.one_line(substring(r.running_status FROM '\mwaiting for (.*)'), 80) AS waits_for
+            THEN kwdb_internal.short_age(now() - r.seconds_left * interval '1 second') END AS "left",
+       kwdb_internal.one_line(substring(r.running_status FROM '\mwaiting for (.*)'), 80) AS waits_for
   FROM (SELECT j.job_id AS id,
-               kwjobs.one_line(regexp_replace(j.description, '^IMPORT INTO ', ''), 30) AS what,
+               kwdb_internal.one_line(regexp_replace(j.description, '^IMPORT INTO ', ''), 30) AS what,
                j.fraction_completed AS fraction, j.rows, j.started, j.running_status,
                CASE WHEN j.eta IS NOT NULL
                     THEN greatest(extract(epoch FROM j.eta - clock_timestamp()), 0)::double precision
@@ -1112,13 +1113,13 @@ COMMENT ON COLUMN kwjobs.progress.waits_for IS 'what and whom it waits for; NULL
 
 CREATE VIEW kwdb_internal.job_attempts WITH (security_barrier) AS
 SELECT a.job_id, a.attempt, a.reverting, a.status, a.started, a.finished,
-       a.node_id, a.pid, a.rows, kwjobs.readable(a.error) AS error, a.error_code,
-       kwjobs.readable(a.error_detail) AS error_detail, kwjobs.readable(a.error_hint) AS error_hint,
-       kwjobs.readable(a.error_context) AS error_context, a.error_file, a.error_line, a.error_column,
+       a.node_id, a.pid, a.rows, kwdb_internal.readable(a.error) AS error, a.error_code,
+       kwdb_internal.readable(a.error_detail) AS error_detail, kwdb_internal.readable(a.error_hint) AS error_hint,
+       kwdb_internal.readable(a.error_context) AS error_context, a.error_file, a.error_line, a.error_column,
        a.tags, a.messages, a.message_times
   FROM kwjobs.attempt AS a
   JOIN kwjobs.job AS j ON j.job_id = a.job_id
- WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner);
+ WHERE (SELECT kwdb_internal.may_show()) AND kwdb_internal.is_visible(j.owner);
 COMMENT ON VIEW kwdb_internal.job_attempts IS 'all executions of the jobs of this database';
 COMMENT ON COLUMN kwdb_internal.job_attempts.job_id IS 'the job';
 COMMENT ON COLUMN kwdb_internal.job_attempts.attempt IS 'its number, from 1';
@@ -1148,48 +1149,48 @@ CREATE VIEW kwdb_internal.job_events WITH (security_barrier) AS
 SELECT e.job_id, e.at, e.seq, e.event, e.attempt, e.status, e.actor, e.actor_session, e.reason,
        e.error, e.detail
   FROM (SELECT j.job_id, j.created AS at, 0 AS seq, 'submit' AS event, NULL::integer AS attempt,
-               NULL::text AS status, kwjobs.role_name(j.created_by, j.user_name) AS actor,
-               kwjobs.role_name(j.created_by_session, NULL) AS actor_session, NULL::text AS reason,
+               NULL::text AS status, kwdb_internal.role_name(j.created_by, j.user_name) AS actor,
+               kwdb_internal.role_name(j.created_by_session, NULL) AS actor_session, NULL::text AS reason,
                NULL::text AS error, NULL::jsonb AS detail
           FROM kwjobs.job AS j
-         WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner)
+         WHERE (SELECT kwdb_internal.may_show()) AND kwdb_internal.is_visible(j.owner)
         UNION ALL
         SELECT v.job_id, v.at, v.number + CASE v.event WHEN 'end' THEN 3000000 ELSE 0 END, v.event,
-               NULL, v.status, kwjobs.role_name(v.actor, v.actor_name),
-               kwjobs.role_name(v.actor_session, v.session_name), kwjobs.readable(v.reason),
-               kwjobs.readable(v.error), v.detail
+               NULL, v.status, kwdb_internal.role_name(v.actor, v.actor_name),
+               kwdb_internal.role_name(v.actor_session, v.session_name), kwdb_internal.readable(v.reason),
+               kwdb_internal.readable(v.error), v.detail
           FROM kwjobs.event AS v JOIN kwjobs.job AS j ON j.job_id = v.job_id
-         WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner)
+         WHERE (SELECT kwdb_internal.may_show()) AND kwdb_internal.is_visible(j.owner)
         UNION ALL
         SELECT j.job_id, j.request_time, 1, 'cancel', NULL, 'cancel-requested',
-               kwjobs.role_name(j.requested_by, j.request_user), NULL,
-               kwjobs.readable(j.request_reason), NULL, NULL
+               kwdb_internal.role_name(j.requested_by, j.request_user), NULL,
+               kwdb_internal.readable(j.request_reason), NULL, NULL
           FROM kwjobs.job AS j
          WHERE j.attempts = 0 AND j.total_num_of_ex = 1 AND j.request_time IS NOT NULL
-           AND (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner)
+           AND (SELECT kwdb_internal.may_show()) AND kwdb_internal.is_visible(j.owner)
         UNION ALL
         SELECT a.job_id, a.started, 1000000 + least(a.attempt, 999999),
                CASE WHEN a.reverting THEN 'revert_start' ELSE 'attempt_start' END, a.attempt,
                NULL, NULL, NULL, NULL, NULL, NULL
           FROM kwjobs.attempt AS a JOIN kwjobs.job AS j ON j.job_id = a.job_id
-         WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner)
+         WHERE (SELECT kwdb_internal.may_show()) AND kwdb_internal.is_visible(j.owner)
         UNION ALL
         SELECT a.job_id, a.finished, 2000000 + least(a.attempt, 999999),
                CASE WHEN a.reverting THEN 'revert_end' ELSE 'attempt_end' END, a.attempt,
-               a.status, NULL, NULL, NULL, kwjobs.readable(a.error), NULL
+               a.status, NULL, NULL, NULL, kwdb_internal.readable(a.error), NULL
           FROM kwjobs.attempt AS a JOIN kwjobs.job AS j ON j.job_id = a.job_id
          WHERE a.finished IS NOT NULL
-           AND (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner)
+           AND (SELECT kwdb_internal.may_show()) AND kwdb_internal.is_visible(j.owner)
         UNION ALL
         SELECT j.job_id, j.finished, 4000000, 'end', NULL, j.status, NULL, NULL, NULL,
-               nullif(kwjobs.readable(j.error), ''), NULL
+               nullif(kwdb_internal.readable(j.error), ''), NULL
           FROM kwjobs.job AS j
          WHERE j.finished IS NOT NULL
-           AND (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner)
+           AND (SELECT kwdb_internal.may_show()) AND kwdb_internal.is_visible(j.owner)
         UNION ALL
         SELECT s.job_id, p.at, p.seq, p.event, NULL, p.status, p.actor, p.actor_session, p.reason,
                p.error, NULL
-          FROM kwjobs.session_jobs() AS s
+          FROM kwdb_internal.session_jobs() AS s
          CROSS JOIN LATERAL (VALUES
                (s.created, 0, 'submit', NULL, s.created_by, s.created_by_session, NULL, NULL),
                (s.request_time, 1, 'cancel', 'cancel-requested', s.request_user, NULL,
@@ -1217,7 +1218,7 @@ WITH history AS NOT MATERIALIZED (SELECT * FROM kwjobs.history)
 SELECT h.day, h.job_type, h.status, sum(h.jobs)::bigint AS jobs, sum(h.attempts)::bigint AS attempts,
        sum(h.rows)::bigint AS rows, sum(h.run_time) AS run_time
   FROM history AS h
- WHERE (SELECT kwjobs.may_show_all())
+ WHERE (SELECT kwdb_internal.may_show_all())
  GROUP BY h.day, h.job_type, h.status;
 COMMENT ON VIEW kwdb_internal.job_history IS
 'what is left of jobs that retention or kwjobs.delete has deleted: sums per day, type and status';
@@ -1229,17 +1230,17 @@ COMMENT ON COLUMN kwdb_internal.job_history.attempts IS 'their attempts, all tog
 COMMENT ON COLUMN kwdb_internal.job_history.rows IS 'their rows, all together';
 COMMENT ON COLUMN kwdb_internal.job_history.run_time IS 'from start to end, all together';
 
-CREATE FUNCTION kwjobs.running_attempts(
+CREATE FUNCTION kwdb_internal.running_attempts(
     OUT database name, OUT job_id bigint, OUT attempt integer, OUT job_type text,
     OUT owner name, OUT pid integer, OUT status text, OUT running_status text,
     OUT fraction_completed double precision, OUT rows bigint, OUT since timestamptz,
     OUT part integer)
 RETURNS SETOF record LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 10
 AS 'MODULE_PATHNAME', 'kwjobs_running_attempts';
-COMMENT ON FUNCTION kwjobs.running_attempts() IS
+COMMENT ON FUNCTION kwdb_internal.running_attempts() IS
 'the attempts that run in all databases and that the caller may see, from shared memory';
 
-CREATE VIEW kwjobs.running AS SELECT * FROM kwjobs.running_attempts();
+CREATE VIEW kwjobs.running AS SELECT * FROM kwdb_internal.running_attempts();
 COMMENT ON VIEW kwjobs.running IS 'what the workers of all databases do now';
 COMMENT ON COLUMN kwjobs.running.database IS 'in which database';
 COMMENT ON COLUMN kwjobs.running.job_id IS 'the job';
@@ -1259,34 +1260,34 @@ COMMENT ON COLUMN kwjobs.running.part IS 'its number among the workers of the at
 -- the command tag has the number of jobs.
 -- ---------------------------------------------------------------------------
 
-CREATE FUNCTION kwjobs.control_trigger()
+CREATE FUNCTION kwdb_internal.control_trigger()
 RETURNS trigger LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_control_trigger';
-COMMENT ON FUNCTION kwjobs.control_trigger() IS 'what an UPDATE of kwjobs.job_control does';
+COMMENT ON FUNCTION kwdb_internal.control_trigger() IS 'what an UPDATE of kwjobs.job_control does';
 
-CREATE FUNCTION kwjobs.found_elsewhere(OUT job_id bigint, OUT database oid)
+CREATE FUNCTION kwdb_internal.found_elsewhere(OUT job_id bigint, OUT database oid)
 RETURNS SETOF record LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1
 AS 'MODULE_PATHNAME', 'kwjobs_found_elsewhere';
-COMMENT ON FUNCTION kwjobs.found_elsewhere() IS
+COMMENT ON FUNCTION kwdb_internal.found_elsewhere() IS
 'the jobs of other databases that statements of this transaction are about, if kwjobs.scope is server';
 
-CREATE FUNCTION kwjobs.all_elsewhere(verb text, job_type text, OUT job_id bigint, OUT database oid)
+CREATE FUNCTION kwdb_internal.all_elsewhere(verb text, job_type text, OUT job_id bigint, OUT database oid)
 RETURNS SETOF record LANGUAGE c PARALLEL RESTRICTED ROWS 10
 AS 'MODULE_PATHNAME', 'kwjobs_all_elsewhere';
-COMMENT ON FUNCTION kwjobs.all_elsewhere(text, text) IS
+COMMENT ON FUNCTION kwdb_internal.all_elsewhere(text, text) IS
 'the jobs of other databases that PAUSE ALL JOBS and its like control, for members of the admin role if kwjobs.scope is server';
 
 CREATE VIEW kwjobs.job_control WITH (security_barrier) AS
 -- The table stands in WITH, so that SELECT FOR UPDATE of the view does not lock its rows. The
 -- coordinator skips locked rows, and the end of such a lock would not wake it.
 WITH job AS NOT MATERIALIZED (
-    SELECT j.job_id FROM kwjobs.job AS j WHERE kwjobs.is_visible(j.owner)
-    UNION ALL SELECT s.job_id FROM kwjobs.session_jobs() AS s
-    UNION ALL SELECT e.job_id FROM kwjobs.found_elsewhere() AS e)
+    SELECT j.job_id FROM kwjobs.job AS j WHERE kwdb_internal.is_visible(j.owner)
+    UNION ALL SELECT s.job_id FROM kwdb_internal.session_jobs() AS s
+    UNION ALL SELECT e.job_id FROM kwdb_internal.found_elsewhere() AS e)
 SELECT j.job_id, NULL::text AS verb, NULL::text AS reason
   FROM job AS j;
 CREATE TRIGGER control INSTEAD OF UPDATE ON kwjobs.job_control
-    FOR EACH ROW EXECUTE FUNCTION kwjobs.control_trigger();
+    FOR EACH ROW EXECUTE FUNCTION kwdb_internal.control_trigger();
 COMMENT ON VIEW kwjobs.job_control IS 'what PAUSE, RESUME and CANCEL JOB update';
 COMMENT ON COLUMN kwjobs.job_control.job_id IS 'the job';
 COMMENT ON COLUMN kwjobs.job_control.verb IS 'set to pause, resume or cancel to control it';
@@ -1296,10 +1297,10 @@ CREATE VIEW kwjobs.errands WITH (security_barrier) AS
 -- the table stands in WITH, so that the view is not updatable
 WITH errand AS NOT MATERIALIZED (SELECT * FROM kwjobs.errand)
 SELECT e.number, coalesce(d.datname::text, e.database::text) AS database, e.job_id, e.verb,
-       kwjobs.readable(e.reason) AS reason, kwjobs.role_name(e.actor, NULL) AS actor, e.made,
+       kwdb_internal.readable(e.reason) AS reason, kwdb_internal.role_name(e.actor, NULL) AS actor, e.made,
        e.tries, e.due = 'infinity' AS refused, e.error, e.error_code, e.error_hint
   FROM errand AS e LEFT JOIN pg_catalog.pg_database AS d ON d.oid = e.database
- WHERE kwjobs.is_visible(e.actor) OR pg_catalog.pg_has_role(e.actor::oid, 'USAGE');
+ WHERE kwdb_internal.is_visible(e.actor) OR pg_catalog.pg_has_role(e.actor::oid, 'USAGE');
 COMMENT ON VIEW kwjobs.errands IS
 'statements of this database that change jobs of others and have not taken effect, and the last ones that were refused: for members of the admin role, and for who has asked';
 COMMENT ON COLUMN kwjobs.errands.number IS 'their order, and what kwjobs.withdraw_errand() takes';
@@ -1327,7 +1328,7 @@ BEGIN ATOMIC
      WHERE (SELECT pg_catalog.kwjobs_may_control(kwjobs_all_jobs.verb))
        AND CASE WHEN kwjobs_all_jobs.job_type IS NULL
                 THEN j.job_type <> 'AUTO_CREATE_STATS'
-                     AND j.job_id NOT IN (SELECT s.job_id FROM kwjobs.session_jobs() AS s)
+                     AND j.job_id NOT IN (SELECT s.job_id FROM kwdb_internal.session_jobs() AS s)
                 ELSE j.job_type = kwjobs_all_jobs.job_type END
        AND j.finished IS NULL
        AND j.status = ANY (CASE kwjobs_all_jobs.verb
@@ -1335,7 +1336,7 @@ BEGIN ATOMIC
                            WHEN 'resume' THEN '{paused,pause-requested}'
                            ELSE '{pending,running,paused,pause-requested}' END)
     UNION ALL
-    SELECT e.job_id FROM kwjobs.all_elsewhere(kwjobs_all_jobs.verb, kwjobs_all_jobs.job_type) AS e
+    SELECT e.job_id FROM kwdb_internal.all_elsewhere(kwjobs_all_jobs.verb, kwjobs_all_jobs.job_type) AS e
      WHERE (SELECT pg_catalog.kwjobs_may_control(kwjobs_all_jobs.verb))
      ORDER BY job_id;
 END;
@@ -1403,13 +1404,13 @@ CREATE VIEW kwjobs.queues WITH (security_barrier) AS
 WITH queue AS NOT MATERIALIZED (SELECT * FROM kwjobs.queue)
 SELECT q.name, q.max_running,
        (SELECT count(*) FROM kwjobs.job AS j WHERE j.queue = q.name AND j.active_attempt IS NOT NULL
-           AND kwjobs.is_visible(j.owner)) AS running,
+           AND kwdb_internal.is_visible(j.owner)) AS running,
        (SELECT count(*) FROM kwjobs.job AS j WHERE j.queue = q.name AND j.queued IS NOT NULL
            AND j.rank IS NULL AND j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')
-           AND j.due = 'infinity' AND kwjobs.is_visible(j.owner)) AS waiting,
-       q.changed, kwjobs.role_name(q.changed_by, NULL) AS changed_by
+           AND j.due = 'infinity' AND kwdb_internal.is_visible(j.owner)) AS waiting,
+       q.changed, kwdb_internal.role_name(q.changed_by, NULL) AS changed_by
   FROM queue AS q
- WHERE (SELECT kwjobs.may_show());
+ WHERE (SELECT kwdb_internal.may_show());
 COMMENT ON VIEW kwjobs.queues IS 'the queues that have, or had, a limit or a hold';
 COMMENT ON COLUMN kwjobs.queues.name IS 'the queue, as it is given with a job';
 COMMENT ON COLUMN kwjobs.queues.max_running IS 'how many of its jobs may run at the same time; NULL: any number';
@@ -1547,11 +1548,11 @@ END;
 COMMENT ON FUNCTION pg_catalog.kwjobs_first(bigint, bigint) IS
 'the jobs among which are all that SHOW JOBS LIMIT count OFFSET skip shows';
 
-CREATE FUNCTION kwjobs.elsewhere(
+CREATE FUNCTION kwdb_internal.elsewhere(
     automatic boolean, job_ids bigint[], OUT database text, OUT job jsonb)
 RETURNS SETOF record LANGUAGE c ROWS 100
 AS 'MODULE_PATHNAME', 'kwjobs_elsewhere';
-COMMENT ON FUNCTION kwjobs.elsewhere(boolean, bigint[]) IS
+COMMENT ON FUNCTION kwdb_internal.elsewhere(boolean, bigint[]) IS
 'jobs of the other databases of this server, for members of the admin role if kwjobs.scope is server: those that SHOW JOBS or SHOW AUTOMATIC JOBS shows, or those with these ids';
 
 -- kwjobs.show(), kwjobs.show(ids) and kwjobs.show_automatic() read this function; so do the SHOW
@@ -1570,7 +1571,7 @@ BEGIN ATOMIC
     SELECT j.* FROM kwdb_internal.jobs AS j WHERE j.job_id = ANY (kwjobs_server_jobs.job_ids)
     UNION ALL
     SELECT r.*
-      FROM kwjobs.elsewhere(kwjobs_server_jobs.automatic,
+      FROM kwdb_internal.elsewhere(kwjobs_server_jobs.automatic,
                CASE WHEN kwjobs_server_jobs.job_ids IS NOT NULL
                     THEN ARRAY(SELECT i.id FROM unnest(kwjobs_server_jobs.job_ids) AS i (id)
                                 WHERE i.id IS NOT NULL
@@ -1778,65 +1779,65 @@ COMMENT ON FUNCTION kwjobs.show_backup(text) IS
 -- these types let an argument be a regrole or a role's name, or one id or an array of ids. Without
 -- them, kwjobs.submit, kwjobs.create_job and kwjobs.run would have to be overloaded.
 CREATE TYPE kwjobs.owner;
-CREATE FUNCTION kwjobs.owner_in(cstring)
+CREATE FUNCTION kwdb_internal.owner_in(cstring)
 RETURNS kwjobs.owner LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_owner_in';
-COMMENT ON FUNCTION kwjobs.owner_in(cstring) IS 'input of type kwjobs.owner';
-CREATE FUNCTION kwjobs.owner_out(kwjobs.owner)
+COMMENT ON FUNCTION kwdb_internal.owner_in(cstring) IS 'input of type kwjobs.owner';
+CREATE FUNCTION kwdb_internal.owner_out(kwjobs.owner)
 RETURNS cstring LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_owner_out';
-COMMENT ON FUNCTION kwjobs.owner_out(kwjobs.owner) IS 'output of type kwjobs.owner';
-CREATE TYPE kwjobs.owner (INPUT = kwjobs.owner_in, OUTPUT = kwjobs.owner_out, LIKE = pg_catalog.regrole);
+COMMENT ON FUNCTION kwdb_internal.owner_out(kwjobs.owner) IS 'output of type kwjobs.owner';
+CREATE TYPE kwjobs.owner (INPUT = kwdb_internal.owner_in, OUTPUT = kwdb_internal.owner_out, LIKE = pg_catalog.regrole);
 COMMENT ON TYPE kwjobs.owner IS
 'argument run_as: a role, as a regrole, or its name, as current_user';
-CREATE FUNCTION kwjobs.owner(role name)
+CREATE FUNCTION kwdb_internal.owner(role name)
 RETURNS kwjobs.owner LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_owner_from_name';
-COMMENT ON FUNCTION kwjobs.owner(name) IS 'cast of a role''s name to type kwjobs.owner';
-CREATE FUNCTION kwjobs.owner(role text)
+COMMENT ON FUNCTION kwdb_internal.owner(name) IS 'cast of a role''s name to type kwjobs.owner';
+CREATE FUNCTION kwdb_internal.owner(role text)
 RETURNS kwjobs.owner LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_owner_from_text';
-COMMENT ON FUNCTION kwjobs.owner(text) IS 'cast of a role''s name to type kwjobs.owner';
-CREATE CAST (name AS kwjobs.owner) WITH FUNCTION kwjobs.owner(name) AS IMPLICIT;
-CREATE CAST (text AS kwjobs.owner) WITH FUNCTION kwjobs.owner(text) AS IMPLICIT;
-CREATE CAST (varchar AS kwjobs.owner) WITH FUNCTION kwjobs.owner(text) AS IMPLICIT;
+COMMENT ON FUNCTION kwdb_internal.owner(text) IS 'cast of a role''s name to type kwjobs.owner';
+CREATE CAST (name AS kwjobs.owner) WITH FUNCTION kwdb_internal.owner(name) AS IMPLICIT;
+CREATE CAST (text AS kwjobs.owner) WITH FUNCTION kwdb_internal.owner(text) AS IMPLICIT;
+CREATE CAST (varchar AS kwjobs.owner) WITH FUNCTION kwdb_internal.owner(text) AS IMPLICIT;
 CREATE CAST (regrole AS kwjobs.owner) WITHOUT FUNCTION AS IMPLICIT;
 CREATE CAST (oid AS kwjobs.owner) WITHOUT FUNCTION AS IMPLICIT;
 CREATE CAST (kwjobs.owner AS regrole) WITHOUT FUNCTION;
 CREATE CAST (kwjobs.owner AS oid) WITHOUT FUNCTION;
 
 CREATE TYPE kwjobs.job_ids;
-CREATE FUNCTION kwjobs.job_ids_in(cstring)
+CREATE FUNCTION kwdb_internal.job_ids_in(cstring)
 RETURNS kwjobs.job_ids LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_job_ids_in';
-COMMENT ON FUNCTION kwjobs.job_ids_in(cstring) IS 'input of type kwjobs.job_ids';
-CREATE FUNCTION kwjobs.job_ids_out(kwjobs.job_ids)
+COMMENT ON FUNCTION kwdb_internal.job_ids_in(cstring) IS 'input of type kwjobs.job_ids';
+CREATE FUNCTION kwdb_internal.job_ids_out(kwjobs.job_ids)
 RETURNS cstring LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_job_ids_out';
-COMMENT ON FUNCTION kwjobs.job_ids_out(kwjobs.job_ids) IS 'output of type kwjobs.job_ids';
-CREATE TYPE kwjobs.job_ids (INPUT = kwjobs.job_ids_in, OUTPUT = kwjobs.job_ids_out,
+COMMENT ON FUNCTION kwdb_internal.job_ids_out(kwjobs.job_ids) IS 'output of type kwjobs.job_ids';
+CREATE TYPE kwjobs.job_ids (INPUT = kwdb_internal.job_ids_in, OUTPUT = kwdb_internal.job_ids_out,
     INTERNALLENGTH = VARIABLE, ALIGNMENT = double, STORAGE = extended);
 COMMENT ON TYPE kwjobs.job_ids IS 'argument depends_on: the id of a job, or an array of ids';
-CREATE FUNCTION kwjobs.job_ids(job_id bigint)
+CREATE FUNCTION kwdb_internal.job_ids(job_id bigint)
 RETURNS kwjobs.job_ids LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_job_ids_from_id';
-COMMENT ON FUNCTION kwjobs.job_ids(bigint) IS 'cast of the id of a job to type kwjobs.job_ids';
-CREATE FUNCTION kwjobs.job_ids(job_id integer)
+COMMENT ON FUNCTION kwdb_internal.job_ids(bigint) IS 'cast of the id of a job to type kwjobs.job_ids';
+CREATE FUNCTION kwdb_internal.job_ids(job_id integer)
 RETURNS kwjobs.job_ids LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_job_ids_from_integer';
-COMMENT ON FUNCTION kwjobs.job_ids(integer) IS 'cast of a small id of a job to type kwjobs.job_ids';
-CREATE FUNCTION kwjobs.job_ids(job_ids bigint[])
+COMMENT ON FUNCTION kwdb_internal.job_ids(integer) IS 'cast of a small id of a job to type kwjobs.job_ids';
+CREATE FUNCTION kwdb_internal.job_ids(job_ids bigint[])
 RETURNS kwjobs.job_ids LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_job_ids_from_ids';
-COMMENT ON FUNCTION kwjobs.job_ids(bigint[]) IS 'cast of ids of jobs to type kwjobs.job_ids';
-CREATE FUNCTION kwjobs.job_ids(job_ids integer[])
+COMMENT ON FUNCTION kwdb_internal.job_ids(bigint[]) IS 'cast of ids of jobs to type kwjobs.job_ids';
+CREATE FUNCTION kwdb_internal.job_ids(job_ids integer[])
 RETURNS kwjobs.job_ids LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_job_ids_from_integers';
-COMMENT ON FUNCTION kwjobs.job_ids(integer[]) IS 'cast of small ids of jobs to type kwjobs.job_ids';
-CREATE CAST (bigint AS kwjobs.job_ids) WITH FUNCTION kwjobs.job_ids(bigint) AS IMPLICIT;
-CREATE CAST (integer AS kwjobs.job_ids) WITH FUNCTION kwjobs.job_ids(integer) AS IMPLICIT;
-CREATE CAST (integer[] AS kwjobs.job_ids) WITH FUNCTION kwjobs.job_ids(integer[]) AS IMPLICIT;
-CREATE CAST (bigint[] AS kwjobs.job_ids) WITH FUNCTION kwjobs.job_ids(bigint[]) AS IMPLICIT;
+COMMENT ON FUNCTION kwdb_internal.job_ids(integer[]) IS 'cast of small ids of jobs to type kwjobs.job_ids';
+CREATE CAST (bigint AS kwjobs.job_ids) WITH FUNCTION kwdb_internal.job_ids(bigint) AS IMPLICIT;
+CREATE CAST (integer AS kwjobs.job_ids) WITH FUNCTION kwdb_internal.job_ids(integer) AS IMPLICIT;
+CREATE CAST (integer[] AS kwjobs.job_ids) WITH FUNCTION kwdb_internal.job_ids(integer[]) AS IMPLICIT;
+CREATE CAST (bigint[] AS kwjobs.job_ids) WITH FUNCTION kwdb_internal.job_ids(bigint[]) AS IMPLICIT;
 
 CREATE FUNCTION kwjobs.submit(
     statement text, description text DEFAULT NULL, priority integer DEFAULT 0,
@@ -1979,24 +1980,24 @@ AS 'MODULE_PATHNAME', 'kwjobs_release_server';
 COMMENT ON FUNCTION kwjobs.release_server() IS
 'takes away the hold that kwjobs.hold_server has put';
 
-CREATE FUNCTION kwjobs.server_hold(OUT reason text, OUT held_by text, OUT since timestamptz)
+CREATE FUNCTION kwdb_internal.server_hold(OUT reason text, OUT held_by text, OUT since timestamptz)
 RETURNS SETOF record LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1
 AS 'MODULE_PATHNAME', 'kwjobs_server_hold';
-COMMENT ON FUNCTION kwjobs.server_hold() IS 'the hold on the whole server, if there is one';
+COMMENT ON FUNCTION kwdb_internal.server_hold() IS 'the hold on the whole server, if there is one';
 
 CREATE VIEW kwjobs.holds WITH (security_barrier) AS
 -- the table stands in WITH, so that the view is not updatable
 WITH hold AS NOT MATERIALIZED (
     SELECT false AS everywhere, h.job_type, h.owner, h.queue, h.reason,
-           kwjobs.role_name(h.held_by, h.held_by_name) AS held_by, h.since, h.by_admin,
+           kwdb_internal.role_name(h.held_by, h.held_by_name) AS held_by, h.since, h.by_admin,
            h.paused, h.paused_at
       FROM kwjobs.hold AS h
     UNION ALL
     SELECT true, NULL, NULL, NULL, s.reason, s.held_by, s.since, true, NULL, NULL
-      FROM kwjobs.server_hold() AS s)
+      FROM kwdb_internal.server_hold() AS s)
 SELECT h.everywhere,
        h.job_type,
-       CASE WHEN h.owner IS NOT NULL THEN kwjobs.role_name(h.owner, NULL) END AS owner,
+       CASE WHEN h.owner IS NOT NULL THEN kwdb_internal.role_name(h.owner, NULL) END AS owner,
        h.queue,
        h.reason,
        h.held_by,
@@ -2011,20 +2012,20 @@ SELECT h.everywhere,
                    AND (h.job_type IS NULL OR j.job_type = h.job_type)
                    AND (h.queue IS NULL OR j.queue = h.queue)
                  GROUP BY j.owner) AS g
-         WHERE kwjobs.is_visible(g.owner) OR pg_has_role(g.owner, 'USAGE')) AS jobs,
+         WHERE kwdb_internal.is_visible(g.owner) OR pg_has_role(g.owner, 'USAGE')) AS jobs,
        (SELECT count(*)
           FROM kwjobs.job AS j
          WHERE j.active_attempt IS NOT NULL AND (h.owner IS NULL OR j.owner = h.owner)
            AND (h.job_type IS NULL OR j.job_type = h.job_type)
            AND (h.queue IS NULL OR j.queue = h.queue)
-           AND (kwjobs.is_visible(j.owner) OR pg_has_role(j.owner, 'USAGE'))) AS running,
+           AND (kwdb_internal.is_visible(j.owner) OR pg_has_role(j.owner, 'USAGE'))) AS running,
        (SELECT array_agg(j.job_id ORDER BY j.job_id)
           FROM unnest(h.paused, h.paused_at) AS p (job_id, at)
           JOIN kwjobs.job AS j ON j.job_id = p.job_id
          WHERE j.status IN ('paused', 'pause-requested') AND j.request_time = p.at
-           AND (kwjobs.is_visible(j.owner) OR pg_has_role(j.owner, 'USAGE'))) AS paused
+           AND (kwdb_internal.is_visible(j.owner) OR pg_has_role(j.owner, 'USAGE'))) AS paused
   FROM hold AS h
- WHERE h.owner IS NULL OR kwjobs.is_visible(h.owner) OR pg_has_role(h.owner, 'USAGE');
+ WHERE h.owner IS NULL OR kwdb_internal.is_visible(h.owner) OR pg_has_role(h.owner, 'USAGE');
 COMMENT ON VIEW kwjobs.holds IS
 'what keeps jobs of this database from starting: for each user, what holds jobs of everybody or the jobs that the user may see';
 COMMENT ON COLUMN kwjobs.holds.everywhere IS 'whether it holds the jobs of all databases: kwjobs.hold_server';
@@ -2048,10 +2049,10 @@ RETURNS timestamptz LANGUAGE c STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_clock';
 COMMENT ON FUNCTION pg_catalog.kwjobs_clock() IS 'the clock by which schedules are due';
 
-CREATE FUNCTION kwjobs.coordinator_state()
+CREATE FUNCTION kwdb_internal.coordinator_state()
 RETURNS text LANGUAGE c STABLE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'kwjobs_coordinator_state';
-COMMENT ON FUNCTION kwjobs.coordinator_state() IS
+COMMENT ON FUNCTION kwdb_internal.coordinator_state() IS
 'whether the coordinator of this database runs, or will when something is due, or why it cannot';
 
 DO LANGUAGE plpgsql $views$
@@ -2067,18 +2068,18 @@ SELECT s.schedule_id AS id,
             WHEN s.next_run < h.clock - interval '1 second'
             THEN 'overdue: ' || CASE WHEN pg_is_in_recovery() THEN 'this server is a standby'
                  WHEN NOT current_setting('kwjobs.scheduler_enabled')::boolean THEN 'kwjobs.scheduler_enabled is off'
-                 ELSE CASE kwjobs.coordinator_state() WHEN 'runs' THEN 'the coordinator has not come to it yet'
+                 ELSE CASE kwdb_internal.coordinator_state() WHEN 'runs' THEN 'the coordinator has not come to it yet'
                       WHEN 'starts when something is due' THEN 'the coordinator has yet to start'
                       WHEN 'waits for a lock' THEN 'the coordinator waits for a lock'
-                      ELSE 'there is no coordinator: ' || kwjobs.coordinator_state() END END
-            ELSE kwjobs.readable(s.state) END AS state,
+                      ELSE 'there is no coordinator: ' || kwdb_internal.coordinator_state() END END
+            ELSE kwdb_internal.readable(s.state) END AS state,
        coalesce(s.cron, 'NEVER') AS recurrence,
        (SELECT count(*) FROM kwjobs.due_time AS d JOIN kwjobs.job AS j ON j.job_id = d.job_id
          WHERE d.schedule_id = s.schedule_id AND d.job_id IS NOT NULL AND d.finished IS NULL
            AND j.status = 'running') AS jobsrunning,
-       kwjobs.role_name(s.owner, s.owner_name) AS owner,
+       kwdb_internal.role_name(s.owner, s.owner_name) AS owner,
        s.created,
-       kwjobs.readable(coalesce(nullif(s.job ->> 'statement', ''), s.job ->> 'description')) AS command,
+       kwdb_internal.readable(coalesce(nullif(s.job ->> 'statement', ''), s.job ->> 'description')) AS command,
        s.time_zone,
        s.last_due,
        l.outcome AS last_outcome,
@@ -2086,8 +2087,8 @@ SELECT s.schedule_id AS id,
        r.usual_duration,
        CASE WHEN h.here AND s.next_run < h.clock - interval '1 second' THEN h.clock - s.next_run END AS overdue,
        CASE WHEN s.paused IS NOT NULL
-            THEN pg_catalog.concat_ws(': ', 'paused' || coalesce(' by ' || kwjobs.role_name(s.paused_by, s.paused_by_name), ''),
-                                      kwjobs.readable(s.pause_reason))
+            THEN pg_catalog.concat_ws(': ', 'paused' || coalesce(' by ' || kwdb_internal.role_name(s.paused_by, s.paused_by_name), ''),
+                                      kwdb_internal.readable(s.pause_reason))
             WHEN NOT h.here
             THEN 'paused: it has come with a dump or a copy of another database; RESUME SCHEDULE lets it run here'
             END AS why_paused,
@@ -2124,13 +2125,13 @@ SELECT s.schedule_id AS id,
                               ORDER BY e.due DESC LIMIT 20) AS d) AS r ON true
 $schedule$;
     due_time CONSTANT text := $due_time$
-SELECT d.schedule_id, s.name AS schedule, d.due, d.kind, d.outcome, kwjobs.readable(d.reason) AS reason, d.times,
+SELECT d.schedule_id, s.name AS schedule, d.due, d.kind, d.outcome, kwdb_internal.readable(d.reason) AS reason, d.times,
        d.until, d.decided, d.job_id, coalesce(j.status, d.status) AS status,
        coalesce(j.started, d.started) AS started, coalesce(j.finished, d.finished) AS finished
   FROM kwjobs.due_time AS d JOIN kwjobs.schedule AS s ON s.schedule_id = d.schedule_id
   LEFT JOIN kwjobs.job AS j ON j.job_id = d.job_id
 $due_time$;
-    visible CONSTANT text := 'WHERE (SELECT kwjobs.may_show_schedules()) AND kwjobs.is_visible(s.owner)';
+    visible CONSTANT text := 'WHERE (SELECT kwdb_internal.may_show_schedules()) AND kwdb_internal.is_visible(s.owner)';
     own CONSTANT text := 'WHERE s.owner = ANY (ARRAY(SELECT r.oid FROM pg_catalog.pg_authid AS r
             WHERE pg_catalog.pg_has_role(r.oid, ''USAGE'')))';
 BEGIN
@@ -2209,15 +2210,15 @@ END $$;
 
 -- DROP SCHEDULES deletes from this view.
 CREATE VIEW kwjobs.schedule_control WITH (security_barrier) AS
-SELECT s.name FROM kwjobs.schedule AS s WHERE (SELECT kwjobs.may_show_schedules()) AND kwjobs.is_visible(s.owner);
+SELECT s.name FROM kwjobs.schedule AS s WHERE (SELECT kwdb_internal.may_show_schedules()) AND kwdb_internal.is_visible(s.owner);
 COMMENT ON VIEW kwjobs.schedule_control IS 'what DROP SCHEDULES becomes a DELETE of';
 COMMENT ON COLUMN kwjobs.schedule_control.name IS 'the schedule';
-CREATE FUNCTION kwjobs.drop_trigger()
+CREATE FUNCTION kwdb_internal.drop_trigger()
 RETURNS trigger LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_drop_trigger';
-COMMENT ON FUNCTION kwjobs.drop_trigger() IS 'trigger of view kwjobs.schedule_control';
+COMMENT ON FUNCTION kwdb_internal.drop_trigger() IS 'trigger of view kwjobs.schedule_control';
 CREATE TRIGGER drop INSTEAD OF DELETE ON kwjobs.schedule_control
-    FOR EACH ROW EXECUTE FUNCTION kwjobs.drop_trigger();
+    FOR EACH ROW EXECUTE FUNCTION kwdb_internal.drop_trigger();
 
 CREATE FUNCTION kwjobs.create_schedule(
     name text, recurring text, statement text DEFAULT NULL, job_type text DEFAULT NULL, arguments jsonb DEFAULT NULL,
@@ -2279,18 +2280,18 @@ END;
 COMMENT ON PROCEDURE pg_catalog.kwjobs_show_schedules() IS
 'what SHOW SCHEDULES calls; to list schedules in a query, use kwdb_internal.schedules';
 
-CREATE FUNCTION kwjobs.last_tick()
+CREATE FUNCTION kwdb_internal.last_tick()
 RETURNS timestamptz LANGUAGE c VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'kwjobs_last_tick';
-COMMENT ON FUNCTION kwjobs.last_tick() IS
+COMMENT ON FUNCTION kwdb_internal.last_tick() IS
 'when a coordinator of this database last looked whether a schedule is due; NULL: not since the server started';
 
 -- One row, whatever there is. It looks at 10,000 jobs that are not over at most, so that it costs little
 -- however many there are.
 CREATE VIEW kwjobs.health WITH (security_barrier) AS
 SELECT current_setting('kwjobs.scheduler_enabled')::boolean AS scheduler_enabled,
-       kwjobs.coordinator_state() AS coordinator,
-       kwjobs.last_tick() AS last_tick,
+       kwdb_internal.coordinator_state() AS coordinator,
+       kwdb_internal.last_tick() AS last_tick,
        s.next_due,
        greatest(pg_catalog.kwjobs_clock() - s.next_due, interval '0') AS late_by,
        s.schedules, s.paused_schedules, s.failing_schedules,
@@ -2620,7 +2621,7 @@ BEGIN
                  WHERE t.typnamespace = 'kwjobs'::pg_catalog.regnamespace AND t.typtype = 'b' AND t.typelem = 0
                 UNION ALL
                 SELECT 'ROUTINE ' || p.oid::pg_catalog.regprocedure, p.proacl, p.proowner, 'f' FROM pg_catalog.pg_proc AS p
-                 WHERE p.pronamespace = 'kwjobs'::pg_catalog.regnamespace
+                 WHERE p.pronamespace IN ('kwjobs'::pg_catalog.regnamespace, 'kwdb_internal'::pg_catalog.regnamespace)
                     OR p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace
                        AND pg_catalog.starts_with(p.proname, 'kwjobs_')) AS o (object, acl, owner, kind),
                pg_catalog.aclexplode(coalesce(o.acl, pg_catalog.acldefault(o.kind::"char", o.owner))) AS a
@@ -2637,7 +2638,7 @@ GRANT SELECT ON kwdb_internal.jobs, kwdb_internal.job_attempts, kwdb_internal.jo
     kwjobs.my_due_times, kwjobs.health TO PUBLIC;
 GRANT SELECT, DELETE ON kwjobs.schedule_control TO PUBLIC;
 GRANT SELECT (job_id), UPDATE (verb, reason) ON kwjobs.job_control TO PUBLIC;
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA kwjobs TO PUBLIC;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA kwjobs, kwdb_internal TO PUBLIC;
 GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_control,
     pg_catalog.kwjobs_job_id, pg_catalog.kwjobs_job_ids, pg_catalog.kwjobs_shown, pg_catalog.kwjobs_show_window,
     pg_catalog.kwjobs_waiting, pg_catalog.kwjobs_paused, pg_catalog.kwjobs_first, pg_catalog.kwjobs_control,
@@ -2657,4 +2658,4 @@ GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_cont
     pg_catalog.kwjobs_drop_schedule, pg_catalog.kwjobs_drop_schedules, pg_catalog.kwjobs_schedule_jobs,
     pg_catalog.kwjobs_set_cluster_setting,
     pg_catalog.kwjobs_reset_cluster_setting, pg_catalog.kwjobs_cluster_setting TO PUBLIC;
-REVOKE EXECUTE ON FUNCTION kwjobs.control_trigger(), kwjobs.drop_trigger() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION kwdb_internal.control_trigger(), kwdb_internal.drop_trigger() FROM PUBLIC;

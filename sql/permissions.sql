@@ -72,7 +72,7 @@ SELECT count(*) FROM kwjobs.running;
 \set VERBOSITY sqlstate
 CANCEL JOB :job;
 SELECT kwjobs.cancel(:job);
-SELECT kwjobs.job_id(:job);
+SELECT kwdb_internal.job_id(:job);
 SELECT count(*) FROM kwjobs.job_control;
 \set VERBOSITY terse
 SET ROLE kwj_operator;
@@ -105,10 +105,10 @@ CREATE SCHEMA perm_schema AUTHORIZATION kwj_other;
 SET ROLE kwj_other;
 CREATE VIEW perm_schema.control AS SELECT 1::bigint AS job_id, 2::bigint AS verb, NULL::text AS reason;
 CREATE TRIGGER control INSTEAD OF UPDATE ON perm_schema.control
-    FOR EACH ROW EXECUTE FUNCTION kwjobs.control_trigger();
+    FOR EACH ROW EXECUTE FUNCTION kwdb_internal.control_trigger();
 RESET ROLE;
 CREATE TRIGGER control INSTEAD OF UPDATE ON perm_schema.control
-    FOR EACH ROW EXECUTE FUNCTION kwjobs.control_trigger();
+    FOR EACH ROW EXECUTE FUNCTION kwdb_internal.control_trigger();
 UPDATE perm_schema.control SET verb = 3;
 
 -- A role that cannot log in cannot own a job, because its worker could not connect.

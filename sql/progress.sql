@@ -6,7 +6,7 @@ RESET client_min_messages;
 \i `echo "$KWJ_INCLUDE/procedures.sql"`
 
 -- 1. The bar has 20 characters, whatever the fraction.
-SELECT fraction, kwjobs.bar(fraction) AS bar, length(kwjobs.bar(fraction)) AS length
+SELECT fraction, kwdb_internal.bar(fraction) AS bar, length(kwdb_internal.bar(fraction)) AS length
   FROM (VALUES (NULL), (-1), (0), (0.049), (0.05), (0.5), (0.999), (1), (7), ('NaN')) AS v (fraction);
 
 -- 2. A job that says how far it is. An advisory lock is its own affair, so what it says comes first.
@@ -101,7 +101,7 @@ BEGIN;
 TRUNCATE progress_t;
 DROP EVENT TRIGGER look_at_drop;
 DROP TABLE progress_t, progress_w;
-SELECT description, running_status, fraction_completed FROM kwjobs.session_jobs() WHERE pid = pg_backend_pid() ORDER BY job_id;
+SELECT description, running_status, fraction_completed FROM kwdb_internal.session_jobs() WHERE pid = pg_backend_pid() ORDER BY job_id;
 COMMIT;
 RESET kwjobs.track;
 DROP DOMAIN progress_d;

@@ -1,6 +1,6 @@
 /*
  * src/clock.h
- *	  The clock by which the processes of kwjobs go.
+ *	  The clock by which the processes of kwjobs go, and how long they wait.
  *
  * A build for tests has a clock that tests can set: in all files of kwjobs, GetCurrentTimestamp() is
  * the server's clock plus setting kwjobs.test_clock, in seconds. The setting takes effect with a
@@ -11,7 +11,10 @@
  * clock. So a test sets the clock ahead, and back again no further than to the time of the server:
  * then what a query notes as the present time is never in the future.
  *
- * Every other build goes by the server's clock.
+ * In a build for tests, setting kwjobs.test_haste also divides the times for which processes wait
+ * before they do something, so that a test waits milliseconds for what users wait seconds for.
+ *
+ * Every other build goes by the server's clock, and waits as long as it says.
  */
 #ifndef KWJ_CLOCK_H
 #define KWJ_CLOCK_H
@@ -31,6 +34,12 @@ kwj_test_now(void)
 }
 
 #define GetCurrentTimestamp()	kwj_test_now()
+
+extern int	kwj_test_haste;		/* kwjobs.test_haste */
+
+#define KWJ_WAIT_MS(ms)		((ms) / kwj_test_haste)
+#else
+#define KWJ_WAIT_MS(ms)		(ms)
 #endif
 
 #endif

@@ -287,6 +287,7 @@ int			kwj_silence_ms;
 int			kwj_longest_ask_ms;
 double		kwj_test_schedule_clock;
 int			kwj_test_clock;
+int			kwj_test_haste = 1;
 
 /* type/source/transfer.c reads the first two by their names, and type/backup/program.c the third. */
 static int	test_url_silence;
@@ -304,6 +305,8 @@ define_test_settings(void)
 							 0, 0, 4e9, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("kwjobs.test_clock", "For tests: see clock.h.", NULL, &kwj_test_clock,
 							0, 0, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.test_haste", "For tests: see clock.h.", NULL, &kwj_test_haste,
+							1, 1, 100, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("kwjobs.test_url_silence", "For tests: after how many ms a server is gone.", NULL,
 							&test_url_silence, 60000, 0, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("kwjobs.test_url_ca", "For tests: a file with certificates.", NULL,

@@ -115,7 +115,7 @@ database_with_busy_job('dropped');
 my $job;
 my ($rc, $out, $err) = $node->psql('postgres', 'DROP DATABASE dropped');
 is($rc, 0, 'DROP DATABASE works with a running job') or diag($err);
-is($node->safe_psql('postgres', 'SELECT pid IS NOT NULL FROM kwjobs.live()'),
+is($node->safe_psql('postgres', 'SELECT pid IS NOT NULL FROM kwdb_internal.live()'),
 	'', 'its worker is gone');
 
 # RENAME, SET TABLESPACE, TEMPLATE

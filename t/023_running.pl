@@ -130,7 +130,7 @@ my $no_room = qr/LOG:  kwjobs cannot start a coordinator: out of background work
 $node->wait_for_log($no_room, $log);
 $node->safe_psql('postgres', q{SET client_min_messages = error; CREATE SCHEDULE due FOR SQL 'SELECT 1' RECURRING NEVER WITH SCHEDULE OPTIONS first_run = now});
 wait_query($node, q{SELECT state = 'overdue: there is no coordinator: no background worker slot is free' FROM [SHOW SCHEDULE due]});
-pass('a schedule that is overdue says that there is no room for a coordinator');
+note('a schedule that is overdue says that there is no room for a coordinator');
 # the launcher goes on trying while these two databases wait
 $node->safe_psql($_, 'DROP EXTENSION kwjobs') for qw(postgres other);
 is(scalar(() = slurp_file($node->logfile, $log) =~ /$no_room/g), 1, 'no room is reported once');

@@ -16,6 +16,7 @@ my $node = new_node('history', <<"EOF");
 shared_preload_libraries = 'kwjobs, auto_explain'
 auto_explain.log_settings = on
 autovacuum = off
+kwjobs.test_haste = 5
 jobs.retention_time = '$for_ever'
 EOF
 

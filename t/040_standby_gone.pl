@@ -80,7 +80,7 @@ for my $statement ('SELECT pg_advisory_xact_lock_shared(4711)', 'SELECT 1 / (pg_
 	wait_at_gate($node, $job);
 	cmp_ok(sql('SELECT count(*) FROM target'), '>', 0, 'the batches of an IMPORT wait for no standby');
 	wait_query($node, q{SELECT n_tup_ins > 0 FROM pg_stat_user_tables WHERE relname = 'target'});
-	pass('... and the statistics have them while it runs');
+	note('... and the statistics have them while it runs');
 	open_gate($gate);
 	wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND backend_type = 'kwjobs worker'");
 	is(job_field($node, $job, 'status'), 'running', '... but its end does');

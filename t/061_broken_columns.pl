@@ -106,7 +106,7 @@ batch(@edits);
 push(@others, submit_others(20), submit_others(10, 'other'));
 check('waiting', \@others, @bad);
 my $list = join(', ', @bad);
-ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM kwjobs.job WHERE job_id IN ($list) AND active_attempt IS NOT NULL"),
+ok(becomes_true($node, "SELECT count(*) = 0 FROM kwjobs.job WHERE job_id IN ($list) AND active_attempt IS NOT NULL"),
 	'waiting: none of them keeps an attempt')
   or diag(sql("SELECT * FROM kwjobs.job WHERE job_id IN ($list) AND active_attempt IS NOT NULL"));
 my %what = map { $bad[$_] => join(' = ', @{ $changes[$_] }) } 0 .. $#bad;
@@ -141,7 +141,7 @@ for my $table ('kwjobs.job', 'kwjobs.attempt')
 	}
 	check($name, [], @bad);
 	$list = join(', ', @bad);
-	ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM kwjobs.job WHERE job_id IN ($list) AND active_attempt IS NOT NULL"),
+	ok(becomes_true($node, "SELECT count(*) = 0 FROM kwjobs.job WHERE job_id IN ($list) AND active_attempt IS NOT NULL"),
 		"$name: none of them keeps an attempt")
 	  or diag(sql("SELECT * FROM kwjobs.job WHERE job_id IN ($list) AND active_attempt IS NOT NULL"));
 	sql("DELETE FROM kwjobs.attempt WHERE job_id IN ($list); DELETE FROM kwjobs.job WHERE job_id IN ($list)");

@@ -8,7 +8,13 @@ use KwjTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_node('last_commit', "kwjobs.max_workers = 2\nwal_level = replica\nmax_wal_senders = 2\nlog_min_messages = warning\n");
+my $node = new_node('last_commit', <<'EOF');
+kwjobs.max_workers = 2
+kwjobs.test_haste = 10
+wal_level = replica
+max_wal_senders = 2
+log_min_messages = warning
+EOF
 my $local = 'SET synchronous_commit = local;';
 my $csv = write_csv($node, 100);
 
@@ -59,18 +65,21 @@ CREATE CONSTRAINT TRIGGER gate AFTER INSERT ON target DEFERRABLE INITIALLY DEFER
     WHEN (NEW.n = 100) EXECUTE FUNCTION target_gate();
 EOT
 
-# name, how to make the job, what is done at the gate (in the session that holds it), how the job ends
+# name, how to make the job, what is done at the gate (in the session that holds it), how the job ends,
+# and how many seconds the wait is to last: longer than what PAUSE waits before it interrupts, and six
+# times what CANCEL waits before it interrupts again, the last time with SIGTERM; or than the timeout
+my $patience = 2;
 my @cases = (
 	[ 'SQL, PAUSE', sub { sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)')}) }, 'PAUSE JOB %s', 'succeeded' ],
 	[ 'IMPORT, PAUSE', sub { sql("SELECT kwjobs.import('target', ARRAY['$csv'])") }, 'PAUSE JOB %s', 'succeeded' ],
-	[ 'revert, timeout', sub { sql(q{SELECT kwjobs.submit('SELECT 1 / 0', timeout => '8s', on_revert => 'SELECT pg_advisory_xact_lock_shared(4711)')}) }, '', 'failed' ],
+	[ 'revert, timeout', sub { sql(q{SELECT kwjobs.submit('SELECT 1 / 0', timeout => '5s', on_revert => 'SELECT pg_advisory_xact_lock_shared(4711)')}) }, '', 'failed', 6 ],
 	[ 'revert, PAUSE', sub { sql(q{SELECT kwjobs.submit('SELECT 1 / 0', on_revert => 'SELECT pg_advisory_xact_lock_shared(4711)')}) }, 'PAUSE JOB %s', 'failed' ],
 	[ 'SQL, CANCEL: the commit that settles it', sub { sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)')}) }, 'CANCEL JOB %s', 'canceled' ],
 	[ 'SQL, PAUSE: the commit that settles it', sub { sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711), pg_sleep(2)')}) }, 'PAUSE JOB %s', 'paused' ],
 );
 for my $case (@cases)
 {
-	my ($name, $make, $request, $status) = @$case;
+	my ($name, $make, $request, $status, $seconds) = @$case;
 	my $gate = close_local_gate();
 	my $job = $make->();
 	wait_query($node, $at_gate);
@@ -80,8 +89,7 @@ for my $case (@cases)
 	$gate->query_safe('SELECT pg_advisory_unlock(4711)');
 	$gate->quit;
 	wait_query($node, $worker_waits);
-	# longer than what PAUSE waits before it interrupts, CANCEL before it interrupts again, and the timeout
-	sql('SELECT pg_sleep(9)');
+	sql('SELECT pg_sleep(' . ($seconds // $patience) . ')');
 	is(sql($worker_waits), 't', "$name: the worker still waits for the standby");
 	unlike(slurp_file($node->logfile, $log), $canceled, "$name: nothing has ended its wait");
 	unlike(job_field($node, $job, 'status'), qr/^(succeeded|failed|canceled|paused)$/, "$name: the job is not over");

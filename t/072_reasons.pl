@@ -28,7 +28,7 @@ sub waits_because
 {
 	my ($job, $why, $name, $db) = @_;
 	# it may take a moment until what holds it up does
-	$node->poll_query_until($db // 'postgres', "SELECT running_status = \$why\$$why\$why\$ FROM kwdb_internal.jobs WHERE job_id = $job");
+	becomes_true($node, "SELECT running_status = \$why\$$why\$why\$ FROM kwdb_internal.jobs WHERE job_id = $job", $db);
 	return is(reason($job, $db), "pending|$why", $name);
 }
 

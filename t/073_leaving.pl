@@ -119,6 +119,8 @@ for my $mode ('fast', 'smart')
 	my $job = sql("SELECT kwjobs.submit('SELECT pg_sleep(3600)')", 'held');
 	wait_query($node, "SELECT pid IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job", 'held');
 	my $others = $node->background_psql('held');
+	# a command waits for other sessions to leave for half a second, instead of five
+	configure($node, 'kwjobs.test_haste', 10);
 	for my $command ('DROP DATABASE held', 'ALTER DATABASE held RENAME TO other', 'ALTER DATABASE held SET TABLESPACE pg_default',
 		'CREATE DATABASE other TEMPLATE held')
 	{
@@ -126,6 +128,7 @@ for my $mode ('fast', 'smart')
 		like($err, qr/ERROR:  (source )?database "held" is being accessed by other users\n.*DETAIL:  There is 1 other session using the database\./,
 			"refused because of another session: $command");
 	}
+	configure($node, 'kwjobs.test_haste', undef);
 	for my $command ("BEGIN; DROP DATABASE held", 'BEGIN; CREATE DATABASE other TEMPLATE held', 'CREATE DATABASE postgres TEMPLATE held',
 		'ALTER DATABASE held RENAME TO postgres', 'BEGIN; ALTER DATABASE held SET TABLESPACE pg_default')
 	{
@@ -236,6 +239,7 @@ SKIP:
 	my $small = new_node('small', $conf . <<'EOF', extra => ['--no-locale', '--encoding=UTF8']);
 max_logical_replication_workers = 0
 kwjobs.max_workers = 4
+kwjobs.test_haste = 5
 autovacuum = off
 EOF
 	my $other = q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type IN ('pg_cron launcher', 'walsummarizer')};
@@ -257,6 +261,7 @@ EOF
 max_worker_processes = 5
 max_logical_replication_workers = 0
 kwjobs.max_workers = 4
+kwjobs.test_haste = 5
 autovacuum = off
 EOF
 	my $small_sql = sub { return $small->safe_psql('postgres', $_[0]) };
@@ -288,7 +293,7 @@ EOF
 	$log = -s $small->logfile;
 	push(@jobs, $small_sql->(q(SELECT kwjobs.submit('SELECT 1'))));
 	$small->wait_for_log(qr/cannot start a worker: out of background worker slots/, $log);
-	$small_sql->("SELECT kwjobs.alter($later, run_at => now() + interval '4 s')");
+	$small_sql->("SELECT kwjobs.alter($later, run_at => now() + interval '2 s')");
 	wait_for_status($small, $later, 'succeeded');
 	is($small_sql->("SELECT started >= run_at FROM kwjobs.job WHERE job_id = $later"), 't', 'the job for which others wait starts when its time has come');
 	ends_as($small, $_, 'succeeded', '... and the others go on') for @jobs;

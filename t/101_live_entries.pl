@@ -394,7 +394,7 @@ DECLARE
 BEGIN
     WHILE NOT pg_try_advisory_lock(4711) LOOP
         COMMIT;
-        FOR job IN SELECT job_id FROM kwjobs.session_jobs() WHERE status = 'running' LOOP
+        FOR job IN SELECT job_id FROM kwdb_internal.session_jobs() WHERE status = 'running' LOOP
             BEGIN
                 PERFORM kwjobs.cancel(job);
             EXCEPTION WHEN object_not_in_prerequisite_state OR undefined_object THEN NULL;
@@ -672,13 +672,13 @@ sub test_visibility
 	my @jobs = (run_job($sessions[0], 'secret of alice'), run_job($sessions[1], 'secret of bob'));
 	my $own = q(SELECT description FROM kwdb_internal.jobs WHERE description LIKE 'secret%' ORDER BY 1);
 	is(as_role('alice', $own), 'secret of alice', 'with kwjobs.job_visibility = owner, a role sees its own jobs');
-	is(as_role('bob', 'SELECT description FROM kwjobs.session_jobs()'), 'secret of bob', '... by the function, too');
+	is(as_role('bob', 'SELECT description FROM kwdb_internal.session_jobs()'), 'secret of bob', '... by the function, too');
 	is(as_role('bob', "SHOW JOB $jobs[0]"), '', '... and no others');
 	is(sql($own), "secret of alice\nsecret of bob", 'a superuser sees all');
 	is(as_role('boss', $own), "secret of alice\nsecret of bob", '... and so does the admin role');
 	sql('ALTER ROLE alice RESET kwjobs.job_visibility');
 	like(as_role('alice', $own), qr/only users with the admin role are allowed to SHOW JOBS/, 'without it, a role sees none');
-	is(as_role('alice', 'SELECT count(*) FROM kwjobs.session_jobs()'), '0', '... nor by the function');
+	is(as_role('alice', 'SELECT count(*) FROM kwdb_internal.session_jobs()'), '0', '... nor by the function');
 	test_own_functions(@jobs);
 	$_->query_safe('COMMIT') for @sessions;
 	is(sql("SELECT string_agg(concat_ws(' ', user_name, created_by), ', ' ORDER BY user_name) FROM kwdb_internal.jobs WHERE job_id IN ($jobs[0], $jobs[1])"),

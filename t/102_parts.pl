@@ -324,7 +324,7 @@ sub pid_at { return sql("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AN
 	$locker->query_safe('BEGIN; LOCK TABLE kwjobs.piece');
 	$gates->query_safe('SELECT pg_advisory_unlock(4921)');
 	wait_for_parts($job, 1);
-	pass('no part enters while the last one ends the attempt');
+	note('no part enters while the last one ends the attempt');
 	$locker->query_safe('COMMIT');
 	$locker->quit;
 	$gates->quit;
@@ -423,7 +423,7 @@ sub pid_at { return sql("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AN
 	my $hold = close_gates($node, 7);
 	$gates->query_safe("SELECT pg_advisory_unlock($_)") for 1001 .. 1003;
 	wait_query($node, "SELECT count(*) = 1 FROM kwjobs.running WHERE job_id = $other");
-	pass('it gets the worker of a part that has done its piece');
+	note('it gets the worker of a part that has done its piece');
 	is(status_of($job), 'running', '... long before the end of that job');
 	$hold->quit;
 	$gates->quit;

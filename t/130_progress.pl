@@ -92,7 +92,7 @@ sub wait_until_stopped
 sub begin_statement
 {
 	my ($session, $statement) = @_;
-	my $is_it = "FROM kwjobs.session_jobs() WHERE description = '$statement' AND status = 'running'";
+	my $is_it = "FROM kwdb_internal.session_jobs() WHERE description = '$statement' AND status = 'running'";
 	$session->query_until(qr/begins/, "\\echo begins\n$statement;\n");
 	wait_query($node, "SELECT count(*) = 1 $is_it");
 	return sql("SELECT job_id $is_it");
@@ -300,7 +300,7 @@ sub test_open_transaction
 	my $session = session();
 	my $statement = 'CREATE INDEX t_open ON t (a)';
 	$session->query_safe("BEGIN; $statement");
-	my $job = sql("SELECT job_id FROM kwjobs.session_jobs() WHERE description = '$statement'");
+	my $job = sql("SELECT job_id FROM kwdb_internal.session_jobs() WHERE description = '$statement'");
 	is(field($job, 'running_status, fraction_completed'), 'waiting for the end of its transaction|0.99', 'all is done but the COMMIT');
 	$session->query_safe('ROLLBACK');
 	wait_for_status($node, $job, 'failed');

@@ -47,8 +47,9 @@ sub is_complete_after
 	# After these jobs, the workers and the coordinator keep what they know of all indexes.
 	submit_all_kinds();
 	wait_query($node, "SELECT ($unfinished) = 0");
+	# After these statements, the session keeps what it has opened to write the rows.
 	my $session = $node->background_psql('postgres');
-	$session->query_safe('CREATE TABLE tracked (a integer)');
+	$session->query_safe('CREATE TABLE tracked (a integer); ALTER TABLE tracked ADD b integer; ALTER TABLE tracked ADD c integer');
 	submit_all_kinds();
 	sql($_) for @changes;
 	submit_all_kinds();
@@ -212,7 +213,7 @@ EOF
 	$session->query_safe('BEGIN');
 	$session->query_safe('ALTER INDEX kwjobs.job_ready SET TABLESPACE pg_default');
 	open_gate($gate);
-	ok($node->poll_query_until('postgres', "SELECT status = 'succeeded' FROM kwjobs.attempt WHERE job_id = $first"),
+	ok(becomes_true($node, "SELECT status = 'succeeded' FROM kwjobs.attempt WHERE job_id = $first"),
 		'a job that has the next one in line to tell does not wait for a lock on an index');
 	$session->query_safe('ROLLBACK');
 	$session->quit;

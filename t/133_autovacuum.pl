@@ -312,7 +312,7 @@ sub test_no_harm
 	$gates->quit;
 	wait_for_analyze('gone');
 	sql('CREATE EXTENSION kwjobs');
-	wait_query($node, "SELECT count(*) = 0 FROM kwjobs.session_jobs() WHERE job_id = $job");
+	wait_query($node, "SELECT count(*) = 0 FROM kwdb_internal.session_jobs() WHERE job_id = $job");
 	is(sql("SELECT count(*) FROM kwdb_internal.jobs WHERE job_id = $job"), 0, 'DROP EXTENSION does not disturb ANALYZE, and takes its job along');
 
 	# With four places in shared memory, autovacuum may have one. The first job has it.

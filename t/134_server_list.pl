@@ -10,6 +10,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = new_node('server_list', <<'EOF', extra => ['--no-locale', '--encoding=UTF8']);
+kwjobs.test_haste = 4
 kwjobs.coordinator_idle_timeout = 0
 kwjobs.worker_idle_timeout = 10ms
 autovacuum = off

@@ -12,6 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = new_node('server_wait', <<'EOF');
+kwjobs.test_haste = 4
 kwjobs.coordinator_idle_timeout = 0
 kwjobs.worker_idle_timeout = 10ms
 kwjobs.scope = server

@@ -13,13 +13,14 @@ use Test::More;
 my $node = new_node('collector', <<"EOF", extra => [ '--no-locale', '--encoding=UTF8' ]);
 kwjobs.automatic_collection_min_stale_rows = 10
 kwjobs.admin_role = 'boss'
+kwjobs.test_haste = 5
 $choosy_autovacuum
 EOF
 
 sub sql { my ($query, $db) = @_; return $node->safe_psql($db // 'postgres', $query) }
 sub field { my ($job, $field) = @_; return job_field($node, $job, $field) }
 sub session { return $node->background_psql('postgres', on_error_stop => 0) }
-sub has_query { my ($query, $name) = @_; return ok($node->poll_query_until('postgres', $query), $name) }
+sub has_query { my ($query, $name) = @_; return ok(becomes_true($node, $query), $name) }
 
 my $gate = 51;
 create_gated_functions($node, $gate);

@@ -12,6 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = new_node('server_all', <<'EOF', extra => ['--no-locale', '--encoding=UTF8']);
+kwjobs.test_haste = 4
 kwjobs.coordinator_idle_timeout = 0
 kwjobs.worker_idle_timeout = 10ms
 kwjobs.scope = server
@@ -287,7 +288,7 @@ is(run('postgres', 'SELECT count(*) FROM kwjobs.errands;', 'chief'), '3', 'who h
 run('postgres', "SELECT kwjobs.withdraw_errand($errands[2]);", 'chief');
 $node->safe_psql('postgres', 'GRANT admin TO chief');
 wait_query($node, "SELECT count(*) = 2 FROM kwjobs.errands WHERE refused AND error_code = '57014' AND error = CASE job_id WHEN $jobs[1] THEN 'withdrawn by postgres' WHEN $jobs[2] THEN 'withdrawn by chief' END");
-pass('errands are withdrawn while the other database does not answer, by who has asked for them and by an admin');
+note('errands are withdrawn while the other database does not answer, by who has asked for them and by an admin');
 refuses("SELECT kwjobs.withdraw_errand($errands[1])", qr/^ERROR:  errand $errands[1] will not take effect anyway: withdrawn by postgres/);
 $blocker->quit;
 wait_for_status($node, $jobs[0], 'paused', 'two');
@@ -309,7 +310,7 @@ wait_query($node, 'SELECT count(*) = 1 FROM kwjobs.errand_withdrawn');
 $gate->quit;
 wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.errand_withdrawn');
 wait_for_status($node, $jobs[1], 'paused', 'two');
-pass('it is too late to withdraw an errand that the other database has in hand');
+note('it is too late to withdraw an errand that the other database has in hand');
 is(errand($jobs[1]), '', '... it has taken effect');
 
 # Another transaction keeps the job locked, so the errand is sent again and again.

@@ -32,7 +32,7 @@ my $log = -s $node->logfile;
 $node->safe_psql('postgres', "SELECT kwjobs.pause_jobs(ARRAY[$here, $there])");
 wait_for_status($node, $there, 'paused', 'two');
 wait_query($node, "SELECT count(*) = 1 FROM kwjobs.errands WHERE job_id = $here AND tries > 1 AND NOT refused");
-pass('errands for the blocked database are tried again, and those for others are done');
+note('errands for the blocked database are tried again, and those for others are done');
 $node->wait_for_log(qr/kwjobs coordinator LOG:  process \d+ still waiting for RowExclusiveLock on relation \d+ of database \d+ after .* ms.*\n.*DETAIL:  Process(es)? holding the lock: .*\b$pid\b/, $log);
 for my $round (1 .. 2)
 {
@@ -55,7 +55,7 @@ wait_for_status($node, $here, 'paused', 'one');
 errands_end($node);
 my $job = $node->safe_psql('one', q{SELECT kwjobs.submit('SELECT 1')});
 wait_for_status($node, $job, 'succeeded', 'one');
-pass('once the lock is gone, all goes on');
+note('once the lock is gone, all goes on');
 is_consistent($node, $_) for 'one', 'two';
 $node->stop;
 done_testing();

@@ -340,6 +340,7 @@ my $odd;
 }
 my $o = "http://localhost:$odd";
 configure($node, 'kwjobs.import_urls', "$http/open, $o");
+configure($node, 'kwjobs.test_haste', 10);
 sql('ALTER DATABASE postgres SET kwjobs.test_url_silence = 2000');
 my $once = '{"max_attempts": 1}';
 

@@ -16,6 +16,7 @@ my $node = new_node('windows', <<'EOC', allows_streaming => 1);
 timezone = 'UTC'
 kwjobs.max_workers = 8
 kwjobs.coordinator_idle_timeout = 100ms
+kwjobs.worker_idle_timeout = 100ms
 kwjobs.import_batch_time = 0
 jobs.retention_time = '10000d'
 autovacuum = off

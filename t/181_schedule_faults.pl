@@ -92,7 +92,7 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 	sql('DROP DATABASE dropped WITH (FORCE)');
 	$gate->quit;
 	wait_query($node, q{SELECT count(*) = 1 FROM kwdb_internal.due_times WHERE schedule = 'stays' AND status = 'succeeded'});
-	pass('a database is dropped in the middle of a run, and the schedules of others go on');
+	note('a database is dropped in the middle of a run, and the schedules of others go on');
 	wait_for_ends($node);
 	sql('DROP SCHEDULE stays; TRUNCATE runs');
 }
@@ -168,7 +168,7 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 	sql(q{SET client_min_messages = warning; SELECT kwjobs.create_schedule('of ' || r, '0 0 1 1 * 2099', 'SELECT 1', options => jsonb_build_object('run_as', r)) FROM unnest('{owner,member}'::text[]) AS r}, 'owned');
 	sql('ALTER ROLE owner NOSUPERUSER', 'owned');
 	sql('CREATE ROLE idle LOGIN; REASSIGN OWNED BY idle TO heir; DROP OWNED BY idle; DROP ROLE idle', 'owned');
-	pass('where the tables of kwjobs do not belong to a superuser, nothing keeps a role');
+	note('where the tables of kwjobs do not belong to a superuser, nothing keeps a role');
 	sql('ALTER ROLE owner SUPERUSER', 'owned');
 	sql('DROP OWNED BY owner, member; DROP ROLE owner, member, heir', 'owned');
 	is(sql(q{SELECT count(*) FROM pg_extension WHERE extname = 'kwjobs'}, 'owned'), 0, '... DROP OWNED may drop the extension itself');
@@ -309,7 +309,7 @@ EOF
 	$standby->append_conf('postgresql.auto.conf', 'kwjobs.test_schedule_clock = 1893571300');	# 08:01:40
 	$standby->reload;
 	wait_query($standby, q{SELECT state = 'overdue: this server is a standby' FROM [SHOW SCHEDULE promoted]});
-	pass('a standby whose primary is gone says that the schedule is overdue, and why');
+	note('a standby whose primary is gone says that the schedule is overdue, and why');
 	$standby->promote;
 	wait_query($standby, q{SELECT count(*) = 3 FROM kwdb_internal.due_times WHERE schedule = 'promoted'});
 	wait_for_ends($standby);

@@ -25,8 +25,8 @@
 #include "utils/timestamp.h"
 
 /* The first and the longest time for which a job is set aside. */
-#define FIRST_MS			1000
-#define LONGEST_MS			10000
+#define FIRST_MS			KWJ_WAIT_MS(1000)
+#define LONGEST_MS			KWJ_WAIT_MS(10000)
 /* How often a job with an error that may pass is set aside before it ends. */
 #define MAX_TRIES			5
 

@@ -43,7 +43,7 @@
 #define PRIORITY			(-10)
 
 /* An attempt that found the table locked is followed by others, 0, 10, 20 and 40 s later. */
-#define RETRY_DELAY_MS		10000
+#define RETRY_DELAY_MS		KWJ_WAIT_MS(10000)
 
 /*
  * ANALYZE itself does not take so long, but a function in an index that it calls may never return. Then

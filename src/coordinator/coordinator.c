@@ -87,7 +87,7 @@
 #include "utils/snapmgr.h"
 
 /* A short pass is followed by a full one after this at the latest. */
-#define LOOK_AT_ALL_MS		1000
+#define LOOK_AT_ALL_MS		KWJ_WAIT_MS(1000)
 
 /*
  * The first and the longest wait between two tries to start a worker, when the postmaster had no
@@ -98,7 +98,7 @@
 #define NO_ROOM_LONGEST_MS	5000
 #define NO_ROOM_REPORT_MS	500
 /* How long the coordinator goes job by job after an error. */
-#define JOB_BY_JOB_MS		10000
+#define JOB_BY_JOB_MS		KWJ_WAIT_MS(10000)
 
 static void
 promote_window(KwjWindow *window)

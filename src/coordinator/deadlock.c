@@ -49,7 +49,7 @@
 #include "utils/timestamp.h"
 
 /* A job that found no background worker slot is tried again after this time at the latest. */
-#define REFUSED_MS			5000
+#define REFUSED_MS			KWJ_WAIT_MS(5000)
 /* How many jobs are put first at a time; the others follow when another job waits. */
 #define FIRST_STEP			KWJ_NEEDED_STEP
 /* Looks take at most one part in this many of the time. */

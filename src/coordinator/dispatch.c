@@ -32,7 +32,7 @@
 /* A paused attempt that has not stopped by itself after this time is interrupted. */
 #define PAUSE_GRACE_MS		500
 /* An attempt that ignores an interrupt is interrupted again this often, then terminated. */
-#define INTERRUPT_AGAIN_MS	1000
+#define INTERRUPT_AGAIN_MS	KWJ_WAIT_MS(1000)
 #define MAX_INTERRUPTS		5
 
 /* What this process remembers of a slot. */

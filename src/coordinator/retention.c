@@ -42,7 +42,7 @@
  * A job that has just ended is kept this long whatever the limits say, because a session that
  * waited for it still reads how it ended. So nothing is gained by looking more often.
  */
-#define GRACE_MS			10000
+#define GRACE_MS			KWJ_WAIT_MS(10000)
 #define SPACING_MS			GRACE_MS
 /*
  * If the last look is this long ago, any call looks again: history may have been restored from a

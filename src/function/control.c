@@ -84,11 +84,7 @@ kwjobs_job_ids(PG_FUNCTION_ARGS)
 Datum
 kwjobs_job_type(PG_FUNCTION_ARGS)
 {
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-
-	for (char *c = name; *c != '\0'; c++)
-		*c = pg_toupper((unsigned char) *c);
-	PG_RETURN_TEXT_P(cstring_to_text(kwj_type_by_name(name)->name));
+	PG_RETURN_TEXT_P(cstring_to_text(kwj_arg_type(fcinfo, 0)));
 }
 
 /* Does what kwjobs.pause(job_id, reason) and its like do: nothing, if the id is NULL. */
@@ -243,7 +239,7 @@ column_of(HeapTuple tuple, TupleDesc desc, const char *name, Oid type)
 	if (number <= 0 || SPI_gettypeid(desc, number) != type)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("kwjobs.control_trigger() must be the trigger of view kwjobs.job_control"),
+				 errmsg("kwdb_internal.control_trigger() must be the trigger of view kwjobs.job_control"),
 				 errhint("Use PAUSE JOB, RESUME JOB or CANCEL JOB.")));
 	value = heap_getattr(tuple, number, desc, &isnull);
 	return isnull ? (Datum) 0 : value;
@@ -265,7 +261,7 @@ kwjobs_control_trigger(PG_FUNCTION_ARGS)
 		!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("kwjobs.control_trigger() must be called as an INSTEAD OF UPDATE trigger"),
+				 errmsg("kwdb_internal.control_trigger() must be called as an INSTEAD OF UPDATE trigger"),
 				 errhint("Use PAUSE JOB, RESUME JOB or CANCEL JOB.")));
 
 	desc = RelationGetDescr(trigger->tg_relation);

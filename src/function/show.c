@@ -310,7 +310,7 @@ watch(const KwjLive *live)
 	return kwj_watch(&job);
 }
 
-/* The columns of kwjobs.live(). */
+/* The columns of kwdb_internal.live(). */
 enum
 {
 	LIVE_JOB_ID,

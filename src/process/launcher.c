@@ -74,12 +74,12 @@
  * A coordinator that lived shorter than this, and did not leave in order, died young. Then its
  * successor waits, at first and at the most, this long.
  */
-#define YOUNG_MS			10000
-#define RESTART_FIRST_MS	1000
-#define RESTART_LIMIT_MS	60000
+#define YOUNG_MS			KWJ_WAIT_MS(10000)
+#define RESTART_FIRST_MS	KWJ_WAIT_MS(1000)
+#define RESTART_LIMIT_MS	KWJ_WAIT_MS(60000)
 
 /* If coordinators keep dying and somebody asks for one, it is not started sooner than this. */
-#define ASKED_AGAIN_MS		5000
+#define ASKED_AGAIN_MS		KWJ_WAIT_MS(5000)
 
 /* The clock was set back if it shows a time that is earlier by more than this. */
 #define SET_BACK_MS			1000
@@ -88,7 +88,7 @@
  * A database for which somebody asks comes before others that are due, but not before those that
  * have been due for this long.
  */
-#define ASKED_FIRST_MS		10000
+#define ASKED_FIRST_MS		KWJ_WAIT_MS(10000)
 
 /*
  * A database to which a coordinator is to be sent. This is all that is known of a database without

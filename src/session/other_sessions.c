@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include "clock.h"
 #include "compat.h"
 #include "miscadmin.h"
 #include "session/other_sessions.h"
@@ -14,7 +15,7 @@
 
 /* The same as PostgreSQL's CountOtherDBBackends: 50 looks, 100 ms apart. */
 #define LOOKS			50
-#define LOOK_AGAIN_MS	100
+#define LOOK_AGAIN_MS	KWJ_WAIT_MS(100)
 
 /* Citus gives its sessions an application_name with this beginning when it connects to its own or other servers. */
 #define CITUS_INTERNAL	"citus_internal"

@@ -54,7 +54,7 @@
 #define LOOK_MS				1000
 
 /* How long a coordinator that is busy may stay while other databases need its place. */
-#define QUANTUM_MS			1000
+#define QUANTUM_MS			KWJ_WAIT_MS(1000)
 
 /*
  * The same while a session asks other databases, or errands are on their way: the session gives up

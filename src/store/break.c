@@ -48,9 +48,7 @@
 static KwjQuery break_query = {
 	"WITH locked AS MATERIALIZED ("
 	" SELECT j.job_id, j.active_attempt, j.revert_to IS NOT NULL AS reverting,"
-	"  j.has_revert AND j.started IS NOT NULL OR EXISTS"
-	"   (SELECT FROM kwjobs.checkpoint AS c"
-	"    WHERE c.job_id = j.job_id AND c.written IS NOT NULL) AS revertible"
+	"  " KWJ_IS_REVERTIBLE " AS revertible"
 	" FROM kwjobs.job AS j WHERE j.job_id = $1 AND j.finished IS NULL"
 	" FOR NO KEY UPDATE OF j SKIP LOCKED),"
 	" attempt AS ("

@@ -45,7 +45,7 @@ static KwjQuery end_query = {
 };
 
 static KwjQuery replaced_query = {
-	"SELECT jsonb_build_object('created_by', kwjobs.role_name(j.created_by, j.user_name),"
+	"SELECT jsonb_build_object('created_by', kwdb_internal.role_name(j.created_by, j.user_name),"
 	" 'description', left(j.description, 1000)) AS detail"
 	" FROM kwjobs.job AS j WHERE j.job_id = $1",
 	1, {INT8OID}

@@ -61,7 +61,7 @@ static KwjQuery hold_query = {
 
 static KwjQuery present_query = {
 	"SELECT h.job_type, h.owner, h.by_admin, h.queue, h.since, h.reason,"
-	" kwjobs.role_name(h.held_by, h.held_by_name) AS by FROM kwjobs.hold AS h WHERE " SCOPE_MATCHES,
+	" kwdb_internal.role_name(h.held_by, h.held_by_name) AS by FROM kwjobs.hold AS h WHERE " SCOPE_MATCHES,
 	4, {TEXTOID, OIDOID, BOOLOID, TEXTOID}
 };
 

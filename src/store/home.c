@@ -74,9 +74,7 @@ static KwjQuery move_query = {
 static KwjQuery pause_query = {
 	"WITH copied AS MATERIALIZED ("
 	" SELECT j.job_id, j.active_attempt, j.status = 'cancel-requested' AS canceled,"
-	"  j.has_revert AND j.started IS NOT NULL OR EXISTS"
-	"   (SELECT FROM kwjobs.checkpoint AS c"
-	"    WHERE c.job_id = j.job_id AND c.written IS NOT NULL) AS revertible"
+	"  " KWJ_IS_REVERTIBLE " AS revertible"
 	" FROM kwjobs.job AS j, pg_database AS d"
 	" WHERE d.oid = $1 AND j.finished IS NULL AND (j.status IS DISTINCT FROM 'paused' OR j.active_attempt IS NOT NULL)"
 	" AND ($4 IS NULL OR j.job_id = $4) AND NOT (" WRITTEN_HERE ")"

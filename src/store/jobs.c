@@ -163,9 +163,9 @@ static KwjQuery owner_query = {
 };
 
 /*
- * FOR NO KEY UPDATE instead of FOR UPDATE: when a worker inserts a row that refers to the job, the
- * foreign key takes FOR KEY SHARE on the job's row. The worker must not wait for a control
- * statement that is not committed.
+ * revertible is KWJ_IS_REVERTIBLE. FOR NO KEY UPDATE instead of FOR UPDATE: when a worker inserts a
+ * row that refers to the job, the foreign key takes FOR KEY SHARE on the job's row. The worker must
+ * not wait for a control statement that is not committed.
  */
 #define LOCK_QUERY \
 	"SELECT j.job_type, j.owner, j.status, j.active_attempt, j.retries," \
@@ -238,7 +238,7 @@ static KwjQuery reason_query = {
 	"    WHERE d.job_id = j.job_id ORDER BY d.depends_on LIMIT 2) END,"
 	"   CASE WHEN j.status = 'pending' THEN j.window END)"
 	"  WHEN j.status = 'paused' THEN coalesce(j.running_status,"
-	"   kwjobs_paused(kwjobs.role_name(j.requested_by, j.request_user), j.request_reason))"
+	"   kwjobs_paused(kwdb_internal.role_name(j.requested_by, j.request_user), j.request_reason))"
 	"  ELSE j.running_status END AS reason"
 	" FROM kwjobs.job AS j WHERE j.job_id = $1 AND (j.active_attempt IS NULL OR j.status = 'paused')",
 	1, {INT8OID}

@@ -23,6 +23,15 @@
 	" ('{succeeded,pending,running,reverting,paused,failed,canceled,revert-failed}'))"
 
 /*
+ * An SQL condition for job j: it has left something behind that a revert takes back. It has written a
+ * checkpoint, or has begun and is of a kind that is reverted even without one. jobs.c, which joins the
+ * checkpoint anyhow, says the same of the joined row.
+ */
+#define KWJ_IS_REVERTIBLE \
+	"(j.has_revert AND j.started IS NOT NULL OR EXISTS" \
+	" (SELECT FROM kwjobs.checkpoint AS c WHERE c.job_id = j.job_id AND c.written IS NOT NULL))"
+
+/*
  * Lock our tables in AccessShareLock, in the order of their names, before the transaction takes a
  * stronger lock on any of them. A session that alters all of them mostly does so in this order,
  * too; then one of the two transactions waits for the other, and there is no deadlock. history:

@@ -20,7 +20,7 @@
 
 /* SQL: why a job that waits for a place does so. kwdb_internal.jobs has the same expression. */
 #define KWJ_WAITS_IN_QUEUE(j) \
-	"(SELECT coalesce(kwjobs.queue_held(" j ".queue), 'waiting for queue ' || " j ".queue || ' ('" \
+	"(SELECT coalesce(kwdb_internal.queue_held(" j ".queue), 'waiting for queue ' || " j ".queue || ' ('" \
 	" || (SELECT count(*) FROM kwjobs.job AS r WHERE r.queue = " j ".queue AND " KWJ_HAS_PLACE("r") ")" \
 	" || coalesce(' of ' || (SELECT q.max_running FROM kwjobs.queue AS q WHERE q.name = " j ".queue), '')" \
 	" || ' run)'))"

@@ -38,7 +38,7 @@
  * If an attempt goes on when its time is over, it is interrupted every INTERRUPT_AGAIN_MS, at most
  * MAX_INTERRUPTS times, and then its worker is terminated.
  */
-#define INTERRUPT_AGAIN_MS	1000
+#define INTERRUPT_AGAIN_MS	KWJ_WAIT_MS(1000)
 #define MAX_INTERRUPTS		5
 /* The timeouts of PostgreSQL are of type int, so a long one is armed in several steps. */
 #define LONGEST_TIMEOUT_MS	(24 * 60 * 60 * 1000)

@@ -78,8 +78,7 @@ sub others_are_well
 {
 	my ($name, @jobs) = @_;
 	my $list = join(', ', @jobs);
-	ok( $node->poll_query_until(
-			'postgres', "SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL AND job_id IN ($list)"),
+	ok(becomes_true($node, "SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL AND job_id IN ($list)"),
 		"$name: other jobs end");
 	is( sql("SELECT string_agg(format('%s: %s', status, error), ', ') FROM kwjobs.job
 			  WHERE status <> 'succeeded' AND job_id IN ($list)"),
@@ -94,7 +93,7 @@ sub others_are_well
 sub is_over
 {
 	my ($name, $job, $expected) = @_;
-	ok($node->poll_query_until('postgres', "SELECT finished IS NOT NULL FROM kwjobs.job WHERE job_id = $job"),
+	ok(becomes_true($node, "SELECT finished IS NOT NULL FROM kwjobs.job WHERE job_id = $job"),
 		"$name: the broken job ends");
 	like(sql("SELECT status || ': ' || error FROM kwjobs.job WHERE job_id = $job"), $expected, "$name: how it ends");
 	return;

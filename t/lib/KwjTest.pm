@@ -20,11 +20,12 @@ use File::Basename qw(dirname);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(time);
 
 our @EXPORT = qw(new_node start_standby configure set_clock write_csv make_target
   close_gate close_gates close_gates_in open_gate create_gated_functions $choosy_autovacuum
   start_import $jobs add_jobs said result_as
-  wait_query kill_process wait_in comes_true wait_until_gone wait_at_gate wait_at_gates
+  becomes_true wait_query kill_process wait_in comes_true wait_until_gone wait_at_gate wait_at_gates
   wait_for_status wait_for_end wait_for_pass wait_for_session_jobs start_wait
   begin_waiting ends_as
   wait_for_no_coordinator unrecorded
@@ -249,18 +250,44 @@ sub result_as
 	return $rc == 0 ? $out : $err =~ s/^.*ERROR:\s+(\w+).*$/$1/sr;
 }
 
-# Waits until a query returns true, also across restarts of the server. While a server restarts after a crash,
-# psql may exit before it has read the query; then poll_query_until() dies, and wait_query() calls it again.
+# Waits until a query returns true, also across restarts of the server, and returns whether it did in
+# the usual time. A session looks every 20 ms, because no event tells it of most that a test waits for.
+# It stays for a second, and then the next one comes, so that a command which waits until no session is
+# left in its database gets through. It ends its transaction before it sleeps, and so keeps no lock
+# and no old snapshot.
+sub becomes_true
+{
+	my ($node, $query, $db) = @_;
+	my $looks = <<"EOF";
+DO \$wait\$
+#variable_conflict use_column
+BEGIN
+    FOR i IN 1 .. 50 LOOP
+        IF (
+$query
+        ) THEN
+            PERFORM pg_catalog.set_config('test.reached', 'reached', false);
+            EXIT;
+        END IF;
+        COMMIT;
+        PERFORM pg_catalog.pg_sleep(0.02);
+    END LOOP;
+END \$wait\$;
+SELECT pg_catalog.current_setting('test.reached', true)
+EOF
+	return comes_true(sub {
+		# While a server restarts after a crash, psql may exit before it has read the script.
+		my ($rc, $out) = eval { $node->psql($db // 'postgres', $looks, on_error_stop => 0) };
+		die $@ if !defined $rc && $@ !~ /Broken pipe/;
+		return defined $rc && $out eq 'reached';
+	});
+}
+
+# Waits until a query returns true. A test fails if that takes longer than the usual time.
 sub wait_query
 {
 	my ($node, $query, $db) = @_;
-	my $reached;
-	comes_true(sub {
-		$reached = eval { $node->poll_query_until($db // 'postgres', $query) };
-		die $@ if !defined $reached && $@ !~ /Broken pipe/;
-		return defined $reached;
-	});
-	ok($reached, "reached: $query")
+	ok(becomes_true($node, $query, $db), "reached: $query")
 	  or diag($node->safe_psql($db // 'postgres',
 			'SELECT job_id, status, running_status, error FROM kwdb_internal.jobs'));
 	return;
@@ -294,10 +321,10 @@ sub wait_in
 sub comes_true
 {
 	my ($condition, $seconds) = @_;
-	my $tries = 20 * ($seconds // $PostgreSQL::Test::Utils::timeout_default);
+	my $end = time() + ($seconds // $PostgreSQL::Test::Utils::timeout_default);
 	until ($condition->())
 	{
-		return 0 if --$tries <= 0;
+		return 0 if time() >= $end;
 		select(undef, undef, undef, 0.05);
 	}
 	return 1;

@@ -30,6 +30,7 @@
 #include "job/json.h"
 #include "job/progress.h"
 #include "job/test_gate.h"
+#include "job/transaction.h"
 #include "lifecycle/attempt.h"
 #include "lifecycle/stand.h"
 #include "miscadmin.h"
@@ -46,7 +47,6 @@
 #include "type/import/settings.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -178,11 +178,9 @@ apply_settings(const Export *export)
 	int			level = kwj_import_apply_settings(export->attempt->payload);
 
 	for (int i = 0; i < lengthof(fixed); i++)
-		(void) set_config_option(fixed[i][0], fixed[i][1], PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("standard_conforming_strings",
-							 kwj_json_bool_or_false(export->attempt->payload, "standard_strings") ? "on" : "off",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		kwj_set_in_level(fixed[i][0], fixed[i][1]);
+	kwj_set_in_level("standard_conforming_strings",
+					 kwj_json_bool_or_false(export->attempt->payload, "standard_strings") ? "on" : "off");
 	return level;
 }
 

@@ -32,6 +32,7 @@
 #include "compat.h"
 #include "job/json.h"
 #include "job/test_gate.h"
+#include "job/transaction.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
@@ -397,7 +398,7 @@ kwj_export_parallel(const KwjExportItem *item, const KwjExportSpec *spec, int64 
 	int			level = NewGUCNestLevel();
 
 	/* The planner is to choose a TID range scan: a sequential one would read the whole table for each range. */
-	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	kwj_set_in_level("enable_seqscan", "off");
 	EnterParallelMode();
 	context = CreateParallelContext("kwjobs", "kwj_export_worker_main", processes - 1);
 	reporting.team = make_team(context, item, task_text(&task), processes);

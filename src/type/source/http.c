@@ -47,8 +47,8 @@ is_location(const char *location)
  * request it pauses for the first time; each pause is twice as long as the one before.
  */
 #define MOST_TRIES			7
-#define FIRST_PAUSE_MS		200
-#define LONGEST_PAUSE_MS	10000
+#define FIRST_PAUSE_MS		KWJ_WAIT_MS(200)
+#define LONGEST_PAUSE_MS	KWJ_WAIT_MS(10000)
 
 #define MOST_REDIRECTS		5
 
