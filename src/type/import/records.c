@@ -224,6 +224,15 @@ kwj_import_tell_place(const KwjImport *import)
 		attempt->error_column = MemoryContextStrdup(context, import->error_column);
 }
 
+/* Returns whether a record of a CSV file ends in another way than the first one. COPY's hint is about quotes. */
+static bool
+is_about_line_end(const ErrorData *edata)
+{
+	return edata->message_id != NULL &&
+		(strcmp(edata->message_id, "unquoted carriage return found in data") == 0 ||
+		 strcmp(edata->message_id, "unquoted newline found in data") == 0);
+}
+
 /* Returns what to do about an error of COPY that people meet often, or NULL. */
 static char *
 hint_for(const KwjImport *import, const ErrorData *edata)
@@ -235,6 +244,8 @@ hint_for(const KwjImport *import, const ErrorData *edata)
 	if (import->error_is_name && import->error_line == import->spec.options.skip + 1 &&
 		import->spec.options.header == KWJ_IMPORT_HEADER_NONE)
 		return "If the file has a header, type WITH header = 'skip', or header = 'match'.";
+	if (is_about_line_end(edata))
+		return "The records of a file must all end as its first one: convert the line ends, for instance by dos2unix. In a field, a line end must be within quotes.";
 	return NULL;
 }
 
@@ -246,6 +257,7 @@ static void
 rethrow_clipped(const KwjImport *import, MemoryContext context)
 {
 	ErrorData  *edata;
+	char	   *hint;
 
 	MemoryContextSwitchTo(context);
 	edata = CopyErrorData();
@@ -254,7 +266,8 @@ rethrow_clipped(const KwjImport *import, MemoryContext context)
 		edata->sqlerrcode = ERRCODE_INVALID_BINARY_REPRESENTATION;
 	edata->message = (char *) kwj_clip_text(edata->message);
 	edata->detail = (char *) kwj_clip_text(edata->detail);
-	edata->hint = edata->hint ? (char *) kwj_clip_text(edata->hint) : hint_for(import, edata);
+	hint = hint_for(import, edata);
+	edata->hint = hint ? hint : (char *) kwj_clip_text(edata->hint);
 	edata->context = (char *) kwj_clip_text(edata->context);
 	ReThrowError(edata);
 }
