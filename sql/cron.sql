@@ -47,7 +47,7 @@ SELECT refusal(cron) FROM unnest(ARRAY[
 SELECT refusal(cron) FROM unnest(ARRAY[
     '50-10 * * * *', '0 22-6 * * *', '0 0 25-5 * *', '0 0 * nov-feb *', '0 0 * 12-1 *', '0 0 * * fri-mon', '0 0 * * 6-2', '0 0 * * * 2030-2027']) AS cron;
 SELECT refusal(cron) FROM unnest(ARRAY[
-    '0 0 30 2 *', '0 0 31 4,6,9,11 *', '0 0 29 2 * 2027', '0 0 12 * * ?', '0 0 0 1W * ?', '30 55 5,11,17 * * *', '@reboot', '@every',
+    '0 0 30 2 *', '0 0 31 4,6,9,11 *', '0 0 29 2 * 2027', '0 0 12 * * ?', '0 0 0 1W * ?', '30 55 5,11,17 * * *', '@reboot', '@every', '@every 5m', '@daily 5',
     '0.9 seconds', '-1 day', '1 day -2 hours', '1 hour ago', '0 days', '101 years', 'infinity']) AS cron;
 -- texts are quoted in part
 SELECT refusal(repeat('x', 200) || ' * * * *');

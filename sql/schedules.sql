@@ -51,6 +51,9 @@ SELECT count(*) - :jobs AS created FROM kwjobs.job;
 SELECT kwjobs.create_schedule('by function', '0 0 1 1 * 2099', job_type => 'IMPORT',
     arguments => '{"target": "target", "files": ["/proc/self/cwd/kwj_schedules.csv"]}', options => '{"priority": 3, "pause_after": 2}') > 0 AS created;
 SELECT kwjobs.create_schedule('by function', '@daily', 'SELECT 1', if_not_exists => true);
+SELECT kwjobs.alter_schedule('by function', options => '{"tags": ["a", "b c", "d\"e", 5]}');
+SELECT job -> 'tags' AS tags FROM kwdb_internal.schedules WHERE name = 'by function';
+SELECT kwjobs.alter_schedule('by function', options => '{"tags": []}');
 SELECT name, job_type, command, job ->> 'priority' AS priority, pause_after FROM kwdb_internal.schedules WHERE name = 'by function';
 
 -- a path that only the first run can make
@@ -101,6 +104,10 @@ SELECT kwjobs.create_schedule('x', '@daily');
 SELECT kwjobs.create_schedule('x', '@daily', 'SELECT 1', job_type => 'SQL');
 SELECT kwjobs.create_schedule('x', '@daily', job_type => 'RESTART');
 SELECT kwjobs.create_schedule('x', '@daily', 'SELECT 1', options => '[]');
+SELECT kwjobs.create_schedule('x', '@daily', 'SELECT 1', options => '{"end": null}');
+SELECT kwjobs.create_schedule('x', '@daily', 'SELECT 1', options => '{"settings": {"work_mem": "8MB"}}');
+SELECT kwjobs.create_schedule('x', '@daily', 'SELECT 1', options => '{"tags": {"a": 1}}');
+SELECT kwjobs.create_schedule('x', '@daily', 'SELECT 1', options => '{"tags": ["a", null]}');
 CALL kwjobs_create_schedule_of_job('x', 1, '@daily', '{}', false);
 BEGIN; SELECT kwjobs_for_schedule('x', false); SELECT kwjobs.submit('SELECT 1'); COMMIT;
 SELECT count(*) - :before AS created FROM kwjobs.schedule;

@@ -125,10 +125,17 @@ clock('22:00');
 	clock('05:59:59', 1);
 	is_outside($job, 'the window has closed a second later');
 	is(attempt_statuses($node, $job), 'paused', '... and the job was interrupted');
-	$session->quit;
+	unlike(sql("SELECT kwjobs.why($job)"), qr/begins anew/, '... which may happen once');
 	clock('22:00', 1);
-	succeeds($job, undef, 'paused,succeeded', 'closed by time alone');
-	$day += 2;
+	wait_at_gate($node, $job);
+	clock('06:00', 2);
+	is_outside($job, '... and again');
+	like(sql("SELECT kwjobs.why($job)"), qr/^It was interrupted 2 times, by the end of its window or by PAUSE, and begins anew each time\.\nTo let it go on when its window closes, type SELECT kwjobs\.alter\($job, window_end => 'finish'\)\.$/m,
+		'... kwjobs.why says that this may go on so');
+	$session->quit;
+	clock('22:00', 2);
+	succeeds($job, undef, 'paused,paused,succeeded', 'closed by time alone');
+	$day += 3;
 }
 
 # 3. kill -9 of the worker when the window has closed, and before it opens; and a restart.

@@ -107,6 +107,22 @@ EOF
 	drop_all();
 }
 
+# Two sessions create a schedule of the same name: the second one waits for the first, and learns of it then.
+for my $words ('', 'IF NOT EXISTS ')
+{
+	my $create = "CREATE SCHEDULE ${words}same FOR SQL 'SELECT 1' RECURRING '\@daily'";
+	my @sessions = map { $node->background_psql('postgres', on_error_stop => 0) } 1 .. 2;
+	$sessions[0]->query("BEGIN; $create");
+	$sessions[1]->query_until(qr/begun/, "\\echo begun\n$create;\n");
+	wait_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'CREATE SCHEDULE%' AND wait_event_type = 'Lock'});
+	$sessions[0]->query('COMMIT');
+	$sessions[1]->query('SELECT 1');
+	like($sessions[1]->{stderr}, $words ? qr/NOTICE:  schedule "same" already exists, skipping/ : qr/ERROR:  schedule "same" already exists/, "two sessions: CREATE SCHEDULE ${words}of one name");
+	$_->quit for @sessions;
+	is(sql('SELECT count(*) FROM kwjobs.schedule'), 1, '... makes one');
+	drop_all();
+}
+
 # lock_timeout ends the wait for the row of a schedule, or of a job. A job's lock_timeout is for its statements.
 {
 	sql('CREATE ROLE weak LOGIN');

@@ -106,11 +106,10 @@ is_clock_set_back(TimestampTz now)
 }
 
 /*
- * Called when the launcher has told this coordinator to leave, because another database needs its
- * place, or when the clock was set back. The coordinator exits even if jobs wait: the next coordinator of this database looks at
- * all of them. Workers that it has started and that have not attached to their slots would lose
- * the slots when it exits, so it waits for them first, but not for long. Returns when to call this
- * again.
+ * Called when the launcher has told this coordinator to leave, because another database needs its place, or
+ * when the clock was set back. The coordinator exits even if jobs wait: the next coordinator of this database
+ * looks at all of them. Workers that it has started and that have not attached to their slots would lose the
+ * slots when it exits, so it waits for them first, but not for long. Returns when to call this again.
  */
 static TimestampTz
 make_place(bool busy, TimestampTz due, TimestampTz now)

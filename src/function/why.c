@@ -98,6 +98,15 @@ say_pending(StringInfo into, int64 job_id, const KwjStanding *job)
 	}
 	if (job->attempts > 0)
 		say_error(into, "Its last error", job);
+	if (job->in_vain > 1)
+	{
+		next_line(into);
+		appendStringInfo(into, "It was interrupted " INT64_FORMAT " times, by the end of its window or by PAUSE, and begins anew each time.",
+						 job->in_vain);
+		next_line(into);
+		appendStringInfo(into, "To let it go on when its window closes, type SELECT kwjobs.alter(" INT64_FORMAT ", window_end => 'finish').",
+						 job_id);
+	}
 	if (reason.advice)
 	{
 		next_line(into);

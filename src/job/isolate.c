@@ -7,13 +7,15 @@
  * records a start of the server or jobs of sessions; both, when they end a job whose rows are
  * broken (src/lifecycle/broken.c) and when they mark dependencies (src/store/dependency.c);
  * sessions, when they insert rows of their own jobs (src/lifecycle/session_job.c), retry dependents
- * (src/store/again.c), and read rows for SHOW JOBS that may be damaged (src/function/show.c).
+ * (src/store/again.c), read rows for SHOW JOBS that may be damaged (src/function/show.c), and try what a
+ * new job is to do (src/type/sql/fit.c, src/type/import/validate.c).
  *
  *     begin transaction --> step --> commit --> committed()         returns NULL
  *                             |         |
  *                             +-- error +--> log it, abort          returns the error
  *
  *     kwj_isolate_within: does this in a subtransaction, without committed()
+ *     kwj_isolate_and_undo: rolls the subtransaction back in any case; here cancels are not held back
  *
  * An error aborts the whole (sub)transaction, which releases the locks of the step and undoes its
  * changes. A commit that fails is an error of the step. FATAL and PANIC are not caught, so a
@@ -155,6 +157,30 @@ ErrorData *
 kwj_isolate_within_quietly(KwjStep step, void *arg)
 {
 	return isolate_within(step, arg, true);
+}
+
+ErrorData *
+kwj_isolate_and_undo(KwjStep step, void *arg)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile edata = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		step(arg);
+	}
+	PG_CATCH();
+	{
+		edata = take_error(caller, true);
+	}
+	PG_END_TRY();
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	return edata;
 }
 
 bool

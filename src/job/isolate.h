@@ -40,6 +40,13 @@ extern ErrorData *kwj_isolate_then(KwjStep step, KwjStep committed, void *arg, b
 extern ErrorData *kwj_isolate_within(KwjStep step, void *arg);
 extern ErrorData *kwj_isolate_within_quietly(KwjStep step, void *arg);
 
+/*
+ * Runs the step in a subtransaction of the current transaction, and rolls the subtransaction back, whether or
+ * not the step raises an error. Returns NULL, or the error, palloc'd in CurrentMemoryContext. The error is not
+ * written to the log, and a cancel is an error of the step.
+ */
+extern ErrorData *kwj_isolate_and_undo(KwjStep step, void *arg);
+
 /* Returns whether the error tells only that something could not be had now, such as a lock or memory. */
 extern bool kwj_error_is_passing(const ErrorData *error);
 

@@ -1,6 +1,6 @@
 /*
  * src/job/role.h
- *	  The name of a role, for people to read.
+ *	  The name of a role, for people to read, and whether the current user may create databases.
  */
 #ifndef KWJ_JOB_ROLE_H
 #define KWJ_JOB_ROLE_H
@@ -12,5 +12,8 @@
  * PostgreSQL's own functions show such a role. Call it in a transaction.
  */
 extern char *kwj_role_name(Oid role);
+
+/* Returns whether the current user may create databases. Call it in a transaction. */
+extern bool kwj_may_create_databases(void);
 
 #endif

@@ -1,15 +1,21 @@
 /*
  * src/job/transaction.c
- *	  How kwjobs begins transactions of its own, sets settings for a transaction, and has its functions
- *	  called at the ends of transactions.
+ *	  How kwjobs begins transactions of its own, sets settings for a transaction, aborts one after
+ *	  an error, and has its functions called at the ends of transactions.
  *
  * Process: any; only workers and coordinators begin transactions of their own. Locks: none.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "compat.h"
+#include "jit/jit.h"
 #include "job/transaction.h"
+#include "miscadmin.h"
+#include "replication/slot.h"
+#include "tcop/tcopprot.h"
 #include "utils/guc.h"
+#include "utils/portal.h"
 #include "utils/snapmgr.h"
 
 void
@@ -30,6 +36,19 @@ kwj_set_locally(const char *setting, const char *value)
 	Assert(IsTransactionState());
 	/* PostgreSQL would keep a value of a lower source, such as PGC_S_OVERRIDE, beyond the transaction. */
 	(void) set_config_option(setting, value, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+}
+
+void
+kwj_abort_after_error(void)
+{
+	Assert(InterruptHoldoffCount > 0);
+	debug_query_string = NULL;
+	AbortCurrentTransaction();
+	PortalErrorCleanup();
+	if (MyReplicationSlot != NULL)
+		ReplicationSlotRelease();
+	kwj_replication_slot_cleanup();
+	jit_reset_after_error();
 }
 
 void

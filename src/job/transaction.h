@@ -1,7 +1,7 @@
 /*
  * src/job/transaction.h
- *	  How kwjobs begins transactions of its own, sets settings for a transaction, and has its functions
- *	  called at the ends of transactions.
+ *	  How kwjobs begins transactions of its own, sets settings for a transaction, aborts one after
+ *	  an error, and has its functions called at the ends of transactions.
  */
 #ifndef KWJ_JOB_TRANSACTION_H
 #define KWJ_JOB_TRANSACTION_H
@@ -21,6 +21,12 @@ extern void kwj_begin_own_transaction(void);
  * right of a superuser. Errors: as SET.
  */
 extern void kwj_set_locally(const char *setting, const char *value);
+
+/*
+ * Does what PostgresMain() does when it has reported an error: aborts the transaction, and drops what the error
+ * has left of portals, replication slots, JIT, and the text of the statement. The caller holds interrupts.
+ */
+extern void kwj_abort_after_error(void);
 
 /*
  * If *registered is false, registers the callbacks for the ends of this process's transactions and

@@ -15,7 +15,7 @@
  */
 extern void kwj_control_log(const char *what, const char *reason);
 
-/* The same for what kwjobs does by itself: "<what>: <reason>", whatever kwjobs.log_control is. */
+/* Does the same for what kwjobs does by itself: the line is "<what>: <reason>", whatever kwjobs.log_control is. */
 extern void kwj_control_log_itself(const char *what, const char *reason);
 
 #endif

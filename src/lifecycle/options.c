@@ -16,6 +16,7 @@
 #include "lifecycle/bounds.h"
 #include "lifecycle/many.h"
 #include "lifecycle/options.h"
+#include "lifecycle/recurrence.h"
 #include "pgtime.h"
 #include "schedule/window.h"
 #include "shared/listeners.h"
@@ -320,11 +321,7 @@ kwj_read_window(const char *text, KwjHours *hours)
 	KwjCronProblem problem;
 
 	if (!kwj_window_parse(text, session_timezone, hours, &problem))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg_internal("%s", problem.message),
-				 errdetail_internal("%s", problem.detail),
-				 errhint("%s", problem.hint)));
+		kwj_refuse_times(&problem);
 	return kwj_window_text(text, hours);
 }
 

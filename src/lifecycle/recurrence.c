@@ -14,16 +14,22 @@
 #include "utils/timestamp.h"
 
 void
+kwj_refuse_times(const KwjCronProblem *problem)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg_internal("%s", problem->message),
+			 errdetail_internal("%s", problem->detail),
+			 errhint("%s", problem->hint)));
+}
+
+void
 kwj_recurrence_parse(const char *text, KwjCron *cron)
 {
 	KwjCronProblem problem;
 
 	if (!kwj_cron_parse(text, cron, &problem))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg_internal("%s", problem.message),
-				 errdetail_internal("%s", problem.detail),
-				 errhint("%s", problem.hint)));
+		kwj_refuse_times(&problem);
 }
 
 void

@@ -6,6 +6,7 @@
 #define KWJ_LIFECYCLE_RECURRENCE_H
 
 #include "kwjobs.h"
+#include "compat.h"
 #include "schedule/cron.h"
 #include "store/schedules.h"
 
@@ -17,6 +18,9 @@ typedef struct KwjRecurrence
 	KwjCron		cron;
 	pg_tz	   *zone;
 } KwjRecurrence;
+
+/* Raises the error of an expression, or of the hours of a window, that is none: 22023, with a hint. */
+pg_noreturn extern void kwj_refuse_times(const KwjCronProblem *problem);
 
 /* Reads an expression. Errors: 22023, with a hint, if it is none. */
 extern void kwj_recurrence_parse(const char *text, KwjCron *cron);

@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include "job/arguments.h"
 #include "job/clip.h"
 #include "job/json.h"
 #include "lifecycle/options.h"
@@ -282,6 +283,36 @@ typedef struct Given
 	char	   *value;
 } Given;
 
+static bool
+is_option(const char *name)
+{
+	KwjOption	of_jobs;
+
+	return find(name) != NULL || kwj_option_from_name(name, &of_jobs);
+}
+
+/*
+ * Returns the value of an option as a text. That of tags may be an array, too. Errors: 22023 if the value is
+ * null, an object or an array; or if there is no such option.
+ */
+static char *
+read_given(Jsonb *jb, const char *name, const JsonbValue *v)
+{
+	char	   *text = v->type == jbvBool ? pstrdup(v->val.boolean ? "true" : "false") : kwj_json_scalar_text(v);
+
+	if (text != NULL)
+		return text;
+	if (!is_option(name))
+		refuse_unknown(name);
+	if (strcmp(name, kwj_option_name(KWJ_OPTION_TAGS)) == 0 && v->type == jbvBinary)
+		return OidOutputFunctionCall(F_ARRAY_OUT, PointerGetDatum(kwj_argument_texts(jb, name)));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("option \"%s\" requires a value", kwj_quoted(name, 100)),
+			 errhint("Type %s = 'value'.", kwj_quoted(name, 100))));
+	return NULL;
+}
+
 /* Returns the options as a list of Given. */
 static List *
 list_given(Jsonb *jb)
@@ -309,13 +340,7 @@ list_given(Jsonb *jb)
 		}
 		else if (token == WJB_VALUE)
 		{
-			given->value = v.type == jbvBool ? pstrdup(v.val.boolean ? "true" : "false") :
-				kwj_json_scalar_text(&v);
-			if (given->value == NULL)
-				ereport(ERROR,
-						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						 errmsg("option \"%s\" requires a value", kwj_quoted(given->name, 100)),
-						 errhint("Type %s = 'value'.", kwj_quoted(given->name, 100))));
+			given->value = read_given(jb, given->name, &v);
 			list = lappend(list, given);
 		}
 	}

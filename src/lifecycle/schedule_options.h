@@ -20,9 +20,9 @@ typedef struct KwjGivenSchedule
 } KwjGivenSchedule;
 
 /*
- * Sets the options of a schedule. Those that all jobs have are set in *job, unless it is NULL; then
- * they are left out. An empty text takes away what the schedule or the job has. Errors: 22023 for an option that there is not, or for a wrong value, with a hint;
- * those of kwj_set_option_text.
+ * Sets the options of a schedule. Those that all jobs have are set in *job, unless it is NULL; then they are
+ * left out. An empty text takes away what the schedule or the job has. Errors: 22023 for an option that there
+ * is not, or for a wrong value, with a hint; those of kwj_set_option_text.
  */
 extern void kwj_schedule_set_options(KwjSchedule *schedule, KwjNewJob *job, Jsonb *options,
 									 KwjGivenSchedule *given);

@@ -18,10 +18,10 @@
 extern void kwj_new_job(KwjNewJob *job, const char *job_type);
 
 /*
- * Creates the job, as pending, in the caller's transaction; a worker may start it when that has
- * committed. If a template is wanted (lifecycle/template.h), creates no job, and returns 0. Fills in created_by, created_by_session, authority and is_new of *job. Returns its
- * job_id, or the id of an unfinished job of the owner with the same key: job->on_conflict says what
- * becomes of that one.
+ * Creates the job, as pending, in the caller's transaction; a worker may start it when that has committed. If
+ * a template is wanted (lifecycle/template.h), creates no job, and returns 0. Fills in created_by,
+ * created_by_session, authority and is_new of *job. Returns its job_id, or the id of an unfinished job of the
+ * owner with the same key: job->on_conflict says what becomes of that one.
  *
  * Errors: 28000 if the owner may not log in, as the job's worker must; 42501 if the current user
  * may not SET ROLE to the owner; 42704 if there is no such role, or if a job in depends_on does not

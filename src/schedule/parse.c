@@ -181,8 +181,8 @@ kwj_cron_parse(const char *text, KwjCron *cron, KwjCronProblem *problem)
 							   psprintf("It may have %d bytes.", KWJ_CRON_LENGTH),
 							   "Ranges and steps, such as 10-40/5, are shorter than lists.");
 	fields = split(text);
-	if (fields.n == 1 && fields.fields[0][0] == '@')
-		return read_macro(fields.fields[0], cron, problem);
+	if (fields.n > 0 && fields.fields[0][0] == '@')
+		return read_macro(fields.n == 1 ? fields.fields[0] : text, cron, problem);
 	if (may_be_interval(&fields) && kwj_every_read(text, &cron->interval))
 		return read_interval(text, cron, problem);
 	if (fields.n >= LEAST_FIELDS && fields.n <= MOST_FIELDS)

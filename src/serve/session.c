@@ -34,7 +34,7 @@
 #include "commands/async.h"
 #include "commands/event_trigger.h"
 #include "compat.h"
-#include "jit/jit.h"
+#include "job/transaction.h"
 #include "libpq/pqcomm.h"
 #include "libpq/pqformat.h"
 #include "libpq/pqsignal.h"
@@ -43,7 +43,6 @@
 #include "port/pg_bswap.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
-#include "replication/slot.h"
 #include "serve/handoff.h"
 #include "serve/port.h"
 #include "serve/query.h"
@@ -55,7 +54,6 @@
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/portal.h"
 #include "utils/ps_status.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
@@ -422,13 +420,7 @@ recover(void)
 	/* The worker has to know it when the program, which is told next, has exited because of it. */
 	tell_current_error();
 	EmitErrorReport();
-	debug_query_string = NULL;
-	AbortCurrentTransaction();
-	PortalErrorCleanup();
-	if (MyReplicationSlot != NULL)
-		ReplicationSlotRelease();
-	kwj_replication_slot_cleanup();
-	jit_reset_after_error();
+	kwj_abort_after_error();
 	MemoryContextSwitchTo(MessageContext);
 	FlushErrorState();
 	kwj_serve_query_failed();

@@ -52,7 +52,6 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
-#include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "commands/dbcommands.h"
@@ -60,6 +59,7 @@
 #include "commands/extension.h"
 #include "compat.h"
 #include "job/extension.h"
+#include "job/role.h"
 #include "job/transaction.h"
 #include "lifecycle/session_job.h"
 #include "miscadmin.h"
@@ -148,20 +148,6 @@ note_rights(void)
 }
 
 static bool
-may_create_databases(void)
-{
-	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
-	bool		may = superuser();
-
-	if (HeapTupleIsValid(tuple))
-	{
-		may = may || ((Form_pg_authid) GETSTRUCT(tuple))->rolcreatedb;
-		ReleaseSysCache(tuple);
-	}
-	return may;
-}
-
-static bool
 is_template(Oid dboid)
 {
 	HeapTuple	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(dboid));
@@ -178,7 +164,7 @@ is_template(Oid dboid)
 static bool
 may_copy(Oid dboid)
 {
-	return may_create_databases() && (is_template(dboid) || kwj_owns_database(dboid));
+	return kwj_may_create_databases() && (is_template(dboid) || kwj_owns_database(dboid));
 }
 
 /* Returns the value of an option; NULL if it is not given or has no value. */

@@ -51,8 +51,7 @@ is_busy(Oid dboid)
 
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
 	database = kwj_find_database(dboid);
-	busy = database != NULL && (database->state == DATABASE_STARTING ||
-								database->state == DATABASE_RUNNING);
+	busy = database != NULL && kwj_has_coordinator(database);
 	for (int i = 0; i < kwj_used_slots && !busy; i++)
 		busy = kwj_slots[i].in_use && kwj_slots[i].dboid == dboid && !kwj_is_my_slot(i);
 	LWLockRelease(kwj_shared->lock);

@@ -176,6 +176,19 @@ kwj_set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type, bo
 }
 
 void
+kwj_unassign_slot(KwjSlot *slot)
+{
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
+	if (slot->proc == NULL)
+		kwj_free_slot(slot);
+	else
+	{
+		kwj_set_job(slot, 0, 0, "", false);
+		kwj_wake(slot->proc);
+	}
+}
+
+void
 kwj_take_assignments_back(Oid dboid)
 {
 	Assert(kwj_holds_lock(LW_EXCLUSIVE));
@@ -185,12 +198,7 @@ kwj_take_assignments_back(Oid dboid)
 
 		if (!slot->in_use || slot->dboid != dboid)
 			continue;
-		if (slot->proc == NULL)
-			kwj_free_slot(slot);
-		else if (slot->job_id != 0 && !slot->handed_over)
-		{
-			kwj_set_job(slot, 0, 0, "", false);
-			kwj_wake(slot->proc);
-		}
+		if (slot->proc == NULL || (slot->job_id != 0 && !slot->handed_over))
+			kwj_unassign_slot(slot);
 	}
 }

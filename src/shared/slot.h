@@ -3,8 +3,9 @@
  *	  Helpers for one slot. Only src/shared includes this file.
  *
  * The caller holds kwj_shared->lock: exclusively for kwj_set_job(), kwj_free_slot(),
- * kwj_take_assignments_back(), kwj_reserve_slot() and kwj_team_lose(); not at all for kwj_my_slot()
- * and kwj_set_my_slot(); at least shared for the others. None of them raises an error.
+ * kwj_unassign_slot(), kwj_take_assignments_back(), kwj_reserve_slot() and kwj_team_lose(); not at
+ * all for kwj_my_slot() and kwj_set_my_slot(); at least shared for the others. None of them raises
+ * an error.
  * kwj_reserve_slot() is in slots.c, kwj_team_lose() in team.c, the others are in slot.c.
  */
 #ifndef KWJ_SHARED_SLOT_H
@@ -29,6 +30,12 @@ extern void kwj_set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *
  * Marks the slot as free, because its worker is gone, and wakes the coordinators that may use it.
  */
 extern void kwj_free_slot(KwjSlot *slot);
+
+/*
+ * Takes back the job that is assigned to the slot and not handed over. The worker, if it has attached, is
+ * idle then; otherwise the slot is free.
+ */
+extern void kwj_unassign_slot(KwjSlot *slot);
 
 /*
  * Called when the coordinator of the database exits. Takes back the jobs that it has assigned and

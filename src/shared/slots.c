@@ -339,25 +339,13 @@ kwj_shared_hand_over_one(int slot, uint32 generation)
 	LWLockRelease(kwj_shared->lock);
 }
 
-static void
-unassign(KwjSlot *slot)
-{
-	if (slot->proc == NULL)
-		kwj_free_slot(slot);
-	else
-	{
-		kwj_set_job(slot, 0, 0, "", false);
-		kwj_wake(slot->proc);
-	}
-}
-
 void
 kwj_shared_take_back(void)
 {
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < kwj_used_slots; i++)
 		if (is_merely_assigned(&kwj_slots[i]))
-			unassign(&kwj_slots[i]);
+			kwj_unassign_slot(&kwj_slots[i]);
 	LWLockRelease(kwj_shared->lock);
 }
 
@@ -368,7 +356,7 @@ kwj_shared_take_back_one(int slot, uint32 generation)
 		return;
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	if (kwj_slots[slot].generation == generation && is_merely_assigned(&kwj_slots[slot]))
-		unassign(&kwj_slots[slot]);
+		kwj_unassign_slot(&kwj_slots[slot]);
 	LWLockRelease(kwj_shared->lock);
 }
 

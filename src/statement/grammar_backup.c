@@ -13,6 +13,9 @@
 #include "nodes/makefuncs.h"
 #include "statement/internal.h"
 
+/* number of arguments of kwjobs_backup_and_wait and kwjobs_restore_and_wait that return the result */
+#define RESULT_COLUMNS	4
+
 #define EXPECTED_PLACE	"Where the backup lies must stand here, in quotes."
 
 /* The parts of a statement. */
@@ -49,13 +52,6 @@ refuse_unsupported(const KwjStatement *statement, const Parts *parts)
 				errmsg("%s is not supported", parts->what),
 				errhint("%s", parts->hint),
 				kwj_error_position(statement->source, parts->unsupported));
-}
-
-/* Returns an expression as text. */
-static Node *
-text_value(KwjStatement *statement, int first, int last, const char *expected)
-{
-	return kwj_cast(kwj_parse_expression(statement, first, last, expected), "text", false, -1);
 }
 
 /* Returns the tokens from the first one up to `end`, without comments and spaces between them. */
@@ -112,7 +108,7 @@ expect_database(KwjStatement *statement, int token, Parts *parts)
 	if (kwj_is_any_word(statement->source, token))
 		parts->database = kwj_text(kwj_word_of(statement->source, token));
 	else
-		parts->database = text_value(statement, token, end, "The name of a database must stand here.");
+		parts->database = kwj_parse_text_value(statement, token, end, "The name of a database must stand here.");
 	return end;
 }
 
@@ -149,7 +145,7 @@ expect_place(KwjStatement *statement, int first, Parts *parts)
 	if (parts->place != NULL || (enclosed && end != first + 3))
 		note_unsupported(parts, first, "more than one place of a backup",
 						 "A backup lies in one directory: give its absolute path.");
-	parts->place = text_value(statement, token, token + 1, EXPECTED_PLACE);
+	parts->place = kwj_parse_text_value(statement, token, token + 1, EXPECTED_PLACE);
 	return end;
 }
 
@@ -191,24 +187,15 @@ skip_incremental(KwjStatement *statement, int token, Parts *parts)
 static Node *
 build(KwjStatement *statement, const char *name, Parts *parts)
 {
-	int			location = statement->source->tokens[statement->first].start;
 	List	   *args;
-	List	   *results = NIL;
 
 	refuse_unsupported(statement, parts);
 	if (parts->what != NULL)
 		return (Node *) kwj_select(kwj_null());
 	args = list_make4(parts->place, kwj_text_array(parts->tables),
 					  kwj_cast(parts->database ? parts->database : kwj_null(), "text", false, -1),
-					  kwj_call("pg_catalog", "jsonb_object",
-							   list_make1(kwj_cast(kwj_array(parts->options.pairs, -1), "text", true, -1)), -1));
-	kwj_prevent_in_recovery(statement);
-	if (parts->options.detached || statement->is_scheduled)
-		return kwj_select_job_id(name, args, location);
-	/* job_id, status, fraction_completed and bytes */
-	for (int i = 0; i < 4; i++)
-		results = lappend(results, kwj_null());
-	return (Node *) kwj_call_procedure(psprintf("%s_and_wait", name), list_concat(args, results), location);
+					  kwj_options_object(&parts->options));
+	return kwj_tree_of_creation(statement, name, args, parts->options.detached, RESULT_COLUMNS);
 }
 
 /* [targets] TO place [AS OF SYSTEM TIME e] [INCREMENTAL FROM place, ...] [WITH ...] */
@@ -263,7 +250,7 @@ kwj_build_show_backup(KwjStatement *statement)
 {
 	int			location = statement->source->tokens[statement->first].start;
 	int			end = kwj_expect_string(statement, statement->rest, EXPECTED_PLACE);
-	Node	   *place = text_value(statement, statement->rest, end, EXPECTED_PLACE);
+	Node	   *place = kwj_parse_text_value(statement, statement->rest, end, EXPECTED_PLACE);
 	RangeFunction *from = makeNode(RangeFunction);
 	SelectStmt *select = makeNode(SelectStmt);
 	ColumnRef  *all = makeNode(ColumnRef);

@@ -50,7 +50,7 @@ take_string(KwjStatement *statement, int token, const char *expected, Node **val
 {
 	int			end = kwj_expect_string(statement, token, expected);
 
-	*value = kwj_cast(kwj_parse_expression(statement, token, end, expected), "text", false, -1);
+	*value = kwj_parse_text_value(statement, token, end, expected);
 	return end;
 }
 
@@ -128,8 +128,7 @@ take_options(KwjStatement *statement, int token)
 		if (options.detached)
 			kwj_syntax_error(statement, token, "A schedule has no option DETACHED: no statement waits for its jobs.");
 	}
-	return kwj_call("pg_catalog", "jsonb_object",
-					list_make1(kwj_cast(kwj_array(options.pairs, -1), "text", true, -1)), -1);
+	return kwj_options_object(&options);
 }
 
 /* CALL kwjobs_create_schedule(name, recurring, statement, NULL, NULL, options, if_not_exists) */
@@ -168,9 +167,9 @@ take_job(KwjStatement *statement, int token, Node **sql, Node **job)
 }
 
 /*
- * Returns the tree of CALL kwjobs_create_schedule_of_job(kwjobs_for_schedule(name, is_if),
- * CASE WHEN kwjobs_wants_job() THEN job END, recurring, options, is_if). procedure, before: the names of the two functions, without kwjobs_; ALTER SCHEDULE has
- * others than CREATE SCHEDULE.
+ * Returns the tree of CALL kwjobs_create_schedule_of_job(kwjobs_for_schedule(name, is_if), CASE WHEN
+ * kwjobs_wants_job() THEN job END, recurring, options, is_if). procedure, before: the names of the two
+ * functions, without kwjobs_; ALTER SCHEDULE has others than CREATE SCHEDULE.
  */
 static Node *
 call_for_job(const char *procedure, const char *before, Node *name, Node *job, Node *cron, Node *options, bool is_if,

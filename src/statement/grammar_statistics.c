@@ -234,7 +234,6 @@ Node *
 kwj_build_statistics(KwjStatement *statement)
 {
 	const KwjSource *source = statement->source;
-	int			location = source->tokens[statement->first].start;
 	Parts		parts = {0};
 	List	   *args;
 
@@ -254,8 +253,5 @@ kwj_build_statistics(KwjStatement *statement)
 					  kwj_text_array(parts.columns),
 					  kwj_cast(parts.throttling ? parts.throttling : kwj_null(),
 							   "float8", false, -1));
-	kwj_prevent_in_recovery(statement);
-	if (parts.detached || statement->is_scheduled)
-		return kwj_select_job_id("create_statistics", args, location);
-	return (Node *) kwj_call_procedure("create_statistics_and_wait", args, location);
+	return kwj_tree_of_creation(statement, "create_statistics", args, parts.detached, 0);
 }

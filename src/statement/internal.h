@@ -241,6 +241,7 @@ extern void kwj_parse_options(KwjStatement *statement, int first, bool enclosed,
 extern void kwj_parse_with(KwjStatement *statement, int with,
 						   const char *expected, KwjOptions *options);
 extern int	kwj_find_options(KwjStatement *statement, int first);
+extern Node *kwj_options_object(const KwjOptions *options);
 
 /* parse.c */
 extern List *kwj_parse_source(KwjSource *source, bool *found);
@@ -266,6 +267,7 @@ extern char *kwj_mask_statements(const KwjSource *source, int first, int last,
 extern void kwj_read_pieces(KwjSource *source, List *statements);
 extern Node *kwj_parse_expression(KwjStatement *statement, int first, int last,
 								  const char *expected);
+extern Node *kwj_parse_text_value(KwjStatement *statement, int first, int last, const char *expected);
 #define KWJ_EXPECTED_IDS	"A query that returns job IDs must stand here."
 extern Node *kwj_parse_query(KwjStatement *statement, int first, int last,
 							 const char *expected);
@@ -322,6 +324,10 @@ extern bool kwj_is_show_backup(const KwjSource *source, int rest, int last);
 extern bool kwj_is_no_assignment(const KwjSource *source, int rest, int last);
 extern Node *kwj_build_statistics(KwjStatement *statement);
 extern bool kwj_is_our_statistics(const KwjSource *source, int rest, int last);
+
+/* rewrite_create.c */
+extern Node *kwj_tree_of_creation(KwjStatement *statement, const char *name, List *args, bool detached,
+								  int n_results);
 
 /* tree.c: nodes that are not from the user's text have location -1 */
 extern List *kwj_name(const char *schema, const char *object);

@@ -92,9 +92,7 @@ parse_option(KwjStatement *statement, KwjOptions *options, int first, int last)
 	if (options->words && first + 3 == last && kwj_is_any_word(source, first + 2))
 		value = kwj_text(kwj_word_of(source, first + 2));
 	else if (first + 1 < last)
-		value = kwj_cast(kwj_parse_expression(statement, first + 2, last,
-											  "A value must follow the equal sign."),
-						 "text", false, -1);
+		value = kwj_parse_text_value(statement, first + 2, last, "A value must follow the equal sign.");
 	else
 		value = kwj_cast(kwj_null(), "text", false, -1);
 	options->pairs = lappend(lappend(options->pairs, kwj_text(name)), value);
@@ -172,4 +170,12 @@ kwj_find_options(KwjStatement *statement, int first)
 		   kwj_next_is(statement, token + 1, "time"))
 		token = kwj_find_word(statement, token + 1, "with");
 	return token;
+}
+
+/* Returns the options as a jsonb. */
+Node *
+kwj_options_object(const KwjOptions *options)
+{
+	return kwj_call("pg_catalog", "jsonb_object",
+					list_make1(kwj_cast(kwj_array(options->pairs, -1), "text", true, -1)), -1);
 }

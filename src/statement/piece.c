@@ -606,6 +606,13 @@ kwj_parse_expression(KwjStatement *statement, int first, int last,
 	return next_piece(statement, &piece);
 }
 
+/* Returns the expression in these tokens, cast to text. */
+Node *
+kwj_parse_text_value(KwjStatement *statement, int first, int last, const char *expected)
+{
+	return kwj_cast(kwj_parse_expression(statement, first, last, expected), "text", false, -1);
+}
+
 /* Returns the query in these tokens. expected: a sentence that says what it is for. */
 Node *
 kwj_parse_query(KwjStatement *statement, int first, int last,

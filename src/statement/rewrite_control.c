@@ -60,9 +60,7 @@ kwj_parse_reason(KwjStatement *statement, int with)
 	if (!kwj_is_symbol(statement->source, reason + 1, '='))
 		kwj_syntax_error(statement, Min(reason + 1, statement->last),
 						 "An equal sign must follow REASON.");
-	return kwj_cast(kwj_parse_expression(statement, reason + 2, statement->last,
-										 "A text must follow the equal sign."),
-					"text", false, -1);
+	return kwj_parse_text_value(statement, reason + 2, statement->last, "A text must follow the equal sign.");
 }
 
 /* (SELECT reason FROM given) */

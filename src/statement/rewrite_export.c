@@ -175,28 +175,18 @@ find_sources(KwjStatement *statement, int token, Sources *sources)
 Node *
 kwj_build_export(KwjStatement *statement)
 {
-	int			location = statement->source->tokens[statement->first].start;
 	int			directory = expect_format(statement);
 	int			token = kwj_expect_string(statement, directory, "A directory in quotes must stand here.");
 	KwjOptions	options = {0};
 	Sources		sources;
 	List	   *args;
 
-	args = list_make1(kwj_cast(kwj_parse_expression(statement, directory, token,
-													"A directory in quotes must stand here."),
-							   "text", false, -1));
+	args = list_make1(kwj_parse_text_value(statement, directory, token,
+										   "A directory in quotes must stand here."));
 	token = kwj_expect_word(statement, token, "from", "FROM must follow the directory.");
 	token = find_sources(statement, token, &sources);
 	args = lappend(lappend(lappend(args, sources.target), sources.query), sources.database);
 	kwj_parse_with(statement, token, "Only WITH can stand here.", &options);
-	args = lappend(args,
-				   kwj_call("pg_catalog", "jsonb_object",
-							list_make1(kwj_cast(kwj_array(options.pairs, -1), "text", true, -1)), -1));
-	args = lappend(args, sources.tables);
-	kwj_prevent_in_recovery(statement);
-	if (options.detached || statement->is_scheduled)
-		return kwj_select_job_id("export", args, location);
-	for (int i = 0; i < RESULT_COLUMNS; i++)
-		args = lappend(args, kwj_null());
-	return (Node *) kwj_call_procedure("export_and_wait", args, location);
+	args = lappend(lappend(args, kwj_options_object(&options)), sources.tables);
+	return kwj_tree_of_creation(statement, "export", args, options.detached, RESULT_COLUMNS);
 }

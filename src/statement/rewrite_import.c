@@ -79,14 +79,6 @@ column_array(KwjStatement *statement, List *columns)
 	return kwj_text_array(names);
 }
 
-/* Returns an expression as text. */
-static Node *
-text_value(KwjStatement *statement, int first, int last, const char *expected)
-{
-	return kwj_cast(kwj_parse_expression(statement, first, last, expected),
-					"text", false, -1);
-}
-
 /* ('file', ...) */
 static Node *
 parse_files(KwjStatement *statement, int open, int close)
@@ -99,25 +91,18 @@ parse_files(KwjStatement *statement, int open, int close)
 	do
 	{
 		comma = kwj_find_symbol(source, first, close, ',');
-		files = lappend(files, text_value(statement, first, comma,
-										  "The name of a file must stand here."));
+		files = lappend(files, kwj_parse_text_value(statement, first, comma,
+													"The name of a file must stand here."));
 		first = comma + 1;
 	} while (comma < close);
 	return kwj_cast(kwj_array(files, source->tokens[open].start), "text", true, -1);
 }
 
-/* CALL kwjobs_NAME_and_wait(args, NULL, ...) or, for detached, SELECT kwjobs_NAME(args) */
+/* Returns the tree of a statement that creates an IMPORT by kwjobs_NAME or kwjobs_NAME_and_wait. */
 static Node *
 tree_of_call(KwjStatement *statement, const char *name, List *args, bool detached)
 {
-	int			location = statement->source->tokens[statement->first].start;
-
-	kwj_prevent_in_recovery(statement);
-	if (detached || statement->is_scheduled)
-		return kwj_select_job_id(name, args, location);
-	for (int i = 0; i < RESULT_COLUMNS; i++)
-		args = lappend(args, kwj_null());
-	return (Node *) kwj_call_procedure(psprintf("%s_and_wait", name), args, location);
+	return kwj_tree_of_creation(statement, name, args, detached, RESULT_COLUMNS);
 }
 
 /* WITH ... up to the end, as a jsonb */
@@ -128,8 +113,7 @@ parse_with(KwjStatement *statement, int with, const char *expected, bool *detach
 
 	kwj_parse_with(statement, with, expected, &options);
 	*detached = options.detached;
-	return kwj_call("pg_catalog", "jsonb_object",
-					list_make1(kwj_cast(kwj_array(options.pairs, -1), "text", true, -1)), -1);
+	return kwj_options_object(&options);
 }
 
 /* Returns the token that closes the parentheses around the files, which open at this one. */
@@ -182,7 +166,7 @@ build_import_using(KwjStatement *statement, int token)
 
 	first = kwj_expect_word(statement, token, "using", "USING must follow CREATE.");
 	token = kwj_expect_string(statement, first, expected_file);
-	definition = text_value(statement, first, token, expected_file);
+	definition = kwj_parse_text_value(statement, first, token, expected_file);
 	if (kwj_next_is(statement, token, "csv"))
 	{
 		int			open = kwj_expect_word(statement, token + 1, "data", "DATA must follow CSV.");
@@ -239,7 +223,7 @@ kwj_build_import_database(KwjStatement *statement)
 	if (first > statement->last || !kwj_is_symbol(source, first - 1, '('))
 		kwj_syntax_error(statement, Min(first - 1, statement->last), expected);
 	token = kwj_expect_string(statement, first, expected);
-	directory = text_value(statement, first, token, expected);
+	directory = kwj_parse_text_value(statement, first, token, expected);
 	if (token >= statement->last || !kwj_is_symbol(source, token, ')'))
 		kwj_syntax_error(statement, Min(token, statement->last), "One directory must stand in the parentheses.");
 	options = parse_with(statement, token + 1, "Only WITH can follow the directory.", &detached);

@@ -66,8 +66,7 @@ value_of(KwjStatement *statement, int first, int last)
 			kwj_syntax_error(statement, first, expected);
 		return kwj_text(kwj_word_of(source, first));
 	}
-	return kwj_cast(kwj_parse_expression(statement, first, last, expected),
-					"text", false, -1);
+	return kwj_parse_text_value(statement, first, last, expected);
 }
 
 /* SET CLUSTER SETTING name {= | TO} {value, ... | DEFAULT} */

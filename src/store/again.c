@@ -130,10 +130,10 @@ static KwjQuery may_run_now_query = {
 };
 
 /*
- * $2 to $5, $7, $8, $14: NULL leaves the column as it is. $10, $11, $13: set the timeout to $6, the tags
- * to $9 and the window to $12, where NULL means none. A job with a window may be put off because of
- * these or of its timeout, so it is due at once then, and the coordinator looks. rank becomes NULL, so that the coordinator computes the job's place
- * in the order again, from its new due time and priority.
+ * $2 to $5, $7, $8, $14: NULL leaves the column as it is. $10, $11, $13: set the timeout to $6, the tags to $9
+ * and the window to $12, where NULL means none. A job with a window may be put off because of these or of its
+ * timeout, so it is due at once then, and the coordinator looks. rank becomes NULL, so that the coordinator
+ * computes the job's place in the order again, from its new due time and priority.
  */
 static KwjQuery alter_query = {
 	"UPDATE kwjobs.job AS j SET description = coalesce($2, j.description),"

@@ -396,8 +396,8 @@ kwj_store_skip(KwjBlocked *group, int n)
 }
 
 /*
- * Reverts, jobs with a window and held jobs are left out, but count towards the limit. Otherwise the search might have
- * to step over many of them to find other jobs.
+ * Reverts, jobs with a window and held jobs are left out, but count towards the limit. Otherwise the search
+ * might have to step over many of them to find other jobs.
  */
 int
 kwj_store_ready(Oid owner, const char *job_type, const List *holds, KwjJobs set_aside,

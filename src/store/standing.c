@@ -19,6 +19,9 @@ static KwjQuery standing_query = {
 	"SELECT j.job_type, j.owner, j.status, j.active_attempt IS NOT NULL AS active, j.attempts,"
 	" j.attempts = 0 AND j.total_num_of_ex = 1 AS of_session,"
 	" j.due, j.run_at, j.rank IS NOT NULL AS ready, j.running_status AS noted, j.window,"
+	" CASE WHEN j.window_end = 'stop' AND NOT EXISTS"
+	"   (SELECT FROM kwjobs.checkpoint AS c WHERE c.job_id = j.job_id AND c.written IS NOT NULL)"
+	"  THEN (SELECT count(*) FROM kwjobs.attempt AS s WHERE s.job_id = j.job_id AND s.status = 'paused') END AS in_vain,"
 	" ARRAY(SELECT d.depends_on FROM kwjobs.dependency AS d"
 	"  WHERE d.job_id = j.job_id ORDER BY d.depends_on LIMIT 2) AS depends_on,"
 	" CASE WHEN " KWJ_PARKED("j") " THEN " KWJ_WAITS_IN_LINE("j")
@@ -70,6 +73,7 @@ read_standing(KwjStanding *standing, MemoryContext context)
 	standing->ready = kwj_row_bool(0, "ready");
 	standing->noted = text_of("noted", context);
 	standing->window = text_of("window", context);
+	standing->in_vain = kwj_row_int64(0, "in_vain");
 	read_depends_on(standing);
 	standing->in_line = text_of("in_line", context);
 	standing->first = kwj_row_int64(0, "first");

@@ -25,6 +25,7 @@ typedef struct KwjStanding
 	int			n_depends_on;	/* how many jobs it waits for, at most 2 are counted */
 	int64		depends_on;		/* one of them */
 	char	   *window;			/* the hours in which it may run */
+	int64		in_vain;		/* attempts that its window or PAUSE has interrupted, and that left no checkpoint */
 	char	   *in_line;		/* which job of its line it waits for, as running_status says it */
 	int64		first;			/* that job */
 	int64		before;			/* how many jobs of its role and type start before it; bounded */

@@ -33,7 +33,7 @@ extern int64 kwj_create_checked(const KwjType *type, KwjNewJob *job);
 extern void kwj_create_check_window(const char *job_type, const KwjNewJob *job);
 
 /*
- * The same for the jobs of a schedule that is created or altered. is_new: the schedule is to run several of
+ * Does the same for the jobs of a schedule that is created or altered. is_new: the schedule is to run several of
  * them, and the statement says so, or says what they do. Then this also warns of a path that only the first of
  * them could make. The code of schedules, which calls this by a pointer, knows types only by their names.
  */

@@ -20,18 +20,16 @@
 #include "access/xact.h"
 #include "child/child.h"
 #include "compat.h"
-#include "jit/jit.h"
 #include "job/progress.h"
 #include "job/stop.h"
+#include "job/transaction.h"
 #include "lifecycle/attempt.h"
 #include "lifecycle/settle.h"
 #include "miscadmin.h"
-#include "replication/slot.h"
 #include "serve/server.h"
 #include "shared/worker.h"
 #include "tcop/tcopprot.h"
 #include "utils/memutils.h"
-#include "utils/portal.h"
 #include "utils/timeout.h"
 #include "worker/claim.h"
 #include "worker/work.h"
@@ -177,19 +175,6 @@ end_work(const KwjAttempt *attempt)
 	kwj_servers_end();
 }
 
-/* Does what PostgresMain() does after an error, besides aborting the transaction. */
-static void
-forget_error(void)
-{
-	PortalErrorCleanup();
-	if (MyReplicationSlot != NULL)
-		ReplicationSlotRelease();
-	kwj_replication_slot_cleanup();
-	jit_reset_after_error();
-	/* The log showed the statement of a SQL job with its error; that statement is over now. */
-	debug_query_string = NULL;
-}
-
 /*
  * Returns the error that the work has raised, copied into the context. Writes it to the server log,
  * unless it is the interrupt of a request, which is no fault, or comes while the server stops: then
@@ -236,8 +221,7 @@ kwj_work_try(KwjAttempt *attempt, MemoryContext context, KwjWork work, void *arg
 		kwj_worker_begin_claimed(false);
 		edata = take_error(attempt, context);
 		HOLD_INTERRUPTS();
-		AbortCurrentTransaction();
-		forget_error();
+		kwj_abort_after_error();
 		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();

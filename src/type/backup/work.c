@@ -17,11 +17,11 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
-#include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "compat.h"
 #include "job/json.h"
+#include "job/role.h"
 #include "lib/stringinfo.h"
 #include "lifecycle/attempt.h"
 #include "miscadmin.h"
@@ -34,23 +34,10 @@
 /* The key of the name in the checkpoint. */
 #define DATABASE	"database"
 
-static bool
-may_create_databases(void)
-{
-	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
-	bool		may = superuser();
-
-	if (!HeapTupleIsValid(tuple))
-		return may;
-	may |= ((Form_pg_authid) GETSTRUCT(tuple))->rolcreatedb;
-	ReleaseSysCache(tuple);
-	return may;
-}
-
 void
 kwj_work_check_may_create(const char *why)
 {
-	if (!may_create_databases())
+	if (!kwj_may_create_databases())
 		ereport(ERROR,
 				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				errmsg("permission denied to create database"),

@@ -90,20 +90,6 @@ static const PQcommMethods methods = {
 	.putmessage_noblock = put_message_noblock,
 };
 
-/* Parses the statement, and makes sure that it is this COPY and nothing else. */
-static PlannedStmt *
-parse(const char *text)
-{
-	List	   *statements = pg_parse_query(text);
-	RawStmt    *raw = linitial_node(RawStmt, statements);
-	CopyStmt   *copy = (CopyStmt *) raw->stmt;
-
-	if (list_length(statements) != 1 || !IsA(copy, CopyStmt) || copy->is_from || copy->is_program ||
-		copy->filename != NULL)
-		elog(ERROR, "not the COPY of an EXPORT: %s", text);
-	return kwj_sql_plan_utility((Node *) copy, raw->stmt_location, raw->stmt_len);
-}
-
 static void
 stop_capture(const PQcommMethods *saved_methods, CommandDest saved_destination)
 {
@@ -134,7 +120,7 @@ void
 kwj_export_copy(const char *source, const char *options, KwjRowSink sink, void *arg)
 {
 	char	   *text = psprintf("COPY %s TO STDOUT %s", source, options);
-	PlannedStmt *statement = parse(text);
+	PlannedStmt *statement = kwj_sql_plan_copy(text, false);
 	const PQcommMethods *saved_methods = PqCommMethods;
 	CommandDest saved_destination = whereToSendOutput;
 	MemoryContext caller = CurrentMemoryContext;

@@ -218,17 +218,13 @@ statement_text(Relation rel, const List *columns, const List *options)
 	return text.data;
 }
 
-/* Parses the text, and makes sure that it is a COPY of this table and nothing else. */
+/* Parses the text, and makes sure that it is a COPY into this table. */
 static PlannedStmt *
 parse(const char *text, Relation rel)
 {
-	List	   *statements = pg_parse_query(text);
-	RawStmt    *raw = linitial_node(RawStmt, statements);
-	CopyStmt   *copy = (CopyStmt *) raw->stmt;
+	PlannedStmt *statement = kwj_sql_plan_copy(text, true);
+	const CopyStmt *copy = castNode(CopyStmt, statement->utilityStmt);
 
-	if (list_length(statements) != 1 || !IsA(copy, CopyStmt) || !copy->is_from || copy->is_program ||
-		copy->filename != NULL)
-		elog(ERROR, "not the COPY of an IMPORT: %s", text);
 	/* A schema may be renamed although its tables are locked. */
 	if (RangeVarGetRelid(copy->relation, NoLock, true) != RelationGetRelid(rel))
 		ereport(ERROR,
@@ -236,7 +232,7 @@ parse(const char *text, Relation rel)
 				errmsg("the schema of table \"%s\" was renamed while the job looked it up",
 					   RelationGetRelationName(rel)),
 				errhint("Type RETRY JOB."));
-	return kwj_sql_plan_utility((Node *) copy, raw->stmt_location, raw->stmt_len);
+	return statement;
 }
 
 /* Runs the statement while stdin is the stream. */

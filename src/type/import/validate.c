@@ -10,17 +10,16 @@
 #include <unistd.h>
 
 #include "access/relation.h"
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 #include "job/arguments.h"
+#include "job/isolate.h"
 #include "job/texts.h"
 #include "lifecycle/submit.h"
 #include "type/columns.h"
@@ -398,44 +397,42 @@ check_tables(Checking *checking, const KwjCreated *created)
 	choose_workers(&checking->spec.options, bytes, one_reader);
 }
 
+/* What try_definition tries. */
+typedef struct Trying
+{
+	Checking   *checking;
+	KwjDefinition *definition;
+} Trying;
+
+static void
+define_and_check(void *arg)
+{
+	const Trying *trying = arg;
+	Checking   *checking = trying->checking;
+	KwjCreated	created = {.context = CurrentMemoryContext};
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	kwj_definition_run(trying->definition, KWJ_DEFINE_ALL, NULL, true, &created);
+	checking->spec.target = created.target;
+	if (checking->spec.tables != NIL)
+		check_tables(checking, &created);
+	else
+		check_target(checking, trying->definition);
+	PopActiveSnapshot();
+}
+
 /*
- * Runs the definition in a subtransaction, checks the import into the table that it creates, and rolls
- * the subtransaction back. So a user learns at once what is wrong with either.
+ * Runs the definition, checks the import into the table that it creates, and rolls both back. So a user
+ * learns at once what is wrong with either.
  */
 static void
 try_definition(Checking *checking)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	KwjDefinition *definition = kwj_definition_parse(checking->spec.definition, checking->spec.tables == NIL);
-	KwjCreated	created = {.context = CurrentMemoryContext};
-	ErrorData  *volatile edata = NULL;
+	Trying		trying = {checking, kwj_definition_parse(checking->spec.definition, checking->spec.tables == NIL)};
+	ErrorData  *edata;
 
-	checking->spec.has_rest = definition->has_rest;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
-	PG_TRY();
-	{
-		PushActiveSnapshot(GetTransactionSnapshot());
-		kwj_definition_run(definition, KWJ_DEFINE_ALL, NULL, true, &created);
-		checking->spec.target = created.target;
-		if (checking->spec.tables != NIL)
-			check_tables(checking, &created);
-		else
-			check_target(checking, definition);
-		PopActiveSnapshot();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(caller);
-		edata = CopyErrorData();
-		FlushErrorState();
-	}
-	PG_END_TRY();
-	RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
+	checking->spec.has_rest = trying.definition->has_rest;
+	edata = kwj_isolate_and_undo(define_and_check, &trying);
 	checking->spec.target = InvalidOid;
 	if (edata != NULL)
 		ReThrowError(edata);

@@ -10,9 +10,9 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "compat.h"
 #include "job/counts.h"
+#include "job/isolate.h"
 #include "job/transaction.h"
 #include "lifecycle/broken.h"
 #include "miscadmin.h"
@@ -22,7 +22,6 @@
 #include "type/sql/settings.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 /* How long the check waits for a lock on a table. */
@@ -127,8 +126,10 @@ put_temporary_tables_last(void)
 }
 
 static void
-run_check(Check *check)
+run_check(void *arg)
 {
+	Check	   *check = arg;
+
 	become_owner(check->job->owner);
 	kwj_sql_apply_reading(check->job->payload);
 	put_temporary_tables_last();
@@ -136,33 +137,6 @@ run_check(Check *check)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	check_statements(check);
 	PopActiveSnapshot();
-}
-
-/* Runs the check in a subtransaction, and rolls that back. Returns its error, or NULL. */
-static ErrorData *
-try_check(Check *check)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile edata = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
-	PG_TRY();
-	{
-		run_check(check);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(caller);
-		edata = CopyErrorData();
-		FlushErrorState();
-	}
-	PG_END_TRY();
-	RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
-	return edata;
 }
 
 /* Returns whether the job is refused because of this error. */
@@ -187,7 +161,7 @@ kwj_sql_check_fit(const KwjNewJob *job, List *statements, const KwjParameters *p
 	if (parameters == NULL || job->n_depends_on > 0)
 		return;
 	check.text = parameters->text;
-	edata = try_check(&check);
+	edata = kwj_isolate_and_undo(run_check, &check);
 	if (edata != NULL && is_refusal(&check, edata))
 		ReThrowError(edata);
 }
@@ -196,7 +170,7 @@ void
 kwj_sql_check_names(const KwjNewJob *job, List *statements, const char *text)
 {
 	Check		check = {.job = job, .statements = statements, .text = text};
-	ErrorData  *edata = try_check(&check);
+	ErrorData  *edata = kwj_isolate_and_undo(run_check, &check);
 
 	if (edata != NULL && (edata->sqlerrcode == ERRCODE_QUERY_CANCELED ||
 						  ERRCODE_TO_CATEGORY(edata->sqlerrcode) == MAKE_SQLSTATE('4', '2', '0', '0', '0')))

@@ -130,21 +130,22 @@ find_index(const Noted *noted, bool *valid)
 	return index;
 }
 
-/*
- * Drops the index, in a transaction without a snapshot. DROP INDEX CONCURRENTLY commits on its
- * way, so its text and tree are in a context that outlives the transaction.
- */
-static void
-drop(const Noted *noted, MemoryContext context)
+void
+kwj_sql_drop_index(const char *name, MemoryContext context)
 {
 	MemoryContext transaction = MemoryContextSwitchTo(context);
-	char	   *schema = get_namespace_name(get_rel_namespace(noted->table));
-	char	   *text = psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s",
-								quote_qualified_identifier(schema, noted->index));
+	char	   *text = psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s", name);
 	List	   *statements = kwj_sql_parse(text, "statement");
 
 	MemoryContextSwitchTo(transaction);
 	(void) kwj_sql_run(text, statements, NULL, None_Receiver);
+}
+
+/* Returns the quoted name of the index, with its schema. */
+static char *
+quoted_name(const Noted *noted)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(noted->table)), noted->index);
 }
 
 void
@@ -161,7 +162,7 @@ kwj_sql_drop_invalid_index(KwjAttempt *attempt)
 	{
 		kwj_sql_lock_table(noted.table);
 		if (OidIsValid(find_index(&noted, &valid)) && !valid)
-			drop(&noted, caller);
+			kwj_sql_drop_index(quoted_name(&noted), caller);
 	}
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(caller);

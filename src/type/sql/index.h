@@ -27,6 +27,12 @@ extern IndexStmt *kwj_sql_concurrent_index(List *statements);
 extern void kwj_sql_lock_table(Oid table);
 
 /*
+ * Drops an index, in a transaction without a snapshot. DROP INDEX CONCURRENTLY commits on its way, so its
+ * text and tree are in the context, which outlives the transaction. name: quoted, with its schema.
+ */
+extern void kwj_sql_drop_index(const char *name, MemoryContext context);
+
+/*
  * Prepares the statement, outside a transaction. In the first attempt, commits the index's name as
  * the checkpoint, if the name is not taken and the role may build the index. In later attempts,
  * drops the invalid index that an earlier attempt has left. Sets the index's name in the statement.

@@ -13,6 +13,7 @@
 #include "nodes/parsenodes.h"
 #include "parser/parser.h"
 #include "parser/scansup.h"
+#include "tcop/tcopprot.h"
 #include "type/sql/parse.h"
 
 /* How much of a long line is shown, in characters. */
@@ -88,6 +89,19 @@ kwj_sql_plan_utility(Node *statement, int location, int length)
 	planned->stmt_location = location;
 	planned->stmt_len = length;
 	return planned;
+}
+
+PlannedStmt *
+kwj_sql_plan_copy(const char *text, bool is_from)
+{
+	List	   *statements = pg_parse_query(text);
+	RawStmt    *raw = linitial_node(RawStmt, statements);
+	const CopyStmt *copy = (const CopyStmt *) raw->stmt;
+
+	if (list_length(statements) != 1 || !IsA(copy, CopyStmt) || copy->is_from != is_from ||
+		copy->is_program || copy->filename != NULL)
+		elog(ERROR, "not a COPY of kwjobs: %s", text);
+	return kwj_sql_plan_utility(raw->stmt, raw->stmt_location, raw->stmt_len);
 }
 
 static int

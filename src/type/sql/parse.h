@@ -40,6 +40,12 @@ extern char *kwj_sql_statement_text(const char *text, const RawStmt *statement);
 extern PlannedStmt *kwj_sql_plan_utility(Node *statement, int location, int length);
 
 /*
+ * Parses a COPY that kwjobs itself has made, from or to a client, and makes sure that the text is this and
+ * nothing else. Returns it as ProcessUtility takes it.
+ */
+extern PlannedStmt *kwj_sql_plan_copy(const char *text, bool is_from);
+
+/*
  * Adds the line of the text where the error is, with a mark below, to the context of the error. An
  * error context callback calls this. position: from geterrposition().
  */

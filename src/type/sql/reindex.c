@@ -31,7 +31,6 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
-#include "commands/defrem.h"
 #include "compat.h"
 #include "job/invalid.h"
 #include "job/json.h"
@@ -208,21 +207,6 @@ warn_of(List *left)
 }
 
 /*
- * Drops the index. DROP INDEX CONCURRENTLY commits on its way, so its text and tree are in a
- * context that outlives the transaction.
- */
-static void
-drop(Oid index, MemoryContext context)
-{
-	MemoryContext transaction = MemoryContextSwitchTo(context);
-	char	   *text = psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s", kwj_name_of_relation(index));
-	List	   *statements = kwj_sql_parse(text, "statement");
-
-	MemoryContextSwitchTo(transaction);
-	(void) kwj_sql_run(text, statements, NULL, None_Receiver);
-}
-
-/*
  * Drops one index that the job's attempts have left, in a transaction without a snapshot. Returns
  * false if there is none that the role may drop. In that case it warns, once, of those that
  * remain.
@@ -242,7 +226,7 @@ drop_one(const KwjAttempt *attempt, MemoryContext context)
 	{
 		if (!may_drop(lfirst_oid(lc)))
 			continue;
-		drop(lfirst_oid(lc), context);
+		kwj_sql_drop_index(kwj_name_of_relation(lfirst_oid(lc)), context);
 		return true;
 	}
 	if (left != NIL)
