@@ -8,12 +8,12 @@
 #include "compat.h"
 #include "fmgr.h"
 #include "job/extension.h"
-#include "job/scan.h"
+#include "job/role.h"
 #include "kwjobs.h"
 #include "lifecycle/session_job.h"
 #include "miscadmin.h"
 #include "process/process.h"
-#include "session/admin_role.h"
+#include "session/object_hook.h"
 #include "session/read_only.h"
 #include "session/track_hook.h"
 #include "session/utility_hook.h"
@@ -24,8 +24,6 @@
 #include "store/indexes.h"
 #include "store/relation.h"
 #include "track/autovacuum.h"
-#include "track/new_file.h"
-#include "track/validation.h"
 #include "type/files/directory.h"
 #include "type/source/url.h"
 #include "type/limits.h"
@@ -76,13 +74,11 @@ _PG_init(void)
 	kwj_session_job_init();
 	kwj_autovacuum_init();
 	kwj_extension_init();
+	kwj_role_init();
 	kwj_store_relation_init();
 	kwj_indexes_init();
 	kwj_utility_hook_init();
-	kwj_admin_role_init();
-	kwj_new_file_init();
-	kwj_validation_init();
-	kwj_scan_init();
+	kwj_object_hook_init();
 	kwj_wait_hook_init();
 	kwj_read_only_init();
 	kwj_statement_init();

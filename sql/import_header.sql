@@ -23,6 +23,17 @@ IMPORT INTO t CSV DATA (:'file2', :'file') WITH header = 'skip' \gset
 :imported
 IMPORT INTO t CSV DATA (:'file2') WITH header = 'match' \gset
 \echo :status :rows
+-- a header that nobody has told IMPORT of, in upper case, too; a name in another line is none
+\set hint 'SELECT error, error_line, error_hint FROM kwdb_internal.jobs ORDER BY created DESC LIMIT 1;'
+SELECT write_file(:'file', E'ID,a,b\n1,one,b\n') \gset
+IMPORT INTO t CSV DATA (:'file') \gset
+:hint
+SELECT write_file(:'file', E'title\nid,a,b\n1,one,b\n') \gset
+IMPORT INTO t CSV DATA (:'file') WITH skip = '1' \gset
+:hint
+SELECT write_file(:'file', E'1,one,b\nid,a,b\n') \gset
+IMPORT INTO t CSV DATA (:'file') \gset
+:hint
 -- after lines that skip leaves out, and after a byte order mark; lines are counted as in the file
 SELECT write_file(:'file', '\xefbbbf'::bytea || convert_to(E'5" disks\r\nid,"a\r\n(text)",b\r\n1,one,b\r\nx,two,c\r\n', 'UTF8')) \gset
 IMPORT INTO t CSV DATA (:'file') WITH header = 'skip', skip = '1', detached \gset

@@ -459,6 +459,56 @@ BEGIN
 END $$;
 CALL commits_often();
 
+-- 18. The rows of a session have much in common. Each has its own type, status, roles and times, and
+-- the name that its role had at that moment.
+CALL start_over();
+GRANT CREATE, USAGE ON SCHEMA tracked TO kwj_track;
+CREATE TABLE alike_1 (a integer);
+ANALYZE alike_1;
+CREATE TABLE alike_2 ();
+CREATE TABLE alike_2 ();
+CREATE TABLE alike_3 ();
+SET ROLE kwj_track;
+CREATE TABLE alike_4 ();
+ALTER TABLE alike_4 ADD COLUMN a integer;
+RESET ROLE;
+ALTER ROLE kwj_track RENAME TO kwj_track_other;
+SET ROLE kwj_track_other;
+ALTER TABLE alike_4 ADD COLUMN b integer;
+RESET ROLE;
+BEGIN;
+ALTER ROLE kwj_track_other RENAME TO kwj_track_passing;
+SET ROLE kwj_track_passing;
+ALTER TABLE alike_4 ADD COLUMN c integer;
+ROLLBACK;
+SET ROLE kwj_track_other;
+ALTER TABLE alike_4 ADD COLUMN c integer;
+RESET ROLE;
+CREATE TABLE alike_5 ();
+CALL settled();
+SELECT job_type, description, status, nullif(user_name, session_user) AS user_name, nullif(owner::regrole::text, session_user) AS owner, owner = created_by AS by_owner,
+       created_by_session = session_user::regrole AS by_session, total_num_of_success AS success, total_num_of_fail AS fail, time_of_last_success = finished AS succeeded, errored = finished AS errored,
+       created = started AND due = started AND modified = finished AND started < finished AND started >= coalesce(lag(started) OVER (ORDER BY job_id), '-infinity') AS times
+  FROM kwjobs.job WHERE job_type <> 'RESTART' ORDER BY job_id;
+ALTER ROLE kwj_track_other RENAME TO kwj_track;
+
+-- 19. The statements of a transaction succeed at the same moment, also those that have given their places
+-- to others. SHOW JOBS shows the last one first.
+CALL start_over();
+DO $$ BEGIN FOR i IN 1 .. 100 LOOP EXECUTE format('CREATE TABLE ordered_%s ()', i); END LOOP; END $$;
+SELECT description, finished = first_value(finished) OVER () AS same FROM [SHOW JOBS] LIMIT 3;
+SELECT count(*), count(DISTINCT finished) FROM [SHOW JOBS] WHERE job_type = 'SCHEMA CHANGE';
+
+-- 20. A session makes the tuple of a row from that of the last one. Texts of 126 bytes and less are
+-- stored in another way than longer ones, so here texts of many lengths follow each other.
+CALL start_over();
+CREATE FUNCTION sized(n integer) RETURNS text LANGUAGE sql IMMUTABLE AS
+$$ SELECT format('CREATE TABLE sized_%s (%I integer)', n, repeat('a', 1 + n % 57)) || format(' /* %s */', repeat('x', CASE WHEN n % 10 = 0 THEN 1500 ELSE n END)) $$;
+DO $$ BEGIN FOR n IN 1 .. 120 LOOP EXECUTE sized(n); COMMIT; END LOOP; END $$;
+SELECT count(*), count(*) FILTER (WHERE description = sized(substring(description FROM 'sized_(\d+)')::integer)) AS right, min(length(description)), max(length(description)),
+       count(*) FILTER (WHERE octet_length(description) BETWEEN 125 AND 128) > 0 AS borders, count(DISTINCT payload) AS payloads
+  FROM kwjobs.job WHERE job_type = 'SCHEMA CHANGE' AND description LIKE 'CREATE TABLE sized%';
+
 SET kwjobs.track = none;
 SET client_min_messages = warning;
 DROP SCHEMA tracked CASCADE;

@@ -25,6 +25,9 @@
 #define kwj_set_permissions(statement, pstate)	((void) 0)
 #endif
 
+/* Whether COPY adds several pages to a table at once, also if no other process waits to do so: since 16. */
+#define KWJ_COPY_ADDS_PAGES	(PG_VERSION_NUM >= 160000)
+
 /* IsQueryIdEnabled moved in 16. */
 #if PG_VERSION_NUM >= 160000
 #include "nodes/queryjumble.h"

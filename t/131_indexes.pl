@@ -47,8 +47,9 @@ sub is_complete_after
 	# After these jobs, the workers and the coordinator keep what they know of all indexes.
 	submit_all_kinds();
 	wait_query($node, "SELECT ($unfinished) = 0");
+	# After these statements, the session keeps what it has opened to write the rows.
 	my $session = $node->background_psql('postgres');
-	$session->query_safe('CREATE TABLE tracked (a integer)');
+	$session->query_safe('CREATE TABLE tracked (a integer); ALTER TABLE tracked ADD b integer; ALTER TABLE tracked ADD c integer');
 	submit_all_kinds();
 	sql($_) for @changes;
 	submit_all_kinds();

@@ -12,6 +12,7 @@ use Test::More;
 my $node = new_node('export', <<'EOF', extra => [ '--no-locale', '--encoding=UTF8' ]);
 kwjobs.worker_idle_timeout = 0
 autovacuum = off
+fsync = on
 EOF
 my $base = PostgreSQL::Test::Utils::tempdir();
 
@@ -370,6 +371,26 @@ sub test_disk_full
 	return;
 }
 
+# The disk fails when the files are to be made durable, after all of them were written: faults 4939 and 4946.
+sub test_sync_fails
+{
+	my $dir = make_directory();
+	my $fault = close_gates($node, 4939);
+	my $job = export($dir, target => 'large', options => 'chunk_rows = 9000, thread_concurrency = 1, max_attempts = 1');
+	fails_with($job, '58030', $dir, 'fsync fails');
+	like(field($job, 'error'), qr/^could not fsync file ".*n1\.\d+\.csv": Input\/output error$/, 'fsync fails: the error');
+	$fault->quit;
+
+	# Only in the parallel workers, each of which has written something.
+	$dir = make_directory();
+	(my $gate, $job) = stop_parallel($dir, ', max_attempts = 1');
+	$fault = close_gates($node, 4946);
+	$gate->quit;
+	fails_with($job, '58030', $dir, 'fsync fails in a parallel worker');
+	$fault->quit;
+	return;
+}
+
 sub test_directory_gone
 {
 	my $dir = make_directory();
@@ -677,6 +698,7 @@ test_crash_while_publishing();
 test_half_published();
 test_stop();
 test_disk_full();
+test_sync_fails();
 test_directory_gone();
 test_directory_replaced();
 test_file_in_the_way();

@@ -8,6 +8,7 @@
 
 #include "function/args.h"
 #include "job/ids.h"
+#include "type/type.h"
 #include "utils/builtins.h"
 
 /* kwj_arg_count accepts numbers up to this. */
@@ -24,6 +25,34 @@ kwj_arg_ids(FunctionCallInfo fcinfo, int number, int *n)
 {
 	*n = 0;
 	return PG_ARGISNULL(number) ? NULL : kwj_ids_of_array(PG_GETARG_ARRAYTYPE_P(number), n);
+}
+
+Jsonb *
+kwj_arg_jsonb(FunctionCallInfo fcinfo, int number)
+{
+	return PG_ARGISNULL(number) ? NULL : PG_GETARG_JSONB_P(number);
+}
+
+ArrayType *
+kwj_arg_array(FunctionCallInfo fcinfo, int number)
+{
+	return PG_ARGISNULL(number) ? NULL : PG_GETARG_ARRAYTYPE_P(number);
+}
+
+bool
+kwj_arg_flag(FunctionCallInfo fcinfo, int number)
+{
+	return !PG_ARGISNULL(number) && PG_GETARG_BOOL(number);
+}
+
+const char *
+kwj_arg_type(FunctionCallInfo fcinfo, int number)
+{
+	char	   *name = kwj_arg_text(fcinfo, number);
+
+	for (char *c = name; c != NULL && *c != '\0'; c++)
+		*c = pg_toupper((unsigned char) *c);
+	return name != NULL ? kwj_type_by_name(name)->name : NULL;
 }
 
 int

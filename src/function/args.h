@@ -7,6 +7,8 @@
 
 #include "kwjobs.h"
 #include "fmgr.h"
+#include "utils/array.h"
+#include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
 /* Returns a text argument, palloc'd; NULL for NULL. The number of the first argument is 0. */
@@ -17,6 +19,21 @@ extern char *kwj_arg_text(FunctionCallInfo fcinfo, int number);
  * argument gives NULL and 0.
  */
 extern int64 *kwj_arg_ids(FunctionCallInfo fcinfo, int number, int *n);
+
+/* Returns a jsonb argument; NULL for NULL. */
+extern Jsonb *kwj_arg_jsonb(FunctionCallInfo fcinfo, int number);
+
+/* Returns an array argument; NULL for NULL. */
+extern ArrayType *kwj_arg_array(FunctionCallInfo fcinfo, int number);
+
+/* Returns a boolean argument; false for NULL. */
+extern bool kwj_arg_flag(FunctionCallInfo fcinfo, int number);
+
+/*
+ * Returns the name of a job type as the rows of jobs have it, whether the argument is in capital or small letters;
+ * NULL for NULL. Errors: 42704 if there is no such type.
+ */
+extern const char *kwj_arg_type(FunctionCallInfo fcinfo, int number);
 
 /*
  * Returns an integer argument that says how many rows the function is to return. rows: what the rows are, for

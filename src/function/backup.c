@@ -49,9 +49,9 @@ submit(FunctionCallInfo fcinfo, const Kind *kind)
 
 	kwj_check_primary(kind->type->name);
 	given.directory = kwj_arg_text(fcinfo, 0);
-	given.tables = PG_ARGISNULL(1) ? NULL : PG_GETARG_ARRAYTYPE_P(1);
+	given.tables = kwj_arg_array(fcinfo, 1);
 	given.database = kwj_arg_text(fcinfo, 2);
-	given.options = PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3);
+	given.options = kwj_arg_jsonb(fcinfo, 3);
 	kwj_new_job(&job, kind->type->name);
 	kind->validate(&given, &job);
 	return kwj_create_checked(kind->type, &job);

@@ -15,6 +15,7 @@
 #include "access/detoast.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "function/args.h"
 #include "job/progress.h"
 #include "job/stop.h"
 #include "job/result.h"
@@ -120,13 +121,15 @@ stop(KwjAttempt *attempt, KwjRequest request)
 static void
 checkpoint(KwjAttempt *attempt, FunctionCallInfo fcinfo)
 {
-	Jsonb	   *state = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1);
+	Jsonb	   *state;
 	double		fraction;
 	KwjRequest	request;
 
-	if (state != NULL)
-		kwj_check_size("the state of the checkpoint", VARSIZE(state), KWJ_TEXT_BOUND,
+	/* The size is checked first, so that no huge value is read. */
+	if (!PG_ARGISNULL(1))
+		kwj_check_size("the state of the checkpoint", toast_raw_datum_size(PG_GETARG_DATUM(1)), KWJ_TEXT_BOUND,
 					   "Write large things into a table, and their keys into the state.");
+	state = kwj_arg_jsonb(fcinfo, 1);
 	EnsurePortalSnapshotExists();
 	fraction = PG_ARGISNULL(0) ? last_fraction(attempt) : PG_GETARG_FLOAT8(0);
 	request = kwj_attempt_write_checkpoint(attempt, state, fraction, attempt->rows);
@@ -194,7 +197,7 @@ kwjobs_set_result(PG_FUNCTION_ARGS)
 		kwj_check_size("the result of the job", toast_raw_datum_size(PG_GETARG_DATUM(0)),
 					   KWJ_TEXT_BOUND, "Write large things into a table, and their keys into the result.");
 	if (attempt != NULL)
-		kwj_result_set(PG_ARGISNULL(0) ? NULL : PG_GETARG_JSONB_P(0));
+		kwj_result_set(kwj_arg_jsonb(fcinfo, 0));
 	PG_RETURN_VOID();
 }
 

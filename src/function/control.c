@@ -84,11 +84,7 @@ kwjobs_job_ids(PG_FUNCTION_ARGS)
 Datum
 kwjobs_job_type(PG_FUNCTION_ARGS)
 {
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-
-	for (char *c = name; *c != '\0'; c++)
-		*c = pg_toupper((unsigned char) *c);
-	PG_RETURN_TEXT_P(cstring_to_text(kwj_type_by_name(name)->name));
+	PG_RETURN_TEXT_P(cstring_to_text(kwj_arg_type(fcinfo, 0)));
 }
 
 /* Does what kwjobs.pause(job_id, reason) and its like do: nothing, if the id is NULL. */

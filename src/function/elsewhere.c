@@ -41,7 +41,7 @@ kwjobs_elsewhere(PG_FUNCTION_ARGS)
 {
 	Rows		rows;
 	KwjTake		take = {.job = put_job, .arg = &rows};
-	bool		automatic = !PG_ARGISNULL(0) && PG_GETARG_BOOL(0);
+	bool		automatic = kwj_arg_flag(fcinfo, 0);
 	int			n;
 	int64	   *ids = kwj_arg_ids(fcinfo, 1, &n);
 

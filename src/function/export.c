@@ -35,7 +35,7 @@ arg_tables(FunctionCallInfo fcinfo)
 {
 	int			last = PG_NARGS() - 1;
 
-	return PG_ARGISNULL(last) ? NULL : PG_GETARG_ARRAYTYPE_P(last);
+	return kwj_arg_array(fcinfo, last);
 }
 
 /*
@@ -53,7 +53,7 @@ submit(FunctionCallInfo fcinfo)
 	new.table = PG_ARGISNULL(1) ? InvalidOid : PG_GETARG_OID(1);
 	new.query = kwj_arg_text(fcinfo, 2);
 	new.database = kwj_arg_text(fcinfo, 3);
-	new.options = PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4);
+	new.options = kwj_arg_jsonb(fcinfo, 4);
 	new.tables = arg_tables(fcinfo);
 	kwj_new_job(&job, kwj_type_export.name);
 	kwj_export_validate(&new, &job);

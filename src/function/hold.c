@@ -34,17 +34,6 @@ enum
 	ARG_RUNNING,
 };
 
-/* Returns the job type's name as it is in the rows; NULL for NULL. */
-static const char *
-type_arg(FunctionCallInfo fcinfo)
-{
-	char	   *name = kwj_arg_text(fcinfo, ARG_JOB_TYPE);
-
-	for (char *c = name; c != NULL && *c != '\0'; c++)
-		*c = pg_toupper((unsigned char) *c);
-	return name ? kwj_type_by_name(name)->name : NULL;
-}
-
 static Oid
 owner_arg(FunctionCallInfo fcinfo)
 {
@@ -90,7 +79,7 @@ check_type_is_executed(const char *job_type)
 Datum
 kwjobs_hold(PG_FUNCTION_ARGS)
 {
-	const char *job_type = type_arg(fcinfo);
+	const char *job_type = kwj_arg_type(fcinfo, ARG_JOB_TYPE);
 	bool		pauses = pauses_arg(fcinfo);
 
 	check_type_is_executed(job_type);
@@ -102,7 +91,7 @@ kwjobs_hold(PG_FUNCTION_ARGS)
 Datum
 kwjobs_release(PG_FUNCTION_ARGS)
 {
-	kwj_release(type_arg(fcinfo), owner_arg(fcinfo), queue_arg(fcinfo),
+	kwj_release(kwj_arg_type(fcinfo, ARG_JOB_TYPE), owner_arg(fcinfo), queue_arg(fcinfo),
 				kwj_arg_text(fcinfo, ARG_REASON), kwj_type_allows);
 	PG_RETURN_VOID();
 }

@@ -54,9 +54,9 @@ submit_into(FunctionCallInfo fcinfo)
 				 errmsg("the table to import into must not be null"),
 				 errhint("Type IMPORT INTO table CSV DATA ('/absolute/path.csv').")));
 	new.target = PG_GETARG_OID(0);
-	new.files = PG_ARGISNULL(1) ? NULL : PG_GETARG_ARRAYTYPE_P(1);
-	new.columns = PG_ARGISNULL(2) ? NULL : PG_GETARG_ARRAYTYPE_P(2);
-	new.options = PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3);
+	new.files = kwj_arg_array(fcinfo, 1);
+	new.columns = kwj_arg_array(fcinfo, 2);
+	new.options = kwj_arg_jsonb(fcinfo, 3);
 	return submit_new(&new);
 }
 
@@ -68,8 +68,8 @@ submit_table(FunctionCallInfo fcinfo)
 
 	kwj_check_primary("IMPORT");
 	new.definition = kwj_arg_text(fcinfo, 0);
-	new.files = PG_ARGISNULL(1) ? NULL : PG_GETARG_ARRAYTYPE_P(1);
-	new.options = PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2);
+	new.files = kwj_arg_array(fcinfo, 1);
+	new.options = kwj_arg_jsonb(fcinfo, 2);
 	new.definition_file = kwj_arg_text(fcinfo, 3);
 	return submit_new(&new);
 }
@@ -82,7 +82,7 @@ submit_database(FunctionCallInfo fcinfo)
 
 	kwj_check_primary("IMPORT");
 	new.directory = kwj_arg_text(fcinfo, 0);
-	new.options = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1);
+	new.options = kwj_arg_jsonb(fcinfo, 1);
 	if (new.directory == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

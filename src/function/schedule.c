@@ -20,6 +20,7 @@
 #include "job/ids.h"
 #include "job/json.h"
 #include "job/schedule_clock.h"
+#include "job/transaction.h"
 #include "lifecycle/bounds.h"
 #include "lifecycle/due_times.h"
 #include "lifecycle/schedule.h"
@@ -61,18 +62,6 @@ called_by(FunctionCallInfo fcinfo)
 	return get_func_namespace(fcinfo->flinfo->fn_oid) == PG_CATALOG_NAMESPACE ? KWJ_BY_STATEMENT : KWJ_BY_FUNCTION;
 }
 
-static Jsonb *
-jsonb_arg(FunctionCallInfo fcinfo, int number)
-{
-	return PG_ARGISNULL(number) ? NULL : PG_GETARG_JSONB_P(number);
-}
-
-static bool
-flag_arg(FunctionCallInfo fcinfo, int number)
-{
-	return !PG_ARGISNULL(number) && PG_GETARG_BOOL(number);
-}
-
 static const char *
 name_or_default(FunctionCallInfo fcinfo, int number)
 {
@@ -100,7 +89,7 @@ kwjobs_for_schedule(PG_FUNCTION_ARGS)
 {
 	const char *name = name_or_default(fcinfo, 0);
 
-	want_template(kwj_schedule_check_new(KWJ_BY_STATEMENT, name, flag_arg(fcinfo, 1)));
+	want_template(kwj_schedule_check_new(KWJ_BY_STATEMENT, name, kwj_arg_flag(fcinfo, 1)));
 	PG_RETURN_TEXT_P(cstring_to_text(name));
 }
 
@@ -113,7 +102,7 @@ kwjobs_for_altered_schedule(PG_FUNCTION_ARGS)
 {
 	char	   *name = kwj_arg_text(fcinfo, 0);
 
-	want_template(kwj_schedule_check_change(KWJ_BY_STATEMENT, name, flag_arg(fcinfo, 1)));
+	want_template(kwj_schedule_check_change(KWJ_BY_STATEMENT, name, kwj_arg_flag(fcinfo, 1)));
 	PG_RETURN_TEXT_P(cstring_to_text(name ? name : ""));
 }
 
@@ -189,9 +178,9 @@ kwjobs_create_schedule_of_job(PG_FUNCTION_ARGS)
 		.name = kwj_arg_text(fcinfo, 0),
 		.has_recurrence = true,
 		.cron = kwj_arg_text(fcinfo, 2),
-		.options = jsonb_arg(fcinfo, 3),
+		.options = kwj_arg_jsonb(fcinfo, 3),
 		.check_job = kwj_create_check_runs,
-		.if_exists = flag_arg(fcinfo, 4),
+		.if_exists = kwj_arg_flag(fcinfo, 4),
 		.template = kwj_template_take(),
 	};
 
@@ -227,7 +216,7 @@ template_arg(FunctionCallInfo fcinfo, Jsonb *options)
 {
 	char	   *statement = kwj_arg_text(fcinfo, ARG_STATEMENT);
 	char	   *type = kwj_arg_text(fcinfo, ARG_JOB_TYPE);
-	Jsonb	   *arguments = jsonb_arg(fcinfo, ARG_ARGUMENTS);
+	Jsonb	   *arguments = kwj_arg_jsonb(fcinfo, ARG_ARGUMENTS);
 
 	if (statement != NULL && type == NULL && arguments == NULL)
 		return template_of_sql(statement, options);
@@ -249,9 +238,9 @@ kwjobs_create_schedule(PG_FUNCTION_ARGS)
 		.name = name_or_default(fcinfo, ARG_NAME),
 		.has_recurrence = true,
 		.cron = cron_of(kwj_arg_text(fcinfo, ARG_RECURRING)),
-		.options = jsonb_arg(fcinfo, ARG_OPTIONS),
+		.options = kwj_arg_jsonb(fcinfo, ARG_OPTIONS),
 		.check_job = kwj_create_check_runs,
-		.if_exists = flag_arg(fcinfo, ARG_IF),
+		.if_exists = kwj_arg_flag(fcinfo, ARG_IF),
 	};
 	int64		schedule_id;
 
@@ -297,8 +286,8 @@ kwjobs_alter_schedule_of_job(PG_FUNCTION_ARGS)
 {
 	KwjScheduleChange change = {
 		.name = kwj_arg_text(fcinfo, 0),
-		.options = jsonb_arg(fcinfo, 3),
-		.if_exists = flag_arg(fcinfo, 4),
+		.options = kwj_arg_jsonb(fcinfo, 3),
+		.if_exists = kwj_arg_flag(fcinfo, 4),
 	};
 	KwjTemplate *template = kwj_template_take();
 
@@ -313,8 +302,8 @@ kwjobs_alter_schedule(PG_FUNCTION_ARGS)
 	KwjBy		by = called_by(fcinfo);
 	KwjScheduleChange change = {
 		.name = kwj_arg_text(fcinfo, ARG_NAME),
-		.options = jsonb_arg(fcinfo, ARG_OPTIONS),
-		.if_exists = flag_arg(fcinfo, ARG_IF),
+		.options = kwj_arg_jsonb(fcinfo, ARG_OPTIONS),
+		.if_exists = kwj_arg_flag(fcinfo, ARG_IF),
 	};
 
 	if (!kwj_schedule_check_change(by, change.name, change.if_exists))
@@ -325,7 +314,7 @@ kwjobs_alter_schedule(PG_FUNCTION_ARGS)
 Datum
 kwjobs_pause_schedule(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(kwj_schedule_pause(called_by(fcinfo), kwj_arg_text(fcinfo, 0), flag_arg(fcinfo, 1),
+	PG_RETURN_BOOL(kwj_schedule_pause(called_by(fcinfo), kwj_arg_text(fcinfo, 0), kwj_arg_flag(fcinfo, 1),
 									  kwj_arg_text(fcinfo, 2)));
 }
 
@@ -343,8 +332,7 @@ make_anew(const char *job_type, const KwjNewJob *old, Oid owner)
 
 	kwj_new_job(&job, type->name);
 	job.owner = owner;
-	(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
+	kwj_set_in_level("standard_conforming_strings", "on");
 	if (kwj_json_object_or_null(old->payload, "settings") != NULL)
 		(void) kwj_import_apply_settings(old->payload);
 	kwj_template_want();
@@ -356,13 +344,13 @@ make_anew(const char *job_type, const KwjNewJob *old, Oid owner)
 Datum
 kwjobs_resume_schedule(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(kwj_schedule_resume(called_by(fcinfo), kwj_arg_text(fcinfo, 0), flag_arg(fcinfo, 1), make_anew));
+	PG_RETURN_BOOL(kwj_schedule_resume(called_by(fcinfo), kwj_arg_text(fcinfo, 0), kwj_arg_flag(fcinfo, 1), make_anew));
 }
 
 Datum
 kwjobs_drop_schedule(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(kwj_schedule_drop(called_by(fcinfo), kwj_arg_text(fcinfo, 0), flag_arg(fcinfo, 1)));
+	PG_RETURN_BOOL(kwj_schedule_drop(called_by(fcinfo), kwj_arg_text(fcinfo, 0), kwj_arg_flag(fcinfo, 1)));
 }
 
 /* Arguments: names, and whether it is no error if one is not there. Returns the names of those that it dropped. */
@@ -378,7 +366,7 @@ kwjobs_drop_schedules(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(0))
 		deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &n);
 	for (int i = 0; i < n; i++)
-		if (!nulls[i] && kwj_schedule_drop(by, TextDatumGetCString(names[i]), flag_arg(fcinfo, 1)))
+		if (!nulls[i] && kwj_schedule_drop(by, TextDatumGetCString(names[i]), kwj_arg_flag(fcinfo, 1)))
 			accumArrayResult(dropped, names[i], false, TEXTOID, CurrentMemoryContext);
 	PG_RETURN_DATUM(makeArrayResult(dropped, CurrentMemoryContext));
 }
@@ -423,7 +411,7 @@ kwjobs_clock(PG_FUNCTION_ARGS)
 	PG_RETURN_TIMESTAMPTZ(kwj_clock());
 }
 
-/* For the view kwjobs.health. Returns whether a coordinator acts for this database, or will when something is due. */
+/* For the view kwjobs.health. Returns what the coordinator of this database does, or why there is none. */
 Datum
 kwjobs_coordinator_state(PG_FUNCTION_ARGS)
 {

@@ -10,6 +10,7 @@
 #include "access/htup_details.h"
 #include "compat.h"
 #include "fmgr.h"
+#include "function/args.h"
 #include "function/command.h"
 #include "function/rows.h"
 #include "function/watch.h"
@@ -280,7 +281,7 @@ kwjobs_session_jobs(PG_FUNCTION_ARGS)
 	KwjSessionJob *jobs = NULL;
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext look;
-	bool		own = !PG_ARGISNULL(0) && PG_GETARG_BOOL(0);
+	bool		own = kwj_arg_flag(fcinfo, 0);
 	int			n = 0;
 
 	if (kwj_shared_ready())

@@ -35,7 +35,7 @@ submit(FunctionCallInfo fcinfo)
 				 errhint("Type CREATE STATISTICS name FROM table.")));
 	stats.name = kwj_arg_text(fcinfo, 0);
 	stats.table = PG_GETARG_OID(1);
-	stats.columns = PG_ARGISNULL(2) ? NULL : PG_GETARG_ARRAYTYPE_P(2);
+	stats.columns = kwj_arg_array(fcinfo, 2);
 	stats.has_throttling = !PG_ARGISNULL(3);
 	if (stats.has_throttling)
 		stats.throttling = PG_GETARG_FLOAT8(3);

@@ -16,14 +16,15 @@
  * signal every four seconds. The first look finds a position that is older by no more than half of the
  * time that the scan has taken.
  *
- * The callers stop the timer when the plan or the statement is over, and job/scan.c does at the end of
- * each transaction. So the handler never reads memory that an error has freed. A process that exits may
+ * The callers stop the timer when the plan or the statement is over, and this file does at the end of
+ * the transaction. So the handler never reads memory that an error has freed. A process that exits may
  * not come to any of these places, so the handler does nothing once the exit has begun.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "job/position.h"
+#include "job/transaction.h"
 #include "storage/ipc.h"
 #include "utils/timeout.h"
 
@@ -94,10 +95,20 @@ on_time(void)
 	enable_timeout_after(timer, interval_ms);
 }
 
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		kwj_position_forget();
+}
+
 void
 kwj_position_watch(KwjPosition *position, KwjPositionLook new_look)
 {
+	static bool registered = false;
+
 	Assert(IsTransactionState());
+	kwj_at_transaction_end(&registered, at_transaction_end, NULL);
 	kwj_position_forget();
 	if (timer == MAX_TIMEOUTS)
 		timer = RegisterTimeout(USER_TIMEOUT, on_time);

@@ -16,4 +16,10 @@ extern char *kwj_role_name(Oid role);
 /* Returns whether the current user may create databases. Call it in a transaction. */
 extern bool kwj_may_create_databases(void);
 
+/*
+ * Registers the callback by which PostgreSQL tells a process that roles have changed. _PG_init calls
+ * this in the postmaster.
+ */
+extern void kwj_role_init(void);
+
 #endif

@@ -2,8 +2,8 @@
  * src/job/scan.c
  *	  How far the scan is that drives the plan of a job's statement.
  *
- * Callers: PostgreSQL calls executor_run() for each plan that a process executes (ExecutorRun_hook).
- * Which of these plans belongs to the job, two others say beforehand: type/sql/execute.c, when a worker
+ * Callers: session/wait_hook.c, which PostgreSQL calls for each plan that a process executes
+ * (ExecutorRun_hook), calls kwj_scan_run() when a plan is to be watched. Which of these plans belongs to the job, two others say beforehand: type/sql/execute.c, when a worker
  * comes to a statement that changes rows or makes a table; and track/validation.c, when PostgreSQL is
  * about to check a foreign key for ALTER TABLE, in a worker or in a session. Locks: none.
  *
@@ -50,6 +50,7 @@
 #include "job/counts.h"
 #include "job/progress.h"
 #include "job/scan.h"
+#include "job/transaction.h"
 #include "miscadmin.h"
 #include "nodes/tidbitmap.h"
 #include "storage/bufmgr.h"
@@ -80,13 +81,9 @@ typedef struct Driver
 	HashJoinState *joins[MOST_JOINS];
 } Driver;
 
-static ExecutorRun_hook_type previous_hook;
+KwjPosition *kwj_scan_expected = NULL;
 
-/*
- * Where to show how far the next plan is; NULL: no plan is to be watched. checked_table: that plan is a
- * query which reads this table; InvalidOid: it changes rows or makes a table.
- */
-static KwjPosition *expected = NULL;
+/* The expected plan is a query which reads this table; InvalidOid: it changes rows or makes a table. */
 static Oid	checked_table = InvalidOid;
 
 /* The scan that is watched, or will be from its first row on. Read by the handler of SIGALRM. */
@@ -96,6 +93,21 @@ static KwjPosition *position_of_driver = NULL;
 /* PostgreSQL's function that first_row() has replaced. */
 static ExecProcNodeMtd replaced = NULL;
 
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		kwj_scan_expected = NULL;
+}
+
+static void
+hear_of_end(void)
+{
+	static bool registered = false;
+
+	kwj_at_transaction_end(&registered, at_transaction_end, NULL);
+}
+
 void
 kwj_scan_begin(const RawStmt *statement)
 {
@@ -103,14 +115,15 @@ kwj_scan_begin(const RawStmt *statement)
 	bool		may_scan = kwj_is_row_change(node) || IsA(node, CreateTableAsStmt) ||
 		(IsA(node, SelectStmt) && kwj_makes_table((const SelectStmt *) node));
 
-	expected = may_scan ? kwj_progress_scan() : NULL;
+	hear_of_end();
+	kwj_scan_expected = may_scan ? kwj_progress_scan() : NULL;
 	checked_table = InvalidOid;
 }
 
 void
 kwj_scan_end(void)
 {
-	expected = NULL;
+	kwj_scan_expected = NULL;
 	/*
 	 * If the statement was an ALTER TABLE, track/validation.c may have begun to watch how far it is.
 	 * Nothing tells that file when the statement is over.
@@ -121,14 +134,15 @@ kwj_scan_end(void)
 void
 kwj_scan_expect_check(KwjPosition *position, Oid table)
 {
-	expected = position;
+	hear_of_end();
+	kwj_scan_expected = position;
 	checked_table = table;
 }
 
 void
 kwj_scan_expect_nothing(void)
 {
-	expected = NULL;
+	kwj_scan_expected = NULL;
 }
 
 /* ---- in the handler of SIGALRM ---- */
@@ -448,12 +462,12 @@ wait_for_first_row(PlanState *node)
 	node->ExecProcNode = first_row;
 }
 
-/* ---- the hook ---- */
+/* ---- to run a plan ---- */
 
 static bool
 is_expected(const QueryDesc *query)
 {
-	Assert(expected != NULL);
+	Assert(kwj_scan_expected != NULL);
 	if (OidIsValid(checked_table))
 		return query->operation == CMD_SELECT &&
 			list_member_oid(query->plannedstmt->relationOids, checked_table);
@@ -471,9 +485,9 @@ find_driver(const QueryDesc *query)
 
 	if (!is_expected(query))
 		return false;
-	position_of_driver = expected;
+	position_of_driver = kwj_scan_expected;
 	/* Plans that run within this one, or after it, are not the statement. */
-	expected = NULL;
+	kwj_scan_expected = NULL;
 	/* WITH queries that change rows may do most of the work, and run after the scan. */
 	if (query->plannedstmt->hasModifyingCTE ||
 		!find(query->planstate, &found, query->estate->es_query_cxt))
@@ -493,19 +507,10 @@ begin(void)
 		watch();
 }
 
-static void
-run(KWJ_EXECUTOR_RUN_PARAMETERS)
+void
+kwj_scan_run(ExecutorRun_hook_type run, KWJ_EXECUTOR_RUN_PARAMETERS)
 {
-	if (previous_hook)
-		previous_hook(KWJ_EXECUTOR_RUN_ARGUMENTS);
-	else
-		standard_ExecutorRun(KWJ_EXECUTOR_RUN_ARGUMENTS);
-}
-
-static void
-executor_run(KWJ_EXECUTOR_RUN_PARAMETERS)
-{
-	if (expected == NULL || !find_driver(queryDesc))
+	if (!find_driver(queryDesc))
 	{
 		run(KWJ_EXECUTOR_RUN_ARGUMENTS);
 		return;
@@ -520,21 +525,4 @@ executor_run(KWJ_EXECUTOR_RUN_PARAMETERS)
 		kwj_position_forget();
 	}
 	PG_END_TRY();
-}
-
-static void
-at_transaction_end(XactEvent event, void *arg)
-{
-	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
-		return;
-	expected = NULL;
-	kwj_position_forget();
-}
-
-void
-kwj_scan_init(void)
-{
-	previous_hook = ExecutorRun_hook;
-	ExecutorRun_hook = executor_run;
-	RegisterXactCallback(at_transaction_end, NULL);
 }

@@ -6,6 +6,8 @@
 #define KWJ_JOB_SCAN_H
 
 #include "kwjobs.h"
+#include "compat.h"
+#include "executor/executor.h"
 #include "job/position.h"
 #include "nodes/parsenodes.h"
 
@@ -27,7 +29,16 @@ extern void kwj_scan_expect_check(KwjPosition *position, Oid table);
 /* The statement does something else, too, so its query is not to be watched. */
 extern void kwj_scan_expect_nothing(void);
 
-/* Sets the hooks. The postmaster calls this once, before kwj_wait_hook_init(). */
-extern void kwj_scan_init(void);
+/*
+ * Where to show how far the next plan is, if it is of the expected kind; NULL: no plan is to be watched.
+ * Others only read it. It is no function, because every query of every session asks.
+ */
+extern KwjPosition *kwj_scan_expected;
+
+/*
+ * Has `run` execute the plan, and meanwhile shows how far its scan is if it is the plan that is expected,
+ * and driven by one scan. wait_hook.c calls this only if one is expected. Errors: those of `run`.
+ */
+extern void kwj_scan_run(ExecutorRun_hook_type run, KWJ_EXECUTOR_RUN_PARAMETERS);
 
 #endif

@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include <ctype.h>
+#include <limits.h>
 
 #include "job/secret.h"
 
@@ -154,55 +155,51 @@ is_bearer_token(const char *text)
 	return begins_with(text, "bearer ") && isalnum((unsigned char) text[strlen("bearer ")]);
 }
 
-/*
- * Returns the words for a secret that begin with this letter, in upper or lower case; NULL if there
- * are none. The session asks for each character of a text, and most characters have none.
- */
-static const char *const *
-words_of_letter(char c)
+/* What may begin with a character. A session looks up each character of a text, and with most nothing does. */
+typedef struct Begin
 {
-	static const char *const a[] = {
-		"apikey", "api_key", "accesskey", "access_key", "accountkey", "account_key", NULL
-	};
-	static const char *const ce[] = {"credential", "credentials", NULL};
-	static const char *const p[] = {
-		"password", "passwd", "passphrase", "pwd", "privatekey", "private_key", NULL
-	};
-	static const char *const s[] = {"secret", NULL};
-	static const char *const t[] = {"token", NULL};
+	uint32		second;			/* the characters that may come second, each as its SECOND() */
+	const char *const *words;	/* the words for a secret, in lower case; NULL: none */
+} Begin;
 
-	switch (c)
-	{
-		case 'a':
-		case 'A':
-			return a;
-		case 'c':
-		case 'C':
-			return ce;
-		case 'p':
-		case 'P':
-			return p;
-		case 's':
-		case 'S':
-			return s;
-		case 't':
-		case 'T':
-			return t;
-		default:
-			return NULL;
-	}
-}
+/* A bit for a character, the same for upper and lower case. Some other characters have the same. */
+#define SECOND(c)	((uint32) 1 << ((c) & 31))
+
+static const char *const words_with_a[] = {
+	"apikey", "api_key", "accesskey", "access_key", "accountkey", "account_key", NULL
+};
+static const char *const words_with_c[] = {"credential", "credentials", NULL};
+static const char *const words_with_p[] = {
+	"password", "passwd", "passphrase", "pwd", "privatekey", "private_key", NULL
+};
+static const char *const words_with_s[] = {"secret", NULL};
+static const char *const words_with_t[] = {"token", NULL};
+
+#define LETTER(lower, upper, second, words)	[lower] = {second, words}, [upper] = {second, words}
+
+static const Begin begins[UCHAR_MAX + 1] = {
+	['\0'] = {~(uint32) 0, NULL},	/* the end of the text is to be looked at, too */
+	LETTER('a', 'A', SECOND('p') | SECOND('c'), words_with_a),
+	LETTER('b', 'B', SECOND('e'), NULL),	/* bearer */
+	LETTER('c', 'C', SECOND('r'), words_with_c),
+	LETTER('p', 'P', SECOND('a') | SECOND('w') | SECOND('r'), words_with_p),
+	LETTER('s', 'S', SECOND('e'), words_with_s),
+	LETTER('t', 'T', SECOND('o'), words_with_t),
+	['/'] = {SECOND('/'), NULL},
+};
 
 /* Returns whether the text begins with one of these words, and gives a value to it. */
 static bool
 is_word_with_a_value(const char *text, const char *const *words)
 {
 	for (; *words != NULL; words++)
-		/* Looking at the second letter first saves the calls that compare the others. */
-		if ((text[1] | 0x20) == ((*words)[1] | 0x20) && begins_with(text, *words) &&
+	{
+		Assert(begins[(unsigned char) **words].second & SECOND((*words)[1]));
+		if (begins_with(text, *words) &&
 			(is_given_a_value(text + strlen(*words)) ||
 			 is_declared_with_a_value(text + strlen(*words))))
 			return true;
+	}
 	return false;
 }
 
@@ -224,21 +221,31 @@ is_password_in_uri(const char *text)
 	return *text == '\0' && has_colon;
 }
 
+/* The text begins with a character of `begins`. words: those that may begin here. */
+static bool
+is_secret(const char *text, const char *const *words)
+{
+	if (words != NULL)
+		return is_word_with_a_value(text, words);
+	if (*text == '/')
+		return text[1] == '/' && is_password_in_uri(text + 2);
+	return is_bearer_token(text);
+}
+
 bool
 kwj_seems_secret(const char *text)
 {
-	for (; *text != '\0'; text++)
+	for (;; text++)
 	{
-		const char *const *words = words_of_letter(*text);
-
-		if (words != NULL && is_word_with_a_value(text, words))
-			return true;
-		if (*text == '/' && text[1] == '/' && is_password_in_uri(text + 2))
-			return true;
-		if ((*text == 'b' || *text == 'B') && is_bearer_token(text))
+		/* Most characters end here. */
+		while (begins[(unsigned char) *text].second == 0)
+			text++;
+		if (*text == '\0')
+			return false;
+		if ((begins[(unsigned char) *text].second & SECOND(text[1])) != 0 &&
+			is_secret(text, begins[(unsigned char) *text].words))
 			return true;
 	}
-	return false;
 }
 
 const char *

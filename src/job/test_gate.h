@@ -42,6 +42,8 @@
  * And these are the faults, which happen while a session has the lock:
  *
  *     4932  worker        the disk is full                                  (type/files/directory.c)
+ *     4939  worker        a file cannot be made durable                          (type/files/sync.c)
+ *     4946  a parallel worker: the same                                                     (there)
  */
 #ifndef KWJ_JOB_TEST_GATE_H
 #define KWJ_JOB_TEST_GATE_H

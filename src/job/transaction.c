@@ -1,7 +1,7 @@
 /*
  * src/job/transaction.c
- *	  How kwjobs begins transactions of its own, sets settings for a transaction, aborts one after
- *	  an error, and has its functions called at the ends of transactions.
+ *	  How kwjobs begins transactions of its own, sets settings for a while, aborts one after an
+ *	  error, and has its functions called at the ends of transactions.
  *
  * Process: any; only workers and coordinators begin transactions of their own. Locks: none.
  */
@@ -36,6 +36,13 @@ kwj_set_locally(const char *setting, const char *value)
 	Assert(IsTransactionState());
 	/* PostgreSQL would keep a value of a lower source, such as PGC_S_OVERRIDE, beyond the transaction. */
 	(void) set_config_option(setting, value, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+}
+
+void
+kwj_set_in_level(const char *setting, const char *value)
+{
+	Assert(IsTransactionState());
+	(void) set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
 void

@@ -1,7 +1,7 @@
 /*
  * src/job/transaction.h
- *	  How kwjobs begins transactions of its own, sets settings for a transaction, aborts one after
- *	  an error, and has its functions called at the ends of transactions.
+ *	  How kwjobs begins transactions of its own, sets settings for a while, aborts one after an
+ *	  error, and has its functions called at the ends of transactions.
  */
 #ifndef KWJ_JOB_TRANSACTION_H
 #define KWJ_JOB_TRANSACTION_H
@@ -21,6 +21,13 @@ extern void kwj_begin_own_transaction(void);
  * right of a superuser. Errors: as SET.
  */
 extern void kwj_set_locally(const char *setting, const char *value);
+
+/*
+ * Sets a setting until the caller, which has called NewGUCNestLevel(), calls AtEOXact_GUC() with that level, as
+ * the SET clause of a function does. The setting is one that every role may change. value: NULL: the default.
+ * Errors: as SET.
+ */
+extern void kwj_set_in_level(const char *setting, const char *value);
 
 /*
  * Does what PostgresMain() does when it has reported an error: aborts the transaction, and drops what the error

@@ -76,7 +76,8 @@ copy(const KwjSessionJob *job)
 	record->statement = pstrdup(record->statement);
 	record->created_by_type = pstrdup(record->created_by_type);
 	record->request_reason = pstrdup(record->request_reason);
-	kwj_session_job_succeeds(record);
+	/* The time when it succeeds is not known yet. */
+	kwj_session_job_succeeds(record, 0);
 	MemoryContextSwitchTo(old);
 	return moved;
 }
@@ -117,10 +118,13 @@ kwj_moved_jobs_any(void)
 }
 
 void
-kwj_moved_jobs_insert(KwjRecords *records)
+kwj_moved_jobs_insert(KwjRecords *records, TimestampTz at)
 {
-	for (const Moved *moved = first; moved != NULL; moved = moved->next)
+	for (Moved *moved = first; moved != NULL; moved = moved->next)
+	{
+		moved->record.finished = at;
 		kwj_store_record(records, &moved->record);
+	}
 }
 
 void

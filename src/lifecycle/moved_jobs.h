@@ -20,8 +20,8 @@ extern bool kwj_moved_jobs_make_room(void);
 
 extern bool kwj_moved_jobs_any(void);
 
-/* Inserts the rows of all moved jobs. Errors: those of kwj_store_record. */
-extern void kwj_moved_jobs_insert(KwjRecords *records);
+/* Inserts the rows of all moved jobs, which succeed at this time. Errors: those of kwj_store_record. */
+extern void kwj_moved_jobs_insert(KwjRecords *records, TimestampTz at);
 
 /*
  * Drops and counts the jobs of this subtransaction and of those within it, which have higher

@@ -74,6 +74,13 @@ typedef struct Cancel
 /* The list begins with the latest CANCEL JOB. It is allocated in TopTransactionContext. */
 static Cancel *cancels = NULL;
 
+/*
+ * The end of a transaction may have something to do: since this was false, the session has begun a job or
+ * has typed CANCEL JOB. PostgreSQL calls this file for every transaction of every session, and mostly it
+ * is false.
+ */
+static bool may_have_work = false;
+
 /* before_end() has found that the extension is gone, so there is no table for the rows. */
 static bool extension_gone = false;
 
@@ -109,6 +116,7 @@ kwj_session_job_begin(const KwjNewSessionJob *job)
 	Assert(IsTransactionState());
 	if (!kwj_shared_ready() || !IsUnderPostmaster || IsInParallelMode() || !kwj_extension_exists())
 		return 0;
+	may_have_work = true;
 	job_id = kwj_shared_begin_session_job(job, GetCurrentSubTransactionId());
 	if (job_id == 0 && kwj_moved_jobs_make_room())
 		job_id = kwj_shared_begin_session_job(job, GetCurrentSubTransactionId());
@@ -253,18 +261,19 @@ is_any_done(void)
 	return false;
 }
 
-/* Inserts the rows of all jobs that are DONE. Sets *arg, a bool, if it has done so. */
+/* Inserts the rows of all jobs that are DONE, all with the same time. Sets *arg, a bool, if it has done so. */
 static void
 insert_rows(void *arg)
 {
 	bool	   *inserted = arg;
+	TimestampTz now = GetCurrentTimestamp();
 	KwjRecords *records;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	records = kwj_store_try_records();
 	if (records != NULL)
 	{
-		kwj_moved_jobs_insert(records);
+		kwj_moved_jobs_insert(records, now);
 		kwj_foreach_my_session_job(place)
 		{
 			KwjRecord	record;
@@ -272,7 +281,7 @@ insert_rows(void *arg)
 			if (kwj_my_session_job(place)->state != KWJ_SESSION_DONE)
 				continue;
 			kwj_session_job_record(kwj_my_session_job(place), &record);
-			kwj_session_job_succeeds(&record);
+			kwj_session_job_succeeds(&record, now);
 			kwj_store_record(records, &record);
 		}
 		kwj_store_close_records(records);
@@ -282,21 +291,19 @@ insert_rows(void *arg)
 }
 
 /*
- * Inserts the rows in a subtransaction. Returns whether it has inserted them. Frees the memory that
- * this takes, because the caller's context may be that of a procedure, which may commit many times.
+ * Inserts the rows in a subtransaction. Returns whether it has inserted them. What this allocates is
+ * freed with the transaction, which ends now. The caller's context may live longer: that of a procedure
+ * lives until the end of the procedure, which may commit many times.
  */
 static bool
 try_insert(void)
 {
 	volatile bool inserted = false;
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "kwjobs rows of a session",
-												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext caller = MemoryContextSwitchTo(context);
+	MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
 
 	if (kwj_isolate_within_quietly(insert_rows, (void *) &inserted) != NULL)
 		inserted = false;
 	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(context);
 	return inserted;
 }
 
@@ -403,23 +410,15 @@ send_cancels(void)
 	cancels = NULL;
 }
 
-/* Returns whether at_transaction_end has a job to end, to change or to cancel. Most transactions have none. */
 static bool
-has_something_to_end(void)
+has_work(void)
 {
 	return kwj_my_first_session_job() >= 0 || cancels != NULL || kwj_moved_jobs_any();
 }
 
 static void
-at_transaction_end(XactEvent event, void *arg)
+end_transaction(XactEvent event)
 {
-	if (preceding != NULL)
-		preceding(event);
-	if (!has_something_to_end())
-	{
-		extension_gone = have_rows = false;
-		return;
-	}
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
@@ -450,10 +449,32 @@ at_transaction_end(XactEvent event, void *arg)
 	}
 }
 
+/* Not inlined, so that at_transaction_end() stays short for all transactions without work. */
+static pg_noinline void
+do_work(XactEvent event)
+{
+	if (MyBackendType == B_AUTOVAC_WORKER && preceding != NULL)
+		preceding(event);
+	if (has_work())
+		end_transaction(event);
+	may_have_work = has_work();
+	if (!may_have_work)
+		extension_gone = have_rows = false;
+}
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (unlikely(may_have_work || MyBackendType == B_AUTOVAC_WORKER))
+		do_work(event);
+}
+
 static void
 at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTransactionId parent,
 					  void *arg)
 {
+	if (!may_have_work)
+		return;
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 	{
 		end_all_aborted(mine);
@@ -498,6 +519,7 @@ kwj_session_job_cancel_at_commit(int64 job_id, const char *reason)
 	cancel->in = GetCurrentSubTransactionId();
 	cancel->next = cancels;
 	cancels = cancel;
+	may_have_work = true;
 	/* this transaction cannot wait for the job, nor be prepared */
 	kwj_wakeup_at_end(job_id);
 }

@@ -124,8 +124,8 @@ extern bool kwj_session_jobs_look_at_prepared(void);
 typedef void (*KwjTransactionEnd) (XactEvent event);
 
 /*
- * Has the callback called at each event of the end of a transaction, before session_job.c does
- * anything about it. track/autovacuum.c ends its jobs of an aborted transaction with an error of its
+ * Has the callback called at each event of the end of a transaction of an autovacuum worker, before
+ * session_job.c does anything about it. track/autovacuum.c ends its jobs of an aborted transaction with an error of its
  * own that way; what is still there after that, session_job.c ends as rolled back. One file may call
  * this, before or after kwj_session_job_init().
  */

@@ -58,11 +58,11 @@ kwj_session_job_record(const KwjSessionJob *job, KwjRecord *record)
 }
 
 void
-kwj_session_job_succeeds(KwjRecord *record)
+kwj_session_job_succeeds(KwjRecord *record, TimestampTz at)
 {
 	record->status = KWJ_SUCCEEDED;
 	/* The job has succeeded: do not show an error that its work has caught. */
 	record->sqlstate = 0;
 	record->error = record->error_hint = "";
-	record->finished = GetCurrentTimestamp();
+	record->finished = at;
 }

@@ -13,8 +13,8 @@
 /* Fills in *record from a job that is over. The texts are not copied: *job must live longer. */
 extern void kwj_session_job_record(const KwjSessionJob *job, KwjRecord *record);
 
-/* Changes the record to that of a job which has succeeded now. */
-extern void kwj_session_job_succeeds(KwjRecord *record);
+/* Changes the record to that of a job which has succeeded at this time. */
+extern void kwj_session_job_succeeds(KwjRecord *record, TimestampTz at);
 
 /*
  * Returns what the work of the job has cost, as the column "result" has it, palloc'd; NULL if that is

@@ -4,8 +4,8 @@
  *
  * kwjobs.admin_role is a name, and by default no role has it. Without this check, a role with
  * CREATEROLE could create a role of that name, become its member, and so see and control
- * everybody's jobs. PostgreSQL calls object_access_hook for each role that is created or altered,
- * by whatever statement.
+ * everybody's jobs. object_hook.c calls kwj_admin_role_on_access() for each role that is created or
+ * altered, by whatever statement.
  *
  * Process: sessions. Locks: only for catalog reads.
  *
@@ -39,8 +39,6 @@
 
 #define SETTING			"kwjobs.admin_role"
 #define MEMBERS_SHOWN	20
-
-static object_access_hook_type previous_hook;
 
 /*
  * Returns the role's new name. It is read with SnapshotSelf, since the catalog caches still have
@@ -147,11 +145,9 @@ check_name(Oid role, bool created)
 					 quote_identifier(name))));
 }
 
-static void
-on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *arg)
+void
+kwj_admin_role_on_access(ObjectAccessType access, Oid class_id, Oid object_id)
 {
-	if (previous_hook)
-		previous_hook(access, class_id, object_id, sub_id, arg);
 	if (class_id == AuthIdRelationId && (access == OAT_POST_CREATE || access == OAT_POST_ALTER) &&
 		!superuser())
 		check_name(object_id, access == OAT_POST_CREATE);
@@ -196,11 +192,4 @@ kwj_admin_role_tell(void)
 			(errmsg("members of role \"%s\" see and control everybody's jobs", kwj_admin_role),
 			 members ? errdetail("Its members are %s.", members) : errdetail("It has no members."),
 			 errhint("If the role is meant for something else, set %s to another name.", SETTING)));
-}
-
-void
-kwj_admin_role_init(void)
-{
-	previous_hook = object_access_hook;
-	object_access_hook = on_object_access;
 }

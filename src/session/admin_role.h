@@ -5,11 +5,14 @@
 #ifndef KWJ_SESSION_ADMIN_ROLE_H
 #define KWJ_SESSION_ADMIN_ROLE_H
 
+#include "kwjobs.h"
+#include "catalog/objectaccess.h"
+
 /*
- * Install the hook, from _PG_init. It raises 42501 when anybody but a superuser creates a role with
- * a name that kwjobs.admin_role has, or renames a role to it.
+ * object_hook.c calls this for each object that PostgreSQL has created or altered. Errors: 42501 when anybody but a superuser
+ * creates a role with a name that kwjobs.admin_role has, or renames a role to it.
  */
-extern void kwj_admin_role_init(void);
+extern void kwj_admin_role_on_access(ObjectAccessType access, Oid class_id, Oid object_id);
 
 /*
  * The session calls this when CREATE EXTENSION kwjobs has created the extension: if the admin role

@@ -66,19 +66,24 @@ name_of_statement(const PlannedStmt *plan)
 	return NULL;
 }
 
+/* Not inlined, so that executor_start(), by which every query comes, stays short. */
+static pg_noinline void
+refuse_control(const PlannedStmt *plan)
+{
+	char	   *name = updates_jobs(plan) ? name_of_statement(plan) : NULL;
+
+	if (name != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot execute %s in a read-only transaction", name),
+				 errhint("Run it in a transaction that is READ WRITE.")));
+}
+
 static void
 executor_start(QueryDesc *query, int flags)
 {
-	if (XactReadOnly && !(flags & EXEC_FLAG_EXPLAIN_ONLY) && updates_jobs(query->plannedstmt))
-	{
-		char	   *name = name_of_statement(query->plannedstmt);
-
-		if (name != NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
-					 errmsg("cannot execute %s in a read-only transaction", name),
-					 errhint("Run it in a transaction that is READ WRITE.")));
-	}
+	if (unlikely(XactReadOnly) && !(flags & EXEC_FLAG_EXPLAIN_ONLY))
+		refuse_control(query->plannedstmt);
 	if (previous_hook)
 		previous_hook(query, flags);
 	else

@@ -3,7 +3,8 @@
  *	  SHOW JOB WHEN COMPLETE and kwjobs.wait in a query: the wait comes before the query's
  *	  first row.
  *
- * Caller: PostgreSQL, by ExecutorRun_hook, in sessions, and in workers for the statements of jobs.
+ * Caller: PostgreSQL, by ExecutorRun_hook, in sessions, and in workers for the statements of jobs. This
+ * is the only such hook of kwjobs, so it also has job/scan.c watch the plans that are to be watched.
  * wait_plan.c tells where a plan waits, wait_reach.c which parts of a plan run at all.
  *
  * A query runs with a snapshot. If kwjobs_when_complete() waited inside the query, the query would
@@ -44,6 +45,7 @@
 #include "access/xact.h"
 #include "compat.h"
 #include "executor/executor.h"
+#include "job/scan.h"
 #include "lifecycle/wait.h"
 #include "nodes/execnodes.h"
 #include "session/wait_hook.h"
@@ -192,15 +194,41 @@ wait_if_asked(QueryDesc *query)
 }
 
 static void
-executor_run(KWJ_EXECUTOR_RUN_PARAMETERS)
+run(KWJ_EXECUTOR_RUN_PARAMETERS)
 {
-	if (!queryDesc->already_executed && !ScanDirectionIsNoMovement(direction) &&
-		queryDesc->planstate != NULL)
-		wait_if_asked(queryDesc);
 	if (previous_hook)
 		previous_hook(KWJ_EXECUTOR_RUN_ARGUMENTS);
 	else
 		standard_ExecutorRun(KWJ_EXECUTOR_RUN_ARGUMENTS);
+}
+
+/* Returns whether the plan may have a call that waits: with one of our functions it has entries in invalItems. */
+static bool
+may_wait(const QueryDesc *query)
+{
+	return query->plannedstmt->invalItems != NIL;
+}
+
+static pg_noinline void
+run_carefully(KWJ_EXECUTOR_RUN_PARAMETERS)
+{
+	if (may_wait(queryDesc) && !queryDesc->already_executed &&
+		!ScanDirectionIsNoMovement(direction) && queryDesc->planstate != NULL)
+		wait_if_asked(queryDesc);
+	if (kwj_scan_expected != NULL)
+		kwj_scan_run(run, KWJ_EXECUTOR_RUN_ARGUMENTS);
+	else
+		run(KWJ_EXECUTOR_RUN_ARGUMENTS);
+}
+
+/* Every query comes by here, so this does nothing for most of them. */
+static void
+executor_run(KWJ_EXECUTOR_RUN_PARAMETERS)
+{
+	if (unlikely(may_wait(queryDesc) || kwj_scan_expected != NULL))
+		run_carefully(KWJ_EXECUTOR_RUN_ARGUMENTS);
+	else
+		run(KWJ_EXECUTOR_RUN_ARGUMENTS);
 }
 
 void

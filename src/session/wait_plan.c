@@ -179,11 +179,7 @@ kwj_wait_scans(const QueryDesc *query)
 	List	   *scans = NIL;
 	ListCell   *lc;
 
-	/*
-	 * Every query comes by here, so look quickly first. A plan with one of our functions has
-	 * entries in invalItems.
-	 */
-	if (plan->invalItems == NIL || all_scans(plan) == NIL)
+	if (all_scans(plan) == NIL)
 		return NIL;
 	foreach(lc, kwj_scans_that_run(query))
 	{

@@ -74,7 +74,7 @@
 #include "storage/spin.h"
 #include "utils/snapmgr.h"
 
-/* A session that begins a job frees WRITTEN places only if there are at least this many of them. */
+/* A session that begins a job frees WRITTEN places only if there are so many of them, or a multiple of it. */
 #define MANY_WRITTEN		16
 
 /* How many places one session may have; and how many all autovacuum workers may have together. */
@@ -168,13 +168,17 @@ take_place(void)
 	return place;
 }
 
-/* If there are many WRITTEN places, frees those whose rows all snapshots show. */
+/*
+ * If there are many WRITTEN places, frees those whose rows all snapshots show. If an old snapshot keeps them,
+ * looks again only when there are as many more, because PostgreSQL asks all backends for the horizon.
+ */
 static void
 free_written(void)
 {
+	int			n = kwj_shared->n_written_places;
 	TransactionId horizon;
 
-	if (kwj_shared->n_written_places < MANY_WRITTEN)
+	if (n == 0 || n % MANY_WRITTEN != 0)
 		return;
 	/* All snapshots show the rows of committed transactions that are older than this. */
 	horizon = GetOldestNonRemovableTransactionId(NULL);

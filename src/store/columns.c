@@ -1,11 +1,9 @@
 /*
  * src/store/columns.c
- *	  What a process keeps of the columns of our tables: their numbers, and what many new rows have
- *	  in common.
+ *	  What a process keeps of the columns of our tables: their numbers.
  *
- * Caller: table.c. Each job needs dozens of columns, and each row that a session inserts for a job
- * begins with the same two dozen values. So the process keeps the numbers and the values as long as
- * the table has the same columns.
+ * Callers: table.c; model_row.c. Each job needs dozens of columns, so the process keeps their numbers as
+ * long as the table has the same columns.
  *
  * How the process knows that the columns are the same. Its relation cache has a descriptor of the columns
  * of each table. If the columns change, PostgreSQL puts another descriptor in its place. The process pins the
@@ -27,7 +25,6 @@
 #include "common/hashfn.h"
 #include "compat.h"
 #include "store/columns.h"
-#include "utils/datum.h"
 #include "utils/memutils.h"
 
 /* ---- pinned descriptors ---- */
@@ -43,16 +40,22 @@ typedef struct Pinned
 
 static Pinned pinned[MOST_PINNED];
 
-/* How many descriptors this process has unpinned. A model row that was kept before may be of one of them. */
+/* How many descriptors this process has unpinned. */
 static uint32 n_changes = 0;
 
-static bool
-is_pinned(TupleDesc columns)
+bool
+kwj_columns_are_kept(TupleDesc columns)
 {
 	for (int i = 0; i < MOST_PINNED; i++)
 		if (pinned[i].columns == columns)
 			return true;
 	return false;
+}
+
+uint32
+kwj_columns_changes(void)
+{
+	return n_changes;
 }
 
 /* Returns the place of the table's descriptor; if none is pinned, the place where one can be pinned. */
@@ -126,7 +129,7 @@ kwj_column_number(Relation table, const char *name)
 	if (place != NULL && place->name != NULL)
 		return place->number;
 	number = look_up(table, name);
-	if (place != NULL && is_pinned(columns))
+	if (place != NULL && kwj_columns_are_kept(columns))
 		*place = (Known) {.name = name, .columns = columns, .number = number};
 	return number;
 }
@@ -161,93 +164,4 @@ kwj_columns_keep(Relation table)
 	Assert(columns->tdrefcount > 0);
 	columns->tdrefcount++;
 	*place = (Pinned) {.table = RelationGetRelid(table), .columns = columns};
-}
-
-/* ---- the values that many new rows have in common ---- */
-
-bool
-kwj_model_row_copy(const KwjModelRow *model, Relation table, TupleTableSlot *slot)
-{
-	TupleDesc	columns = RelationGetDescr(table);
-
-	if (model->columns != columns || model->n_changes != n_changes)
-		return false;
-	memcpy(slot->tts_values, model->values, columns->natts * sizeof(Datum));
-	memcpy(slot->tts_isnull, model->isnull, columns->natts * sizeof(bool));
-	return true;
-}
-
-void
-kwj_model_row_keep(KwjModelRow *model, Relation table, const TupleTableSlot *slot)
-{
-	TupleDesc	columns = RelationGetDescr(table);
-	MemoryContext caller;
-
-	model->columns = NULL;
-	model->first_columns = NULL;
-	if (!is_pinned(columns))
-		return;
-	if (model->context == NULL)
-		model->context = AllocSetContextCreate(TopMemoryContext, "kwjobs model of rows",
-											   ALLOCSET_SMALL_SIZES);
-	MemoryContextReset(model->context);
-	caller = MemoryContextSwitchTo(model->context);
-	model->values = palloc0(columns->natts * sizeof(Datum));
-	model->isnull = palloc(columns->natts * sizeof(bool));
-	memcpy(model->isnull, slot->tts_isnull, columns->natts * sizeof(bool));
-	for (int i = 0; i < columns->natts; i++)
-		if (!slot->tts_isnull[i])
-			model->values[i] = datumCopy(slot->tts_values[i], TupleDescAttr(columns, i)->attbyval,
-										 TupleDescAttr(columns, i)->attlen);
-	MemoryContextSwitchTo(caller);
-	model->n_changes = n_changes;
-	model->columns = columns;
-}
-
-/* Returns how many columns are left if all NULLs at the end of the row are left out. */
-static int
-count_columns(const TupleTableSlot *row)
-{
-	int			n = row->tts_tupleDescriptor->natts;
-
-	while (n > 0 && row->tts_isnull[n - 1])
-		n--;
-	return n;
-}
-
-/*
- * Returns a descriptor of the first n columns of the table; that of the table if a row without the other
- * columns would not have NULL in all of them, because one was added to the table with a default.
- */
-static TupleDesc
-first_columns(TupleDesc columns, int n, MemoryContext context)
-{
-	MemoryContext caller;
-	TupleDesc	first;
-
-	for (int i = n; i < columns->natts; i++)
-		if (TupleDescAttr(columns, i)->atthasmissing)
-			return columns;
-	caller = MemoryContextSwitchTo(context);
-	first = kwj_first_columns(columns, n);
-	MemoryContextSwitchTo(caller);
-	return first;
-}
-
-/*
- * PostgreSQL reads a tuple that has fewer columns than its table as one from before ALTER TABLE ... ADD
- * COLUMN: the missing columns are NULL. To form a tuple without the NULLs at its end takes half as long.
- * The first row decides how many columns the tuples of all rows leave out, because to make a descriptor
- * for each row would take longer.
- */
-TupleDesc
-kwj_model_row_columns(KwjModelRow *model, const TupleTableSlot *row)
-{
-	int			n = count_columns(row);
-
-	if (model->columns == NULL)
-		return row->tts_tupleDescriptor;
-	if (model->first_columns == NULL)
-		model->first_columns = first_columns(model->columns, n, model->context);
-	return n <= model->first_columns->natts ? model->first_columns : model->columns;
 }

@@ -1,14 +1,13 @@
 /*
  * src/store/columns.h
- *	  What a process keeps of the columns of our tables: their numbers, and the values that many new
- *	  rows have in common.
+ *	  What a process keeps of the columns of our tables: their numbers.
  */
 #ifndef KWJ_STORE_COLUMNS_H
 #define KWJ_STORE_COLUMNS_H
 
 #include "kwjobs.h"
 #include "access/attnum.h"
-#include "executor/tuptable.h"
+#include "access/tupdesc.h"
 #include "utils/rel.h"
 
 /*
@@ -24,31 +23,13 @@ extern void kwj_columns_keep(Relation table);
  */
 extern AttrNumber kwj_column_number(Relation table, const char *name);
 
-/* A row from which many new rows are copied. It begins with all bytes 0, and is never freed. */
-typedef struct KwjModelRow
-{
-	TupleDesc	columns;		/* of the table; NULL: the model has nothing yet */
-	uint32		n_changes;		/* how many descriptors were unpinned when the model was kept */
-	MemoryContext context;		/* has the values */
-	Datum	   *values;
-	bool	   *isnull;
-	TupleDesc	first_columns;	/* those of the first row that was written; NULL: none was */
-} KwjModelRow;
+/* Returns whether the process has pinned this descriptor, so that it is that of a table until it is unpinned. */
+extern bool kwj_columns_are_kept(TupleDesc columns);
 
 /*
- * Copies the values of the model into the slot, which is empty. Returns false, and does nothing, if
- * the model has no values, or the table's columns have changed since. The values live until the next
- * kwj_model_row_keep.
+ * Returns how many descriptors the process has unpinned. As long as that stays the same, a descriptor that was
+ * pinned is at its address.
  */
-extern bool kwj_model_row_copy(const KwjModelRow *model, Relation table, TupleTableSlot *slot);
-
-/* Makes the values in the slot those of the model. */
-extern void kwj_model_row_keep(KwjModelRow *model, Relation table, const TupleTableSlot *slot);
-
-/*
- * Returns the columns of which the caller has to form a tuple for this row, which was copied from the
- * model or kept in it: all columns of the table, or the first of them if the others are NULL in the row.
- */
-extern TupleDesc kwj_model_row_columns(KwjModelRow *model, const TupleTableSlot *row);
+extern uint32 kwj_columns_changes(void);
 
 #endif

@@ -87,6 +87,12 @@ typedef struct Entry
 
 static Entry entries[N_ENTRIES];
 
+/* See kwj_indexes_changes(). */
+static uint64 n_changes = 0;
+
+/* The table that was opened last for KWJ_RECORDS. */
+static Oid	table_of_records = InvalidOid;
+
 /* The columns that are NULL in rows of KWJ_RECORDS, besides those that are NULL after each success. */
 static const char *const null_in_records[] = {"key", "queue", "queued", "serial_key", "line"};
 
@@ -118,9 +124,15 @@ forget(Datum arg, Oid relation)
 	{
 		for (int i = 0; i < N_ENTRIES; i++)
 			entries[i].is_valid = false;
+		n_changes++;
 	}
+	else if (relation == table_of_records)
+		n_changes++;
 	else if (place_of(relation)->index == relation)
+	{
 		place_of(relation)->is_valid = false;
+		n_changes++;
+	}
 }
 
 /* Returns the entry, or NULL if there is none that is valid. */
@@ -141,6 +153,7 @@ empty_entry(Oid index)
 {
 	Entry	   *entry = place_of(index);
 
+	n_changes++;
 	if (entry->context != NULL)
 		MemoryContextSetParent(entry->context, TopTransactionContext);
 	*entry = (Entry) {.index = index};
@@ -492,6 +505,8 @@ kwj_indexes_open(ResultRelInfo *info, KwjRows rows)
 	Assert(IsTransactionState());
 	Assert(info->ri_NumIndices == 0);
 	make_room(info, list_length(indexes));
+	if (rows == KWJ_RECORDS)
+		table_of_records = RelationGetRelid(info->ri_RelationDesc);
 	foreach(lc, indexes)
 	{
 		Oid			index = lfirst_oid(lc);
@@ -504,6 +519,24 @@ kwj_indexes_open(ResultRelInfo *info, KwjRows rows)
 	list_free(indexes);
 	if (leaves_out && !is_all_known)
 		find_needs(info, rows);
+}
+
+void
+kwj_indexes_open_again(ResultRelInfo *info, const Oid *indexes)
+{
+	for (int i = 0; i < info->ri_NumIndices; i++)
+	{
+		info->ri_IndexRelationDescs[i] = open_index(indexes[i], KWJ_RECORDS);
+		/* What an insertion keeps here is freed with the transaction. */
+		info->ri_IndexRelationInfo[i]->ii_Context = CurrentMemoryContext;
+		info->ri_IndexRelationInfo[i]->ii_AmCache = NULL;
+	}
+}
+
+uint64
+kwj_indexes_changes(void)
+{
+	return n_changes;
 }
 
 bool

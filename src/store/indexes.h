@@ -40,6 +40,20 @@ typedef enum KwjRows
 extern void kwj_indexes_open(ResultRelInfo *info, KwjRows rows);
 
 /*
+ * Returns a number that grows whenever what kwj_indexes_open has last found for KWJ_RECORDS may have
+ * changed: the table, one of its indexes, or what the process keeps of one.
+ */
+extern uint64 kwj_indexes_changes(void);
+
+/*
+ * Opens the same indexes for KWJ_RECORDS once more, after kwj_indexes_close, in another transaction.
+ * indexes: their OIDs, in the same order. The caller has found that kwj_indexes_changes() is what it was
+ * before kwj_indexes_open, and looks again afterwards: if it has grown, the indexes may be other ones.
+ * Errors: as for kwj_indexes_open.
+ */
+extern void kwj_indexes_open_again(ResultRelInfo *info, const Oid *indexes);
+
+/*
  * Opens the indexes that kwj_indexes_open has not opened, so that rows of any kind can be written.
  * Returns false if another process has locked one of them; then the caller may go on to write only
  * rows of the kind for which it has opened the table.

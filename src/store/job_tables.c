@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "job/transaction.h"
 #include "storage/proc.h"
 #include "store/job_tables.h"
 #include "store/query.h"
@@ -22,8 +23,7 @@ kwj_open_job_tables(KwjRows rows)
 	if (LockTimeout != 0 && !kwj_store_never_waits())
 	{
 		tables->guc_level = NewGUCNestLevel();
-		(void) set_config_option("lock_timeout", "0", PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
+		kwj_set_in_level("lock_timeout", "0");
 	}
 
 	kwj_store_lock_tables(false);

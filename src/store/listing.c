@@ -191,8 +191,7 @@ run_functions(Oid role, const char *query, int64 job_id, int most, KwjListing *l
 	int			security;
 	int			n;
 
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	kwj_set_in_level("search_path", "pg_catalog, pg_temp");
 	GetUserIdAndSecContext(&user, &security);
 	SetUserIdAndSecContext(role, security | SECURITY_LOCAL_USERID_CHANGE);
 	if (SPI_connect() != SPI_OK_CONNECT)

@@ -37,6 +37,7 @@
 #include "job/ids.h"
 #include "job/json.h"
 #include "job/status.h"
+#include "job/transaction.h"
 #include "miscadmin.h"
 #include "optimizer/cost.h"
 #include "storage/lmgr.h"
@@ -160,13 +161,6 @@ kwj_store_is_usable(void)
 	return superuser_arg(owner_of("checkpoint")) && superuser_arg(owner_of("job"));
 }
 
-static void
-set_locally(const char *setting, const char *value)
-{
-	(void) set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
-}
-
 /*
  * Plans are kept for the life of the session. A plan that was made while the tables are small must
  * still be good when they are large, so allow index scans only; each query has an index for what it
@@ -197,7 +191,7 @@ want_index_scans(void)
 
 	for (int i = 0; i < lengthof(settings); i++)
 		if (*settings[i].setting != settings[i].wanted)
-			set_locally(settings[i].name, settings[i].wanted ? "on" : "off");
+			kwj_set_in_level(settings[i].name, settings[i].wanted ? "on" : "off");
 }
 
 /*
@@ -246,7 +240,7 @@ kwj_store_enter(KwjStoreScope *scope)
 		return;
 	scope->guc_level = NewGUCNestLevel();
 	if (LockTimeout != 0 && !obeys_lock_timeout())
-		set_locally("lock_timeout", "0");
+		kwj_set_in_level("lock_timeout", "0");
 	owner = bookkeeping_owner();
 	GetUserIdAndSecContext(&scope->user, &scope->security_context);
 	/*
@@ -263,7 +257,7 @@ kwj_store_enter(KwjStoreScope *scope)
 	scope->read_only = XactReadOnly;
 	if (kwj_attempt_current() != NULL)
 		XactReadOnly = false;
-	set_locally("search_path", "pg_catalog, pg_temp");
+	kwj_set_in_level("search_path", "pg_catalog, pg_temp");
 	want_index_scans();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");

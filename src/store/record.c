@@ -95,66 +95,109 @@ set_text_if_any(KwjTable *jobs, const char *column, const char *text)
 }
 
 /*
- * Begin a row with the values that are the same for all jobs that sessions have done. max_attempts and payload
- * are NOT NULL, but mean nothing for such a job. The session's one execution of the statement counts as an
- * attempt, but this attempt has no row of its own.
+ * The row that was begun last, as far as the next ones are mostly like it: they are of the same type,
+ * of the same role, and have ended in the same way.
+ */
+static KwjModelRow last;
+static KwjRecord of_last;
+static char type_of_last[KWJ_JOB_TYPE_LEN];
+static NameData user_of_last;
+
+/* Returns whether the row of this job has the same values in the columns that set_common() sets. */
+static bool
+is_like_last(const KwjRecord *record, const char *user)
+{
+	return record->owner == of_last.owner &&
+		record->created_by == of_last.created_by &&
+		record->created_by_session == of_last.created_by_session &&
+		record->status == of_last.status &&
+		strcmp(record->job_type, type_of_last) == 0 &&
+		strcmp(user, NameStr(user_of_last)) == 0;
+}
+
+static void
+note_last(const KwjRecord *record, const char *user)
+{
+	of_last = (KwjRecord) {
+		.owner = record->owner,
+		.created_by = record->created_by,
+		.created_by_session = record->created_by_session,
+		.status = record->status,
+	};
+	strlcpy(type_of_last, record->job_type, sizeof(type_of_last));
+	namestrcpy(&user_of_last, user);
+}
+
+/*
+ * Sets the columns that many rows have in common. max_attempts and payload are NOT NULL, but mean
+ * nothing for such a job. The session's one execution of the statement counts as an attempt, but this
+ * attempt has no row of its own.
  */
 static void
-begin_row(KwjTable *jobs)
+set_common(KwjTable *jobs, const KwjRecord *record, const char *user)
 {
-	static KwjModelRow model;
-
-	if (kwj_table_new_row_like(jobs, &model))
-		return;
-	kwj_job_row_begin(jobs);
 	kwj_table_set(jobs, "max_attempts", Int32GetDatum(1));
 	kwj_table_set(jobs, "payload", JsonbPGetDatum(kwj_json_empty()));
 	kwj_table_set(jobs, "total_num_of_ex", Int64GetDatum(1));
-	kwj_table_keep_row(jobs, &model);
+	kwj_table_set_text(jobs, "job_type", record->job_type);
+	kwj_table_set(jobs, "owner", ObjectIdGetDatum(record->owner));
+	kwj_table_set_text(jobs, "user_name", user);
+	kwj_table_set(jobs, "created_by", ObjectIdGetDatum(record->created_by));
+	kwj_table_set(jobs, "created_by_session", ObjectIdGetDatum(record->created_by_session));
+	kwj_table_set(jobs, "coordinator_id", Int64GetDatum(kwj_node_id));
+	kwj_table_set_status(jobs, record->status);
+	if (record->status == KWJ_SUCCEEDED)
+		kwj_table_set(jobs, "total_num_of_success", Int64GetDatum(1));
+	if (record->status == KWJ_FAILED)
+		kwj_table_set(jobs, "total_num_of_fail", Int64GetDatum(1));
+}
+
+/* Begins a row with all values that it may have in common with the last one. */
+static void
+begin_row(KwjTable *jobs, const KwjRecord *record)
+{
+	char	   *user = kwj_role_name(record->owner);
+
+	if (is_like_last(record, user) && kwj_table_new_row_like(jobs, &last))
+		return;
+	kwj_job_row_begin(jobs);
+	set_common(jobs, record, user);
+	note_last(record, user);
+	kwj_table_keep_row(jobs, &last);
 }
 
 static void
 set_identity(KwjTable *jobs, const KwjRecord *record)
 {
 	kwj_table_set(jobs, "job_id", Int64GetDatum(record->job_id));
-	kwj_table_set_text(jobs, "job_type", record->job_type);
 	kwj_table_set_text(jobs, "description", record->description);
 	set_text_if_any(jobs, "statement", record->statement);
-	kwj_table_set(jobs, "owner", ObjectIdGetDatum(record->owner));
-	kwj_table_set_text(jobs, "user_name", kwj_role_name(record->owner));
-	kwj_table_set(jobs, "created_by", ObjectIdGetDatum(record->created_by));
-	kwj_table_set(jobs, "created_by_session", ObjectIdGetDatum(record->created_by_session));
-	if (record->created_by_type[0] != '\0')
-	{
-		kwj_table_set_text(jobs, "created_by_type", record->created_by_type);
-		kwj_table_set(jobs, "created_by_id", Int64GetDatum(record->created_by_id));
-	}
-	kwj_table_set(jobs, "coordinator_id", Int64GetDatum(kwj_node_id));
+	if (record->created_by_type[0] == '\0')
+		return;
+	kwj_table_set_text(jobs, "created_by_type", record->created_by_type);
+	kwj_table_set(jobs, "created_by_id", Int64GetDatum(record->created_by_id));
+}
+
+static void
+set_times(KwjTable *jobs, const KwjRecord *record)
+{
+	Datum		started = TimestampTzGetDatum(record->started);
+	Datum		finished = TimestampTzGetDatum(record->finished);
+
+	kwj_table_set(jobs, "created", started);
+	kwj_table_set(jobs, "due", started);
+	kwj_table_set(jobs, "started", started);
+	kwj_table_set(jobs, "finished", finished);
+	kwj_table_set(jobs, "modified", finished);
+	if (record->status == KWJ_SUCCEEDED)
+		kwj_table_set(jobs, "time_of_last_success", finished);
+	if (record->status == KWJ_FAILED)
+		kwj_table_set(jobs, "errored", finished);
 }
 
 static void
 set_outcome(KwjTable *jobs, const KwjRecord *record)
 {
-	bool		succeeded = record->status == KWJ_SUCCEEDED;
-	bool		failed = record->status == KWJ_FAILED;
-	Datum		finished = TimestampTzGetDatum(record->finished);
-
-	kwj_table_set_status(jobs, record->status);
-	kwj_table_set(jobs, "created", TimestampTzGetDatum(record->started));
-	kwj_table_set(jobs, "due", TimestampTzGetDatum(record->started));
-	kwj_table_set(jobs, "started", TimestampTzGetDatum(record->started));
-	kwj_table_set(jobs, "finished", finished);
-	kwj_table_set(jobs, "modified", finished);
-	if (succeeded)
-	{
-		kwj_table_set(jobs, "total_num_of_success", Int64GetDatum(1));
-		kwj_table_set(jobs, "time_of_last_success", finished);
-	}
-	if (failed)
-	{
-		kwj_table_set(jobs, "total_num_of_fail", Int64GetDatum(1));
-		kwj_table_set(jobs, "errored", finished);
-	}
 	set_text_if_any(jobs, "error", record->error);
 	if (record->sqlstate != 0)
 		kwj_table_set_text(jobs, "error_code", unpack_sql_state(record->sqlstate));
@@ -185,8 +228,9 @@ kwj_store_record(KwjRecords *records, const KwjRecord *record)
 	 */
 	if (records->scope != NULL && kwj_table_find(records->jobs, key, NULL))
 		return;
-	begin_row(records->jobs);
+	begin_row(records->jobs, record);
 	set_identity(records->jobs, record);
+	set_times(records->jobs, record);
 	set_outcome(records->jobs, record);
 	set_request(records->jobs, record);
 	kwj_table_insert(records->jobs);

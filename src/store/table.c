@@ -64,6 +64,14 @@ struct KwjTable
 	ResultRelInfo *info;
 	KwjRows		rows;			/* what may be written */
 
+	/* 0 except with KWJ_RECORDS */
+	uint64		changes;		/* kwj_indexes_changes() before the indexes were opened */
+	Oid			oid;			/* of the table */
+	Oid		   *indexes;		/* the OIDs of the indexes that were opened */
+	bool		may_refuse;		/* what kwj_table_may_refuse() returns */
+	int			n_not_null;
+	int		   *not_null;		/* the columns that must not be NULL, from 0 */
+
 	/* NULL after kwj_table_open_to_read, and with KWJ_RECORDS */
 	Relation	primary_key;	/* the primary key's index, one of those in info */
 	EState	   *estate;
@@ -94,14 +102,20 @@ find_primary_key(const ResultRelInfo *info)
 }
 
 /* Opens the table, and locks it. lock: NoLock if the caller has locked it already. */
+static void
+set_relation(KwjTable *table, const char *name, LOCKMODE lock)
+{
+	table->rel = table_open(kwj_store_relation(name), lock);
+	kwj_store_check_owner(table->rel->rd_rel->relowner);
+	kwj_columns_keep(table->rel);
+}
+
 static KwjTable *
 open_table(const char *name, LOCKMODE lock)
 {
 	KwjTable   *table = palloc0(sizeof(KwjTable));
 
-	table->rel = table_open(kwj_store_relation(name), lock);
-	kwj_store_check_owner(table->rel->rd_rel->relowner);
-	kwj_columns_keep(table->rel);
+	set_relation(table, name, lock);
 	return table;
 }
 
@@ -124,24 +138,105 @@ open_to_write(const char *name, KwjRows rows)
 	return table;
 }
 
+/* ---- kwjobs.job for a session that is about to commit ---- */
+
 /*
- * Opens kwjobs.job for a session that is about to commit. The session only inserts, so it does without an
- * executor state (EState) and without a copy of the triggers. It needs no triggers: if users have created
- * some, the session does not insert (kwj_table_may_refuse), and the triggers of foreign keys to this table
- * do nothing for an INSERT.
+ * What the session has opened last for KWJ_RECORDS, with all that belongs to it; NULL: nothing. The session
+ * keeps it until the table or an index changes, because each tracked statement needs it.
+ */
+static KwjTable *records = NULL;
+static MemoryContext context_of_records = NULL;
+
+static bool may_refuse(const KwjTable *table);
+
+static void
+note_not_null(KwjTable *table)
+{
+	TupleDesc	columns = RelationGetDescr(table->rel);
+
+	table->not_null = palloc(columns->natts * sizeof(int));
+	for (int i = 0; i < columns->natts; i++)
+		if (TupleDescAttr(columns, i)->attnotnull)
+			table->not_null[table->n_not_null++] = i;
+}
+
+static void
+note_indexes(KwjTable *table)
+{
+	table->indexes = palloc(table->info->ri_NumIndices * sizeof(Oid));
+	for (int i = 0; i < table->info->ri_NumIndices; i++)
+		table->indexes[i] = RelationGetRelid(table->info->ri_IndexRelationDescs[i]);
+}
+
+/*
+ * Opens kwjobs.job in the current memory context. The session only inserts, so it does without an executor
+ * state (EState) and without a copy of the triggers. It needs no triggers: if users have created some, the
+ * session does not insert (kwj_table_may_refuse), and the triggers of foreign keys to this table do
+ * nothing for an INSERT.
  */
 static KwjTable *
-open_for_records(void)
+make_records(void)
 {
 	KwjTable   *table = open_table("job", NoLock);
 
+	table->rows = KWJ_RECORDS;
+	table->oid = RelationGetRelid(table->rel);
+	table->changes = kwj_indexes_changes();
 	table->info = makeNode(ResultRelInfo);
 	table->info->ri_RelationDesc = table->rel;
-	table->rows = KWJ_RECORDS;
 	kwj_indexes_open(table->info, KWJ_RECORDS);
-	table->next = MakeSingleTupleTableSlot(RelationGetDescr(table->rel), &TTSOpsHeapTuple);
+	note_indexes(table);
+	note_not_null(table);
+	table->may_refuse = may_refuse(table);
+	/* PostgreSQL would release a descriptor that it counts at the end of the transaction. */
+	table->next = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(table->rel)), &TTSOpsHeapTuple);
 	return table;
 }
+
+static KwjTable *
+make_records_to_keep(void)
+{
+	MemoryContext caller;
+
+	records = NULL;
+	if (context_of_records == NULL)
+		context_of_records = AllocSetContextCreate(TopMemoryContext, "kwjobs table of records",
+												   ALLOCSET_SMALL_SIZES);
+	MemoryContextReset(context_of_records);
+	caller = MemoryContextSwitchTo(context_of_records);
+	records = make_records();
+	MemoryContextSwitchTo(caller);
+	return records;
+}
+
+/* Opens once more what the session has kept. Returns false, with nothing open, if that may be outdated. */
+static bool
+open_records_again(void)
+{
+	if (records == NULL || records->changes != kwj_indexes_changes())
+		return false;
+	set_relation(records, "job", NoLock);
+	if (RelationGetRelid(records->rel) != records->oid)
+	{
+		table_close(records->rel, NoLock);
+		return false;
+	}
+	kwj_indexes_open_again(records->info, records->indexes);
+	records->info->ri_RelationDesc = records->rel;
+	/* While it has locked the indexes, PostgreSQL may have told this process of changes. */
+	if (records->changes == kwj_indexes_changes())
+		return true;
+	kwj_table_close(records);
+	return false;
+}
+
+static KwjTable *
+open_for_records(void)
+{
+	return open_records_again() ? records : make_records_to_keep();
+}
+
+/* ---- any of our tables ---- */
 
 KwjTable *
 kwj_table_open(const char *name)
@@ -287,21 +382,25 @@ end_writing(KwjTable *table)
 	FreeExecutorState(table->estate);
 }
 
-/* Close what open_for_records has opened. */
+/* Closes what open_for_records has opened, and keeps the rest for the next time. */
 static void
 end_records(KwjTable *table)
 {
-	ExecDropSingleTupleTableSlot(table->next);
+	ExecClearTuple(table->next);
 	kwj_indexes_close(table->info);
+	table_close(table->rel, NoLock);
 }
 
 void
 kwj_table_close(KwjTable *table)
 {
+	if (table->rows == KWJ_RECORDS)
+	{
+		end_records(table);
+		return;
+	}
 	if (table->estate != NULL)
 		end_writing(table);
-	else if (table->rows == KWJ_RECORDS)
-		end_records(table);
 	else
 		ExecDropSingleTupleTableSlot(table->row);
 	table_close(table->rel, NoLock);
@@ -628,10 +727,16 @@ has_expressions(const KwjTable *table)
 	return false;
 }
 
+static bool
+may_refuse(const KwjTable *table)
+{
+	return has_triggers(table) || has_constraints(table) || has_expressions(table);
+}
+
 bool
 kwj_table_may_refuse(const KwjTable *table)
 {
-	return has_triggers(table) || has_constraints(table) || has_expressions(table);
+	return table->rows == KWJ_RECORDS ? table->may_refuse : may_refuse(table);
 }
 
 bool
@@ -657,9 +762,9 @@ static void
 store_row(KwjTable *table)
 {
 	TupleTableSlot *row = table->next;
-	TupleDesc	columns = table->model ? kwj_model_row_columns(table->model, row) : row->tts_tupleDescriptor;
 	MemoryContext caller = MemoryContextSwitchTo(row->tts_mcxt);
-	HeapTuple	tuple = heap_form_tuple(columns, row->tts_values, row->tts_isnull);
+	HeapTuple	tuple = table->model != NULL ? kwj_model_row_form(table->model, row) :
+		heap_form_tuple(row->tts_tupleDescriptor, row->tts_values, row->tts_isnull);
 
 	MemoryContextSwitchTo(caller);
 	ExecStoreHeapTuple(tuple, row, true);
@@ -679,16 +784,15 @@ kwj_table_update(KwjTable *table)
 
 /* Does what ExecConstraints does for a table that has no other constraints than NOT NULL. */
 static void
-check_not_null(Relation table, const TupleTableSlot *row)
+check_not_null(const KwjTable *table)
 {
-	TupleDesc	columns = RelationGetDescr(table);
-
-	for (int i = 0; i < columns->natts; i++)
-		if (row->tts_isnull[i] && TupleDescAttr(columns, i)->attnotnull)
+	for (int i = 0; i < table->n_not_null; i++)
+		if (table->next->tts_isnull[table->not_null[i]])
 			ereport(ERROR,
 					(errcode(ERRCODE_NOT_NULL_VIOLATION),
 					 errmsg("null value in column \"%s\" of table kwjobs.%s",
-							NameStr(TupleDescAttr(columns, i)->attname), RelationGetRelationName(table))));
+							NameStr(TupleDescAttr(RelationGetDescr(table->rel), table->not_null[i])->attname),
+							RelationGetRelationName(table->rel))));
 }
 
 /* This does without CommandCounterIncrement, because a session that is about to commit does not read the row again. */
@@ -696,7 +800,7 @@ static void
 insert_record(KwjTable *table)
 {
 	Assert(!kwj_table_may_refuse(table));
-	check_not_null(table->rel, table->next);
+	check_not_null(table);
 	simple_table_tuple_insert(table->rel, table->next);
 	kwj_indexes_insert(table->info, table->next);
 }

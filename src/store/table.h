@@ -20,6 +20,7 @@
 #include "storage/lock.h"
 #include "store/columns.h"
 #include "store/indexes.h"
+#include "store/model_row.h"
 #include "utils/jsonb.h"
 #include "utils/snapshot.h"
 

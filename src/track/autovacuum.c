@@ -463,12 +463,11 @@ before_commit(void)
 		look_at_activity();
 }
 
-/* session_job.c calls this before it ends the jobs of the transaction itself. */
+/* session_job.c calls this in autovacuum workers, before it ends the jobs of the transaction itself. */
 static void
 at_transaction_end(XactEvent event)
 {
-	if (MyBackendType != B_AUTOVAC_WORKER)
-		return;
+	Assert(MyBackendType == B_AUTOVAC_WORKER);
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:

@@ -2,8 +2,7 @@
  * src/track/new_file.c
  *	  Notes the file of the new table that the statement of a job writes.
  *
- * Caller: PostgreSQL, by object_access_hook, for each object that is created, altered or dropped.
- * Process: any backend; only workers and sessions that run a job note anything. Locks: the spinlock
+ * Caller: session/object_hook.c, for each object that is created, altered or dropped. Process: any backend; only workers and sessions that run a job note anything. Locks: the spinlock
  * of the worker's progress, or of the place of the session's job, for a few instructions.
  *
  * PostgreSQL rewrites a table in four steps, and the hook is called for three of them:
@@ -32,8 +31,6 @@
 #include "track/new_file.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
-
-static object_access_hook_type previous_hook;
 
 /* What this process has noted last of a table that it rewrites; the number is 0 if it rewrites none. */
 static KwjNewFile rewritten;
@@ -129,11 +126,9 @@ on_change(Oid oid, KwjNewFileState state)
 		rewritten.number = InvalidOid;
 }
 
-static void
-on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *arg)
+void
+kwj_new_file_on_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id)
 {
-	if (previous_hook)
-		previous_hook(access, class_id, object_id, sub_id, arg);
 	if (class_id != RelationRelationId || sub_id != 0 || !runs_job())
 		return;
 	if (access == OAT_POST_CREATE)
@@ -142,11 +137,4 @@ on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_i
 		on_change(object_id, KWJ_FILE_SWAPPED);
 	else if (access == OAT_DROP)
 		on_change(object_id, KWJ_FILE_DONE);
-}
-
-void
-kwj_new_file_init(void)
-{
-	previous_hook = object_access_hook;
-	object_access_hook = on_object_access;
 }

@@ -6,8 +6,12 @@
 #define KWJ_TRACK_NEW_FILE_H
 
 #include "kwjobs.h"
+#include "catalog/objectaccess.h"
 
-/* Sets the hook. The postmaster calls this once. */
-extern void kwj_new_file_init(void);
+/*
+ * session/object_hook.c calls this for each object that PostgreSQL has created, altered or drops. Errors:
+ * those of a look into pg_inherits, and of asking for the size of a table.
+ */
+extern void kwj_new_file_on_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id);
 
 #endif

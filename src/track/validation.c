@@ -2,7 +2,7 @@
  * src/track/validation.c
  *	  Shows how far a statement is in which PostgreSQL checks all rows of tables against constraints.
  *
- * Caller: PostgreSQL, by object_access_hook, for each object that is created or altered. Process: any
+ * Caller: session/object_hook.c, for each object that is created or altered. Process: any
  * backend; only workers and sessions that run such a statement as a job do anything. Locks:
  * AccessShareLock on pg_constraint for a moment. If the process dies, shared memory keeps the last
  * position until the slot or place has its next job.
@@ -60,8 +60,6 @@ typedef struct Checked
 	PgStat_Counter before;		/* how many these were before the scan */
 	BlockNumber blocks;
 } Checked;
-
-static object_access_hook_type previous_hook;
 
 /* The tables of the statement that is watched. Read by the handler of SIGALRM. */
 static Checked checked[MOST_TABLES];
@@ -195,8 +193,8 @@ on_constraint(Oid oid, KwjPosition *position)
 	table_close(constraints, AccessShareLock);
 }
 
-static void
-on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *arg)
+void
+kwj_validation_on_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id)
 {
 	bool		is_constraint = class_id == ConstraintRelationId &&
 		(access == OAT_POST_CREATE || access == OAT_POST_ALTER);
@@ -204,8 +202,6 @@ on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_i
 	bool		is_column = class_id == RelationRelationId && sub_id > 0 && access == OAT_POST_ALTER;
 	KwjPosition *position;
 
-	if (previous_hook)
-		previous_hook(access, class_id, object_id, sub_id, arg);
 	if (!is_constraint && !is_column)
 		return;
 	position = position_of_job();
@@ -220,11 +216,4 @@ on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_i
 		has_more = true;
 	if (has_more)
 		kwj_scan_expect_nothing();
-}
-
-void
-kwj_validation_init(void)
-{
-	previous_hook = object_access_hook;
-	object_access_hook = on_object_access;
 }

@@ -6,8 +6,12 @@
 #define KWJ_TRACK_VALIDATION_H
 
 #include "kwjobs.h"
+#include "catalog/objectaccess.h"
 
-/* Sets the hook. The postmaster calls this once. */
-extern void kwj_validation_init(void);
+/*
+ * session/object_hook.c calls this for each object that PostgreSQL has created or altered. Errors: those
+ * of a look into the catalogs.
+ */
+extern void kwj_validation_on_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id);
 
 #endif

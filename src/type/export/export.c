@@ -30,6 +30,7 @@
 #include "job/json.h"
 #include "job/progress.h"
 #include "job/test_gate.h"
+#include "job/transaction.h"
 #include "lifecycle/attempt.h"
 #include "lifecycle/stand.h"
 #include "miscadmin.h"
@@ -46,7 +47,6 @@
 #include "type/import/settings.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -60,6 +60,7 @@ typedef struct Export
 	KwjManifest manifest;
 	KwjDirectory *directory;
 	KwjDirectory *stage;
+	KwjSyncs   *syncs;			/* the files that are complete */
 	List	   *relations;		/* OIDs of the tables that are locked before the snapshot */
 
 	/* For the progress display. */
@@ -177,11 +178,9 @@ apply_settings(const Export *export)
 	int			level = kwj_import_apply_settings(export->attempt->payload);
 
 	for (int i = 0; i < lengthof(fixed); i++)
-		(void) set_config_option(fixed[i][0], fixed[i][1], PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("standard_conforming_strings",
-							 kwj_json_bool_or_false(export->attempt->payload, "standard_strings") ? "on" : "off",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		kwj_set_in_level(fixed[i][0], fixed[i][1]);
+	kwj_set_in_level("standard_conforming_strings",
+					 kwj_json_bool_or_false(export->attempt->payload, "standard_strings") ? "on" : "off");
 	return level;
 }
 
@@ -252,29 +251,36 @@ prepare(Export *export)
 
 /* ---- read_all ---- */
 
-/* Makes the files of an item durable, and their names. */
+/* Makes the names durable that an item has below the stage. Those in the stage are its manifest's affair. */
 static void
-sync_item(Export *export, KwjExportItem *item)
+sync_names(const Export *export, const KwjExportItem *item)
 {
 	KwjDirectory *directory = kwj_stage_open_item(export->stage, item->path, true);
+	KwjDirectory *schema;
+
+	if (directory == export->stage)
+		return;
+	schema = kwj_directory_open_in(export->stage, pnstrdup(item->path, strcspn(item->path, "/")), false, false);
+	kwj_directory_sync(directory);
+	kwj_directory_sync(schema);
+	kwj_directory_close(schema);
+	kwj_directory_close(directory);
+}
+
+/* Waits until all files are durable, and their names. */
+static void
+sync_all(Export *export)
+{
 	ListCell   *lc;
 
-	foreach(lc, item->files)
+	foreach(lc, export->manifest.items)
 	{
 		obey_request(export);
 		CHECK_FOR_INTERRUPTS();
-		kwj_file_sync_in(directory, ((KwjExportFile *) lfirst(lc))->name);
+		sync_names(export, lfirst(lc));
 	}
-	kwj_directory_sync(directory);
-	if (directory != export->stage)
-	{
-		KwjDirectory *schema = kwj_directory_open_in(export->stage, pnstrdup(item->path, strcspn(item->path, "/")),
-													 false, false);
-
-		kwj_directory_sync(schema);
-		kwj_directory_close(schema);
-		kwj_directory_close(directory);
-	}
+	while (kwj_syncs_wait(export->syncs))
+		obey_request(export);
 }
 
 /* Copies the list of files into the context of the execution. */
@@ -310,7 +316,7 @@ read_alone(Export *export, const KwjExportItem *item, const KwjDirectory *in)
 	initStringInfo(&options);
 	kwj_export_copy_options(&export->spec.options, &options);
 	pg_atomic_init_u32(&next_chunk, 0);
-	output = kwj_output_begin(&export->spec.options, in, &next_chunk, on_output, export);
+	output = kwj_output_begin(&export->spec.options, in, export->syncs, &next_chunk, on_output, export);
 	kwj_output_begin_copy(output);
 	kwj_export_copy(item->source, options.data, kwj_output_row, output);
 	return kwj_output_end(output);
@@ -332,7 +338,8 @@ read_item(Export *export, KwjExportItem *item)
 	export->number++;
 	kwj_export_push_hint(&callback, item);
 	take_files(export, item, processes > 1 ?
-			   kwj_export_parallel(item, &export->spec, export->attempt->job_id, in, processes, on_team, export) :
+			   kwj_export_parallel(item, &export->spec, export->attempt->job_id, in, processes, export->syncs,
+									on_team, export) :
 			   read_alone(export, item, in));
 	error_context_stack = callback.previous;
 	export->before += item->estimate;
@@ -393,6 +400,7 @@ read_all(Export *export)
 
 	kwj_attempt_begin_reading(export->attempt, export->relations);
 	level = apply_settings(export);
+	export->syncs = kwj_syncs_begin();
 	note_snapshot(export);
 	find_items(export);
 	show_progress(export);
@@ -406,8 +414,7 @@ read_all(Export *export)
 	{
 		foreach(lc, export->manifest.items)
 			read_item(export, lfirst(lc));
-		foreach(lc, export->manifest.items)
-			sync_item(export, lfirst(lc));
+		sync_all(export);
 	}
 	write_meta(export);
 	kwj_import_reset_settings(level);

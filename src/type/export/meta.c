@@ -17,6 +17,7 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "job/transaction.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "type/export/meta.h"
@@ -327,7 +328,7 @@ kwj_meta_text(const List *items, const KwjExportOptions *options)
 	StringInfoData text;
 	int			level = NewGUCNestLevel();
 
-	(void) set_config_option("search_path", "", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	kwj_set_in_level("search_path", "");
 	initStringInfo(&text);
 	append_head(&text);
 	if (SPI_connect() != SPI_OK_CONNECT)

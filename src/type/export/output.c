@@ -7,9 +7,9 @@
  *     row --> buffer --> [compressor] --> checksum, write()
  *
  * A file is opened with its first row, so there are no empty files. Each file has a memory context of
- * its own, which closes it and frees the compressor after an error, too. The files are not synced one
- * by one: the kernel is asked to write each of them when it is complete, and they are synced when all
- * of them are.
+ * its own, which closes it and frees the compressor after an error, too. A file is made durable
+ * while the next one is written (type/files/sync.c). Of a large file, the kernel is asked to write what is there
+ * already, so that the wait at the end does not grow with it.
  */
 #include "postgres.h"
 
@@ -23,11 +23,14 @@
 #include "utils/memutils.h"
 
 #define BUFFER_SIZE		(256 * 1024)
+/* The kernel is asked to write a file to the disk each time this many bytes have been added to it. */
+#define WRITE_OUT_SIZE	(16 * 1024 * 1024)
 
 struct KwjExportOutput
 {
 	const KwjExportOptions *options;
 	const KwjDirectory *directory;
+	KwjSyncs   *syncs;
 	pg_atomic_uint32 *next_chunk;
 	KwjOutputReport report;
 	void	   *arg;
@@ -47,6 +50,7 @@ struct KwjExportOutput
 	pg_checksum_context checksum;
 	int64		rows;
 	int64		bytes;
+	int64		written_out;	/* the kernel was asked to write this part of the file to the disk */
 
 	char	   *buffer;
 	size_t		used;
@@ -55,13 +59,14 @@ struct KwjExportOutput
 };
 
 KwjExportOutput *
-kwj_output_begin(const KwjExportOptions *options, const KwjDirectory *directory,
+kwj_output_begin(const KwjExportOptions *options, const KwjDirectory *directory, KwjSyncs *syncs,
 				 pg_atomic_uint32 *next_chunk, KwjOutputReport report, void *arg)
 {
 	KwjExportOutput *output = palloc0(sizeof(KwjExportOutput));
 
 	output->options = options;
 	output->directory = directory;
+	output->syncs = syncs;
 	output->next_chunk = next_chunk;
 	output->report = report;
 	output->arg = arg;
@@ -70,6 +75,14 @@ kwj_output_begin(const KwjExportOptions *options, const KwjDirectory *directory,
 												 ALLOCSET_DEFAULT_SIZES);
 	output->buffer = palloc(BUFFER_SIZE);
 	return output;
+}
+
+/* Asks the kernel to write to the disk what is new in the file, and does not wait for it. */
+static void
+write_out(KwjExportOutput *output)
+{
+	pg_flush_data(output->file->fd, output->written_out, output->bytes - output->written_out);
+	output->written_out = output->bytes;
 }
 
 /* Writes bytes as they are to be in the file. */
@@ -82,6 +95,8 @@ write_bytes(void *arg, const char *data, size_t size)
 	kwj_checksum_add(&output->checksum, data, size);
 	output->bytes += size;
 	output->bytes_to_report += size;
+	if (output->bytes - output->written_out >= WRITE_OUT_SIZE)
+		write_out(output);
 }
 
 static void
@@ -130,7 +145,7 @@ open_file(KwjExportOutput *output)
 	output->name = psprintf("n%d.%u.csv%s", kwj_node_id, pg_atomic_fetch_add_u32(output->next_chunk, 1),
 							kwj_compression_suffix(output->options->compression));
 	output->file = kwj_file_open_in(output->directory, output->name, O_WRONLY | O_CREAT | O_EXCL);
-	output->rows = output->bytes = 0;
+	output->rows = output->bytes = output->written_out = 0;
 	kwj_checksum_begin(output->options->checksum, &output->checksum);
 	if (output->options->compression != KWJ_COMPRESSION_NONE)
 		output->compressor = kwj_compress_begin(output->options->compression, write_bytes, output);
@@ -153,8 +168,8 @@ close_file(KwjExportOutput *output)
 	file->bytes = output->bytes;
 	file->checksum = kwj_checksum_end(&output->checksum);
 	output->files = lappend(output->files, file);
-	pg_flush_data(output->file->fd, 0, 0);
 	kwj_file_close(output->file, output->name);
+	kwj_syncs_add(output->syncs, output->directory, output->name);
 	output->name = NULL;
 	output->compressor = NULL;
 	MemoryContextSwitchTo(caller);

@@ -10,6 +10,7 @@
 #include "port/atomics.h"
 #include "type/export/options.h"
 #include "type/files/directory.h"
+#include "type/files/sync.h"
 
 /* A file that is complete. */
 typedef struct KwjExportFile
@@ -26,11 +27,12 @@ typedef struct KwjExportOutput KwjExportOutput;
 typedef void (*KwjOutputReport) (void *arg, int64 rows, int64 bytes);
 
 /*
- * Begins to write files into the directory, in CurrentMemoryContext. next_chunk: the number of the
- * next file, which several processes may share.
+ * Begins to write files into the directory, in CurrentMemoryContext. syncs: gets each file when it is complete.
+ * next_chunk: the number of the next file, which several processes may share.
  */
 extern KwjExportOutput *kwj_output_begin(const KwjExportOptions *options, const KwjDirectory *directory,
-										 pg_atomic_uint32 *next_chunk, KwjOutputReport report, void *arg);
+										 KwjSyncs *syncs, pg_atomic_uint32 *next_chunk, KwjOutputReport report,
+										 void *arg);
 
 /* Writes a row; if there is a header, the first call is for that. A KwjRowSink: output is a KwjExportOutput. */
 extern void kwj_output_row(void *output, const char *data, size_t size);
@@ -38,7 +40,7 @@ extern void kwj_output_row(void *output, const char *data, size_t size);
 /* Says that another COPY begins, which writes the header again. */
 extern void kwj_output_begin_copy(KwjExportOutput *output);
 
-/* Completes the last file. Returns all files, as a list of KwjExportFile. They are not synced yet. */
+/* Completes the last file. Returns all files, as a list of KwjExportFile. */
 extern List *kwj_output_end(KwjExportOutput *output);
 
 /* Writes a complete file of this text into the directory, and syncs it. */

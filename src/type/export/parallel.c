@@ -14,7 +14,8 @@
  *       +--- range 1                                           |    into files of its own
  *       |                            range 2  <----------------+
  *       |    ...                                               |
- *       |  waits                                               +-- writes the list of its files, ends
+ *       |  waits                                               |  waits until its files are durable
+ *       |                                                      +-- writes the list of its files, ends
  *       +--- reads the lists
  *
  * A process goes on with its file in the next range, so there are hardly more files than with one
@@ -24,11 +25,14 @@
  */
 #include "postgres.h"
 
+#include <fcntl.h>
+
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "compat.h"
 #include "job/json.h"
 #include "job/test_gate.h"
+#include "job/transaction.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
@@ -52,8 +56,8 @@
 /* A range has at least LEAST_RANGE, and at most MOST_RANGE blocks. */
 #define LEAST_RANGE			64
 #define MOST_RANGE			8192
-/* Each process gets about this many ranges. */
-#define RANGES_PER_PROCESS	8
+/* A range is what is left of the table, divided by the number of processes and by this. */
+#define RANGES_LEFT			3
 
 enum
 {
@@ -137,29 +141,46 @@ on_output(void *arg, int64 rows, int64 bytes)
 		stand_with_leader(reporting->team);
 }
 
+/*
+ * Takes the next range. Returns false if none is left. Ranges become smaller towards the end of the
+ * table, so that no process is still busy with a large one when the others have nothing left to do.
+ */
+static bool
+take_range(KwjExportTeam *team, uint64 *begin, uint64 *end)
+{
+	uint64		left;
+
+	*begin = pg_atomic_read_u64(&team->next_block);
+	do
+	{
+		if (*begin >= team->blocks)
+			return false;
+		left = team->blocks - *begin;
+		*end = *begin + Min(left, Min(Max(left / (team->processes * RANGES_LEFT), LEAST_RANGE), MOST_RANGE));
+	} while (!pg_atomic_compare_exchange_u64(&team->next_block, begin, *end));
+	return true;
+}
+
 /* Exports ranges until none is left. Returns the files. */
 static List *
-export_ranges(const Task *task, const KwjDirectory *in, Reporting *reporting)
+export_ranges(const Task *task, const KwjDirectory *in, KwjSyncs *syncs, Reporting *reporting)
 {
 	KwjExportTeam *team = reporting->team;
-	KwjExportOutput *output = kwj_output_begin(&task->options, in, &team->next_chunk, on_output, reporting);
+	KwjExportOutput *output = kwj_output_begin(&task->options, in, syncs, &team->next_chunk, on_output, reporting);
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "kwjobs export of a range",
 												  ALLOCSET_DEFAULT_SIZES);
 	StringInfoData options;
+	uint64		begin;
+	uint64		end;
 
 	initStringInfo(&options);
 	kwj_export_copy_options(&task->options, &options);
 	if (!IsParallelWorker())
 		kwj_test_gate(4938);
-	for (;;)
+	while (take_range(team, &begin, &end))
 	{
-		uint64		begin = pg_atomic_fetch_add_u64(&team->next_block, team->range);
-		uint64		end = Min(begin + team->range, team->blocks);
-		MemoryContext caller;
+		MemoryContext caller = MemoryContextSwitchTo(context);
 
-		if (begin >= team->blocks)
-			break;
-		caller = MemoryContextSwitchTo(context);
 		kwj_output_begin_copy(output);
 		kwj_export_copy(psprintf("(SELECT %s FROM %s WHERE ctid OPERATOR(pg_catalog.>=) '(%u,0)'::pg_catalog.tid"
 								 " AND ctid OPERATOR(pg_catalog.<) '(%u,0)'::pg_catalog.tid)",
@@ -182,9 +203,12 @@ list_name(int worker)
 
 /* ---- the parallel worker ---- */
 
+/* Nobody reads the list after a crash, so it does not have to be on disk. */
 static void
-write_list(const Task *task, const KwjDirectory *in, const List *files)
+write_list(const KwjDirectory *in, const List *files)
 {
+	char	   *name = list_name(ParallelWorkerNumber);
+	KwjOpenFile *list = kwj_file_open_in(in, name, O_WRONLY | O_CREAT | O_EXCL);
 	StringInfoData text;
 	ListCell   *lc;
 
@@ -196,7 +220,8 @@ write_list(const Task *task, const KwjDirectory *in, const List *files)
 		appendStringInfo(&text, "%s " INT64_FORMAT " " INT64_FORMAT " %s\n",
 						 file->name, file->rows, file->bytes, file->checksum);
 	}
-	(void) kwj_output_write_text(&task->options, in, list_name(ParallelWorkerNumber), text.data);
+	kwj_file_write(list, text.data, text.len, name);
+	kwj_file_close(list, name);
 }
 
 static void
@@ -236,11 +261,16 @@ kwj_export_worker_main(dsm_segment *seg, shm_toc *toc)
 {
 	Task		task;
 	Reporting	reporting = {.team = shm_toc_lookup(toc, KEY_TEAM, false)};
+	KwjSyncs   *syncs = kwj_syncs_begin();
 	KwjDirectory *in;
+	List	   *files;
 
 	read_task(shm_toc_lookup(toc, KEY_TASK, false), &task);
 	in = open_directory(&task);
-	write_list(&task, in, export_ranges(&task, in, &reporting));
+	files = export_ranges(&task, in, syncs, &reporting);
+	while (kwj_syncs_wait(syncs))
+		CHECK_FOR_INTERRUPTS();
+	write_list(in, files);
 	pg_atomic_fetch_add_u32(&reporting.team->finished, 1);
 	SetLatch(&MyProc->lockGroupLeader->procLatch);
 }
@@ -315,7 +345,7 @@ make_team(ParallelContext *context, const KwjExportItem *item, const char *task,
 	pg_atomic_init_u32(&team->stands, 0);
 	ConditionVariableInit(&team->goes_on);
 	team->blocks = item->blocks;
-	team->range = Max(LEAST_RANGE, Min(MOST_RANGE, item->blocks / (processes * RANGES_PER_PROCESS)));
+	team->processes = processes;
 	shm_toc_insert(context->toc, KEY_TEAM, team);
 
 	copy = shm_toc_allocate(context->toc, strlen(task) + 1);
@@ -356,7 +386,7 @@ compare_files(const ListCell *a, const ListCell *b)
 
 List *
 kwj_export_parallel(const KwjExportItem *item, const KwjExportSpec *spec, int64 job_id,
-					const KwjDirectory *in, int processes, KwjTeamReport on_team, void *arg)
+					const KwjDirectory *in, int processes, KwjSyncs *syncs, KwjTeamReport on_team, void *arg)
 {
 	Task		task = {
 		.directory = spec->directory, .job_id = job_id, .path = item->path,
@@ -368,14 +398,14 @@ kwj_export_parallel(const KwjExportItem *item, const KwjExportSpec *spec, int64 
 	int			level = NewGUCNestLevel();
 
 	/* The planner is to choose a TID range scan: a sequential one would read the whole table for each range. */
-	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	kwj_set_in_level("enable_seqscan", "off");
 	EnterParallelMode();
 	context = CreateParallelContext("kwjobs", "kwj_export_worker_main", processes - 1);
 	reporting.team = make_team(context, item, task_text(&task), processes);
 	PG_TRY();
 	{
 		LaunchParallelWorkers(context);
-		files = export_ranges(&task, in, &reporting);
+		files = export_ranges(&task, in, syncs, &reporting);
 		await_workers(context, &reporting);
 	}
 	PG_CATCH();

@@ -17,7 +17,7 @@ typedef struct KwjExportTeam
 {
 	pg_atomic_uint64 next_block;	/* where the next range begins */
 	uint64		blocks;			/* of the table */
-	uint32		range;			/* blocks of a range */
+	uint32		processes;		/* how many there are at most */
 	pg_atomic_uint32 next_chunk;	/* the number of the next file */
 	pg_atomic_uint64 rows;		/* that all of them have written so far */
 	pg_atomic_uint64 bytes;
@@ -36,12 +36,13 @@ extern int	kwj_export_processes(const KwjExportItem *item, const KwjExportOption
  * Exports the item with this process and up to processes - 1 parallel workers of PostgreSQL, which
  * have the snapshot, the role and the settings of this transaction. directory: where the job writes;
  * in: the directory of the item in the stage. on_team: this process calls it now and then with the sums in
- * the team, also while it waits for the others; it may raise an error. Returns the files, as a list of
- * KwjExportFile in CurrentMemoryContext. Errors: those of COPY, and of the file system.
+ * the team, also while it waits for the others; it may raise an error. syncs: gets the files of this process;
+ * those of the others are durable. Returns the files, as a list of KwjExportFile in CurrentMemoryContext. Errors: those of COPY, and of the file system.
  */
 typedef void (*KwjTeamReport) (void *arg, KwjExportTeam *team);
 extern List *kwj_export_parallel(const KwjExportItem *item, const KwjExportSpec *spec, int64 job_id,
-								 const KwjDirectory *in, int processes, KwjTeamReport on_team, void *arg);
+								 const KwjDirectory *in, int processes, KwjSyncs *syncs, KwjTeamReport on_team,
+								 void *arg);
 
 /* Has the parallel workers stand still at their next report, or go on. Process: leader. */
 extern void kwj_export_team_stand(KwjExportTeam *team, bool stands);

@@ -7,7 +7,8 @@
  *
  * publish:
  *
- *     0  the manifest is complete and on disk: rename it in the stage, from .manifest; fsync the stage
+ *     0  the manifest is complete and on disk: rename it in the stage, from .manifest; fsync the stage and
+ *        the directory, which has its name
  *     1  for each entry of the stage but the manifest:   rename into the directory
  *     2  fsync the directory
  *     3  rename the manifest, which lists these entries, into the directory; fsync
@@ -103,6 +104,7 @@ kwj_stage_publish(const KwjDirectory *directory, KwjDirectory *stage, int64 job_
 
 	kwj_directory_rename(stage, KWJ_MANIFEST_PART, KWJ_MANIFEST);
 	kwj_directory_sync(stage);
+	kwj_directory_sync(directory);
 	names = kwj_directory_names(stage);
 	foreach(lc, names)
 		if (strcmp(lfirst(lc), KWJ_MANIFEST) != 0)

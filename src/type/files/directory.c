@@ -374,12 +374,7 @@ static bool
 create_at(int fd, const char *name, bool *created)
 {
 	*created = make_readable_directory(fd, name);
-	if (!*created)
-		return errno == EEXIST;
-	/* Makes the name durable. For a path, kwj_directory_open does that, and reports errors (sync_parent). */
-	if (fd != AT_FDCWD)
-		(void) pg_fsync(fd);
-	return true;
+	return *created || errno == EEXIST;
 }
 
 /* Opens a directory in another one, closes that, and returns the new one; -1 and errno if it fails. */

@@ -61,8 +61,8 @@ extern char *kwj_directory_parent(const char *path);
 extern KwjDirectory *kwj_directory_open(const char *what, const char *path, bool create);
 
 /*
- * Opens a directory in another one, in CurrentMemoryContext. create: creates it first. No symbolic
- * link is followed. missing_ok: returns NULL if it does not exist. Errors: of the file system.
+ * Opens a directory in another one, in CurrentMemoryContext. create: creates it first; the caller makes its
+ * name durable (kwj_directory_sync). No symbolic link is followed. missing_ok: returns NULL if it does not exist. Errors: of the file system.
  */
 extern KwjDirectory *kwj_directory_open_in(const KwjDirectory *directory, const char *name, bool create,
 										   bool missing_ok);

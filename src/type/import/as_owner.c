@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "executor/spi.h"
+#include "job/transaction.h"
 #include "miscadmin.h"
 #include "type/import/as_owner.h"
 #include "utils/guc.h"
@@ -25,8 +26,7 @@ kwj_import_run_as_owner(Relation rel, const char *sql, int n, Oid *types, Datum 
 						   save_context | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_NOFORCE_RLS);
 	nest_level = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	kwj_set_in_level("search_path", "pg_catalog, pg_temp");
 
 	SPI_connect();
 	rc = SPI_execute_with_args(sql, n, types, values, NULL, false, 0);

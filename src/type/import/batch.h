@@ -12,6 +12,7 @@
 #include "lifecycle/parts.h"
 #include "parser/parse_node.h"
 #include "type/import/created.h"
+#include "type/import/extend.h"
 #include "type/import/options.h"
 #include "type/import/pace.h"
 #include "type/import/position.h"
@@ -60,6 +61,9 @@ typedef struct KwjImport
 	bool		searching;		/* bad records are looked for; no time ends a try */
 	int64		passed;			/* the offset at which the last file ended that was left behind */
 
+	bool		together;		/* several workers import at this moment */
+	KwjExtend	extend;
+
 	/* Set while COPY runs. */
 	KwjImportReader reader;
 	CopyFromState copy;
@@ -69,6 +73,7 @@ typedef struct KwjImport
 	bool		error_in_file;
 	int64		error_line;
 	char		error_column[NAMEDATALEN];
+	bool		error_is_name;	/* the value is the name of the column */
 } KwjImport;
 
 /*

@@ -23,6 +23,7 @@
 #include "catalog/pg_class.h"
 #include "commands/extension.h"
 #include "compat.h"
+#include "job/transaction.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "parser/parser.h"
@@ -226,8 +227,7 @@ parse(const char *text)
 	int			level = NewGUCNestLevel();
 	List	   *statements;
 
-	(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	kwj_set_in_level("standard_conforming_strings", "on");
 	statements = raw_parser(text, RAW_PARSE_DEFAULT);
 	AtEOXact_GUC(false, level);
 	return statements;
@@ -682,7 +682,7 @@ static void
 apply_setting(const char *name, const char *value)
 {
 	if (is_among(name, applied_settings, lengthof(applied_settings)))
-		(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		kwj_set_in_level(name, value);
 }
 
 /* Returns a constant as text, whatever its type. */

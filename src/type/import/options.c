@@ -49,6 +49,7 @@ static const struct
 	void		(*set) (KwjImportOptions *options, const char *value);
 	size_t		columns;		/* if set is NULL: the offset of the list of columns; 0: it is a flag */
 	size_t		flag;			/* ... of the flag */
+	const char *words;			/* the hint if it has no value; NULL: its values are not a few words */
 }			known_options[] =
 {
 	/* Sorted by name. */
@@ -60,15 +61,15 @@ static const struct
 	{"escaped", set_escaped},
 	{"force_not_null", NULL, offsetof(KwjImportOptions, force_not_null)},
 	{"force_null", NULL, offsetof(KwjImportOptions, force_null)},
-	{"format", set_format},
+	{"format", set_format, .words = "Type WITH format = 'csv', 'text' or 'binary'."},
 	{"freeze", NULL, 0, offsetof(KwjImportOptions, freeze)},
-	{"header", set_header},
+	{"header", set_header, .words = "Type WITH header = 'skip', or header = 'match'."},
 	{"nullif", set_nullif},
-	{"on_error", set_on_error},
+	{"on_error", set_on_error, .words = "Type WITH on_error = 'skip', or on_error = 'stop'."},
 	{"reject_file", set_reject_file},
 	{"reject_limit", set_reject_limit},
 	{"reject_table", set_reject_table},
-	{"revert", set_revert},
+	{"revert", set_revert, .words = "Type WITH revert = 'none', or revert = 'exact'."},
 	{"skip", set_skip},
 	{"thread_concurrency", set_workers},
 	{"trailing_delimiter", NULL, 0, offsetof(KwjImportOptions, trailing_delimiter)},
@@ -384,7 +385,7 @@ set_option(KwjImportOptions *options, const KwjGiven *given)
 	if (known_options[i].flag != 0)
 		*(bool *) ((char *) options + known_options[i].flag) = kwj_given_flag("IMPORT", given);
 	else if (given->value == NULL)
-		kwj_given_refuse_value("IMPORT", given->name, NULL,
+		kwj_given_refuse_value("IMPORT", given->name, NULL, known_options[i].words ? known_options[i].words :
 							   psprintf("Type WITH %s = 'value', or '{\"%s\": \"value\"}' in a call of kwjobs.import.",
 										given->name, given->name));
 	else if (known_options[i].set != NULL)

@@ -52,6 +52,8 @@
 #define BATCHES_IN_PIECE	4
 /* Pieces are larger if there would be more of them than about this many. */
 #define MOST_PIECES			4096
+/* Towards the end of the files pieces are smaller, but no smaller than this. */
+#define LAST_PIECE_SIZE		(INT64CONST(1) * 1024 * 1024)
 
 /* A step of planning scans about this many bytes. */
 #define STEP_SIZE			(4 * PIECE_SIZE)
@@ -198,15 +200,23 @@ typedef struct Planning
 	KwjImportPosition position;
 	KwjImportEnd end;			/* of the last file; import->end is that of a piece */
 	List	   *remarks;		/* char * */
-	int64		piece_size;
+	int64		total;			/* bytes of all files */
+	int64		bytes;			/* of all pieces that are planned */
 } Planning;
 
+/*
+ * Returns the size of the next piece. If the last pieces were as large as the others, one worker would still
+ * be busy with one of them when the others have nothing left to do.
+ */
 static int64
-piece_size(int64 total)
+piece_size(const Planning *planning)
 {
 	int64		batches = (int64) kwj_import_batch_size * 1024 * BATCHES_IN_PIECE;
+	int64		size = Max(Min(PIECE_SIZE, batches), planning->total / MOST_PIECES);
+	int			workers = Min(planning->import->spec.options.workers, kwj_max_workers);
+	int64		share = (planning->total - planning->bytes) / (2 * Max(workers, 1));
 
-	return Max(Min(PIECE_SIZE, batches), total / MOST_PIECES);
+	return Min(size, Max(share, LAST_PIECE_SIZE));
 }
 
 static Jsonb *
@@ -219,7 +229,7 @@ plan_state(const Planning *planning)
 	kwj_import_position_write(&planning->position, &json);
 	appendStringInfoString(&json, ", \"remarks\": ");
 	kwj_json_append_texts(&json, planning->remarks);
-	appendStringInfoString(&json, ", ");
+	appendStringInfo(&json, ", \"bytes\": " INT64_FORMAT ", ", planning->bytes);
 	kwj_storage_write(&planning->import->storage, &json);
 	if (planning->import->spec.definition != NULL)
 	{
@@ -331,13 +341,14 @@ static int64
 plan_piece(Planning *planning)
 {
 	const KwjImportPosition from = planning->position;
+	const int64 size = piece_size(planning);
 	KwjImportEnd end;
 	int64		bytes = 0;
 	int64		found = 0;
 
-	while (bytes < planning->piece_size && !is_planned(planning))
+	while (bytes < size && !is_planned(planning))
 	{
-		if (!try_to_find_end(planning, planning->piece_size - bytes, &found))
+		if (!try_to_find_end(planning, size - bytes, &found))
 		{
 			memset(&planning->position, 0, sizeof(planning->position));
 			planning->position.file = planning->end.file;
@@ -349,6 +360,7 @@ plan_piece(Planning *planning)
 	end.offset = planning->position.offset;
 	end.identity = planning->position.identity;
 	add_piece(planning->import, &from, &end, bytes);
+	planning->bytes += bytes;
 	return bytes;
 }
 
@@ -376,9 +388,10 @@ plan(KwjAttempt *attempt, KwjPlan *plan)
 	{
 		kwj_import_position_read(&planning.position, plan->state);
 		planning.remarks = kwj_json_texts(plan->state, "remarks");
+		planning.bytes = kwj_json_int64_or(plan->state, "bytes", 0);
 	}
 	planning.end.file = list_length(planning.import->spec.files);
-	planning.piece_size = piece_size(plan->total);
+	planning.total = plan->total;
 	/* It may have to stop before it is through: then nothing is planned. */
 	if (kwj_import_needs_check(planning.import, planning.position.file) &&
 		!kwj_import_check_sums(planning.import, planning.position.file))
@@ -410,6 +423,7 @@ show(const KwjImport *import, int64 rows)
 	team = kwj_piece_progress(carrier->piece,
 							  kwj_import_bytes_done(import) - carrier->piece->units_done,
 							  rows - carrier->piece->rows);
+	carrier->import.together = team.present > 1;
 	if (carrier->begun == 0)
 	{
 		carrier->begun = GetCurrentTimestamp();

@@ -18,8 +18,10 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "type/import/by_statement.h"
+#include "type/import/extend.h"
 #include "type/import/records.h"
 #include "type/import/reject_table.h"
+#include "type/import/wal.h"
 #include "utils/backend_progress.h"
 #include "utils/backend_status.h"
 #include "utils/memutils.h"
@@ -143,6 +145,9 @@ on_piece(KwjImportReader *reader)
 	if ((over || kwj_import_is_to_stop()) && !import->in_one_batch)
 		reader->limit = reader->start;
 	reader->piece = import->pace.piece;
+	kwj_import_push_wal();
+	if (import->together && !import->elsewhere)
+		kwj_import_extend(&import->extend, import->rel, import->storage.context);
 	if (import->elsewhere)
 		tell_line_end(import);
 	import->show(import, import->rows + running_rows());
@@ -175,6 +180,7 @@ error_callback(void *arg)
 	import->error_in_file = is_about_input(import, geterrcode());
 	import->error_line = import->marker_line;
 	import->error_column[0] = '\0';
+	import->error_is_name = false;
 	for (callback = error_context_stack; callback; callback = callback->previous)
 	{
 		const CopyFromStateData *copy = callback->arg;
@@ -185,6 +191,8 @@ error_callback(void *arg)
 		import->error_line = copy->cur_lineno + (import->elsewhere ? import->position.line : 0);
 		if (copy->cur_attname != NULL)
 			strlcpy(import->error_column, copy->cur_attname, NAMEDATALEN);
+		import->error_is_name = copy->cur_attname != NULL && copy->cur_attval != NULL &&
+			pg_strcasecmp(copy->cur_attname, copy->cur_attval) == 0;
 		break;
 	}
 }
@@ -224,6 +232,9 @@ hint_for(const KwjImport *import, const ErrorData *edata)
 		strcmp(edata->message_id, "extra data after last expected column") == 0 &&
 		!import->spec.options.trailing_delimiter)
 		return "If each record ends with a delimiter, type WITH trailing_delimiter.";
+	if (import->error_is_name && import->error_line == import->spec.options.skip + 1 &&
+		import->spec.options.header == KWJ_IMPORT_HEADER_NONE)
+		return "If the file has a header, type WITH header = 'skip', or header = 'match'.";
 	return NULL;
 }
 

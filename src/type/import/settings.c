@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include "job/transaction.h"
 #include "utils/guc.h"
 #include "utils/json.h"
 
@@ -41,9 +42,7 @@ kwj_import_apply_settings(Jsonb *payload)
 	int			level = NewGUCNestLevel();
 
 	for (int i = 0; i < lengthof(settings); i++)
-		(void) set_config_option(settings[i], kwj_json_text(values, settings[i]),
-								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-								 true, 0, false);
+		kwj_set_in_level(settings[i], kwj_json_text(values, settings[i]));
 	return level;
 }
 

@@ -34,6 +34,7 @@
 #include "job/relation.h"
 #include "job/test_gate.h"
 #include "job/texts.h"
+#include "job/transaction.h"
 #include "lib/stringinfo.h"
 #include "lifecycle/attempt.h"
 #include "lifecycle/collection.h"
@@ -365,9 +366,7 @@ set_throttling(double throttling)
 {
 	double		delay = Min(MOST_DELAY_MS, WORK_MS * throttling / (1 - throttling));
 
-	(void) set_config_option("vacuum_cost_delay", psprintf("%.3f", delay),
-							 superuser() ? PGC_SUSET : PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	kwj_set_in_level("vacuum_cost_delay", psprintf("%.3f", delay));
 }
 
 /*
