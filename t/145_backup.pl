@@ -92,8 +92,9 @@ like(sql("SHOW BACKUP '$place/one'"), qr/^shop\|\|[^|]+\|[^|]+\|\d+\|\d+\|t\|\|r
 is(sql("SELECT checksums_right FROM [SHOW BACKUP '$place/one']"), 't', 'also in a query');
 is(sql("SELECT status, fraction_completed, description, (result ->> 'bytes')::bigint > 0 FROM kwdb_internal.jobs WHERE job_id = $job"),
 	"succeeded|1|BACKUP DATABASE shop TO '$place/one'|t", 'the job');
+# The name of the program is not looked at: two processes of pg_dump may write it one right after the other.
 like(sql("SELECT array_to_string(messages, ' / ') FROM kwdb_internal.job_attempts WHERE job_id = $job"),
-	qr/pg_dump: dumping contents of table "own.orders"/, 'the messages of pg_dump are in the transcript');
+	qr/dumping contents of table "own\.orders"/, 'the messages of pg_dump are in the transcript');
 sql('CREATE DATABASE again');
 system("$bin/pg_restore", '-d', $node->connstr('again') . ' user=postgres', '--exit-on-error', "$place/one") == 0
   or fail('pg_restore');
