@@ -4,12 +4,12 @@
  *
  * Caller: target.c, for each text of the fuzzer. A check that fails ends the process.
  *
- * When PostgreSQL's parser finds a syntax error in the text that a user has sent, the session calls
- * src/statement, which looks in that text for job statements. It finds them by a table of their first words,
- * in src/statement/forms.c. A mistake in the table could make it take an ordinary statement of the same text,
- * such as SHOW work_mem, for a job statement. The checks of this file look for such mistakes. If they read
- * the table, they would repeat its mistakes, so they have a list of first words of their own, the array
- * `openings`. Whoever adds a job statement adds its first words to `openings` by hand.
+ * PostgreSQL's parser does not know job statements, such as PAUSE JOB 5, and reports a syntax error. The
+ * session then has src/statement look for job statements in the text. It knows them by their first words,
+ * which are in a table in src/statement/forms.c. If a line of that table were wrong, it could take another
+ * statement of the same text, such as SHOW work_mem, for a job statement. The checks of this file look for
+ * that. They do not read the table, because they would then make the same mistake: they have a list of
+ * first words of their own, the array `openings`. Whoever adds a job statement adds its first words there.
  */
 #include "postgres.h"
 

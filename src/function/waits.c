@@ -20,8 +20,8 @@
 #define SHOWN	3
 
 /*
- * Returns the place in counts->found of the event for which looks have found a worker waiting most often; -1 if
- * the list has no event that was counted.
+ * The coordinator has looked at a worker many times, and counted for what it was waiting. Returns the index
+ * in counts->found of the wait event with the highest count; -1 if none was counted.
  */
 static int
 most_frequent(const KwjWaitCounts *counts)

@@ -33,7 +33,7 @@ extern List *kwj_json_texts(Jsonb *jb, const char *key);
  */
 extern int64 *kwj_json_int64s(Jsonb *jb, const char *key, int *n);
 
-/* Copy a jsonb into the context; NULL for NULL. */
+/* Returns a copy of the jsonb, which lives in the context; NULL for NULL. */
 extern Jsonb *kwj_json_copy(Datum value, bool isnull, MemoryContext context);
 
 /* Make a jsonb of JSON text. Errors: 22P02. */

@@ -73,7 +73,11 @@ check_name(const char *name)
 				 errhint("Type CREATE SCHEDULE nightly FOR SQL 'statement' RECURRING '@daily'.")));
 }
 
-/* Raises an error if the statement is not for the current user, who may call functions for own schedules. */
+/*
+ * Raises an error if the current user has typed a statement about schedules, such as PAUSE SCHEDULE, without
+ * the right to use these statements. By the functions, such as kwjobs.pause_schedule, all users may manage
+ * their own schedules.
+ */
 static void
 check_may(KwjBy by, const char *statement)
 {

@@ -9,9 +9,9 @@
 #include "tcop/utility.h"
 
 /*
- * Calls `next`, which runs the utility statement. If kwjobs.track says so, and the statement is not part of a job
- * already, it is a job meanwhile. Errors: those of the statement; 57014 if CANCEL JOB came before
- * its end.
+ * Runs a utility statement, by calling `next`. While the statement runs, SHOW JOBS lists it as a job, if
+ * kwjobs.track asks for that and the session has not begun it within another job. Errors: those of the
+ * statement; 57014 if CANCEL JOB came before its end.
  */
 extern void kwj_track_run(ProcessUtility_hook_type next, PlannedStmt *pstmt, const char *query,
 						  bool read_only_tree, ProcessUtilityContext context, ParamListInfo params,

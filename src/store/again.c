@@ -397,7 +397,11 @@ alterable(int64 job_id)
 	return kwj_row_jsonb(0, "options", CurrentMemoryContext);
 }
 
-/* Returns what has become of these values since, in the form that kwj_store_alter returns. */
+/*
+ * before: the options of the job as they were before kwj_store_alter() changed its row. Returns those that
+ * are different now, as an object: the name of each option, and an array of its old and its new value. NULL
+ * if none is different, or if there is no such job.
+ */
 static Jsonb *
 changes_since(int64 job_id, Jsonb *before, MemoryContext context)
 {

@@ -457,15 +457,7 @@ kwj_rows_ids(uint64 n, const char *column, MemoryContext context)
 char *
 kwj_copy_text(Datum value, bool isnull, MemoryContext context)
 {
-	MemoryContext old;
-	char	   *copy;
-
-	if (isnull)
-		return NULL;
-	old = MemoryContextSwitchTo(context);
-	copy = TextDatumGetCString(value);
-	MemoryContextSwitchTo(old);
-	return copy;
+	return isnull ? NULL : MemoryContextStrdup(context, TextDatumGetCString(value));
 }
 
 Oid *

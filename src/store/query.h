@@ -173,7 +173,7 @@ extern KwjJobs kwj_row_jobs(uint64 row, const char *column, MemoryContext contex
 /* Returns the ids in this column of the n rows of SPI_tuptable, copied into context. */
 extern KwjJobs kwj_rows_ids(uint64 n, const char *column, MemoryContext context);
 
-/* Copy a text into context; NULL for NULL. */
+/* Returns a copy of the text, which lives in the context; NULL for NULL. */
 extern char *kwj_copy_text(Datum value, bool isnull, MemoryContext context);
 
 /*

@@ -8,8 +8,8 @@
 #include "kwjobs.h"
 
 /*
- * Returns the OID of the table or index of this name in schema kwjobs. Needs a transaction. Errors:
- * 55000 if the extension is not installed in this database.
+ * Returns the OID of the table or index in schema kwjobs that has this name. The caller is in a
+ * transaction. Errors: 55000 if the extension is not installed in this database.
  */
 extern Oid	kwj_store_relation(const char *name);
 

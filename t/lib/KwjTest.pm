@@ -253,8 +253,8 @@ sub result_as
 # Waits until a query returns true, also across restarts of the server, and returns whether it did in
 # the usual time. A session looks every 20 ms, because no event tells it of most that a test waits for.
 # It stays for a second, and then the next one comes, so that a command which waits until no session is
-# left in its database gets through. It ends its transaction before it sleeps, and so keeps no lock
-# and no old snapshot.
+# left in its database gets through. It ends its transaction before it sleeps, and so keeps no lock; a
+# snapshot it has all the time, but none that is older than a look and a sleep.
 sub becomes_true
 {
 	my ($node, $query, $db) = @_;

@@ -73,7 +73,7 @@ typedef struct KwjImport
 	bool		error_in_file;
 	int64		error_line;
 	char		error_column[NAMEDATALEN];
-	bool		error_is_name;	/* the value is the name of the column */
+	bool		error_is_name;	/* COPY has refused a value that is the column's name, as in a header */
 } KwjImport;
 
 /*

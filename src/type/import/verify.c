@@ -45,11 +45,11 @@ differs(const char *path, const char *what)
 			errhint("Export again. To import the file as it is, name it instead of the manifest."));
 }
 
-/* How far the comparison of all files of a job is. */
+/* How much of the files of a job the worker has compared with their manifest. Both are numbers of bytes. */
 typedef struct Progress
 {
-	int64		done;			/* how many bytes are compared */
-	int64		total;			/* how many bytes the files have that are to be compared */
+	int64		done;			/* read and compared so far */
+	int64		total;			/* of all files that the worker compares in this attempt */
 } Progress;
 
 /* Shows that n more bytes are compared. Returns whether the job is to stop. */
