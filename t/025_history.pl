@@ -303,8 +303,9 @@ wait_query($node, 'SELECT count(*) = 0 FROM kwdb_internal.jobs', 'restored');
 
 # A step of retention plans its queries without whole scans of tables. What the coordinator plans later for a
 # session of another database may have them again.
-my $long = $node->safe_psql('postgres', "SELECT kwjobs.submit('SELECT pg_sleep(600)')");
-wait_for_status($node, $long, 'running');
+my $gate = close_gate($node);
+my $long = $node->safe_psql('postgres', "SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)')");
+wait_at_gate($node, $long);
 my $coordinator = $node->safe_psql('postgres',
 	"SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'");
 my $log = -s $node->logfile;
@@ -318,6 +319,7 @@ like($settings, qr/search_path/, 'the coordinator has planned a query for a sess
 unlike($settings, qr/enable_seqscan/, '... for which the settings of a step of retention do not count');
 $node->safe_psql('postgres', "CANCEL JOB $long");
 wait_for_status($node, $long, 'canceled');
+$gate->quit;
 
 $node->stop;
 done_testing();

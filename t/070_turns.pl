@@ -70,6 +70,7 @@ for my $db (@with)
 {
 	wait_for_status($node, $job{$db}, 'succeeded', $db);
 }
+# These sleeps are the work: 30 jobs keep the workers of a database busy for longer than its turn.
 sql(q{SELECT kwjobs.submit('SELECT pg_sleep(0.2)', priority => 1) FROM generate_series(1, 30)}, $_) for @with;
 $job{$_} = sql(q{SELECT kwjobs.submit('SELECT 1', priority => 2)}, $_) for @with;
 wait_for_status($node, $job{$_}, 'succeeded', $_) for @with;
@@ -278,13 +279,14 @@ BEGIN
 END $$;
 CREATE TRIGGER slow BEFORE UPDATE ON kwjobs.job FOR EACH ROW EXECUTE FUNCTION slow();
 EOF
+	# The coordinator needs 0.1 s for each of these jobs (slow), so it has always something to do.
 	my $busy = $node->background_psql('postgres');
 	$busy->query_until(qr/begins/, <<'EOF');
 \echo begins
 DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE relname = 'over') LOOP
     PERFORM kwjobs.pause(kwjobs.submit('SELECT 1', run_at => now() + interval '1 day'));
     COMMIT;
-    PERFORM pg_sleep(0.05);
+    PERFORM pg_sleep(0.02);
 END LOOP; END $$;
 EOF
 	for my $turn (1 .. 2)

@@ -169,17 +169,23 @@ EOS
 	sql("SET client_min_messages = warning; SELECT kwjobs.submit('INSERT INTO ran VALUES (' || n || ')', description => 'many') FROM generate_series(1, $jobs) AS n");
 	# begun: as of now. A job that was claimed and not begun goes back to pending.
 	my $begun = "SELECT count(*) FROM kwdb_internal.jobs WHERE description = 'many' AND status <> 'pending'";
-	my ($rounds, $late) = (0, 0);
+	my ($rounds, $late, $ran) = (0, 0, 0);
 	my $session = $node->background_psql('postgres');
 	while ($rounds < 200)
 	{
 		$rounds++;
-		# psql sends these without a word to this test in between, as that could take longer than all jobs.
-		$session->query_safe("SELECT kwjobs.release('SQL'); SELECT pg_sleep(0.02); SELECT kwjobs.hold('SQL')");
+		# The hold comes when jobs have run since the release. psql sends all of it at once, because this test could
+		# take longer to answer in between than all jobs together.
+		$session->query_safe(<<"EOF");
+SELECT kwjobs.release('SQL');
+DO \$\$ BEGIN WHILE (SELECT count(*) <= $ran FROM ran) LOOP PERFORM pg_sleep(0.001); END LOOP; END \$\$;
+SELECT kwjobs.hold('SQL');
+EOF
 		my $first = $session->query_safe($begun);
 		wait_in($session, 'NOT EXISTS (SELECT FROM kwjobs.running)');
 		my $then = $session->query_safe($begun);
 		$late++ if $then > $first;
+		$ran = $session->query_safe('SELECT count(*) FROM ran');
 		last if $then == $jobs;
 	}
 	is($late, 0, "no job has begun after a hold, in $rounds rounds");
