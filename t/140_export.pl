@@ -391,6 +391,29 @@ sub test_sync_fails
 	return;
 }
 
+# The operating system lets the worker start no thread that could make files durable.
+sub test_no_thread
+{
+	my $dir = make_directory();
+  SKIP:
+	{
+		skip 'needs prlimit', 4 if system('command -v prlimit >/dev/null') != 0;
+		my $gate = close_gates($node, 4930, 4934);
+		my $job = export($dir, target => 't', options => 'chunk_rows = 1000, max_attempts = 1');
+		wait_at_gate($node, $job);
+		my $pid = field($job, 'pid');
+		system_or_bail('prlimit', "--pid=$pid", '--nproc=1:');
+		$gate->query_safe('SELECT pg_advisory_unlock(4934)');
+		wait_at_gate($node, $job);
+		is(scalar(() = glob("/proc/$pid/task/*")), 1, 'no thread: the worker has none');
+		$gate->quit;
+		wait_for_end($node, $job);
+		is(field($job, 'status'), 'succeeded', 'no thread: the worker waits for the disk itself');
+		is_complete($dir, 'no thread');
+	}
+	return;
+}
+
 sub test_directory_gone
 {
 	my $dir = make_directory();
@@ -699,6 +722,7 @@ test_half_published();
 test_stop();
 test_disk_full();
 test_sync_fails();
+test_no_thread();
 test_directory_gone();
 test_directory_replaced();
 test_file_in_the_way();

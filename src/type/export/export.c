@@ -251,34 +251,44 @@ prepare(Export *export)
 
 /* ---- read_all ---- */
 
-/* Makes the names durable that an item has below the stage. Those in the stage are its manifest's affair. */
 static void
-sync_names(const Export *export, const KwjExportItem *item)
+sync_and_close(KwjDirectory *directory)
 {
-	KwjDirectory *directory = kwj_stage_open_item(export->stage, item->path, true);
-	KwjDirectory *schema;
-
-	if (directory == export->stage)
-		return;
-	schema = kwj_directory_open_in(export->stage, pnstrdup(item->path, strcspn(item->path, "/")), false, false);
 	kwj_directory_sync(directory);
-	kwj_directory_sync(schema);
-	kwj_directory_close(schema);
 	kwj_directory_close(directory);
+}
+
+/*
+ * Makes the names durable that are in directories of the stage: those of tables in the directory of a schema, and
+ * those of files in the directory of a table. kwj_stage_publish() makes those durable that are in the stage itself.
+ */
+static void
+sync_names(const Export *export)
+{
+	List	   *schemas = NIL;
+	ListCell   *lc;
+
+	foreach(lc, export->manifest.items)
+	{
+		const char *path = ((KwjExportItem *) lfirst(lc))->path;
+		const char *slash = strchr(path, '/');
+
+		if (slash == NULL)
+			continue;
+		obey_request(export);
+		CHECK_FOR_INTERRUPTS();
+		sync_and_close(kwj_stage_open_item(export->stage, path, false));
+		schemas = list_append_unique(schemas, makeString(pnstrdup(path, slash - path)));
+	}
+	foreach(lc, schemas)
+		sync_and_close(kwj_directory_open_in(export->stage, strVal(lfirst(lc)), false, false));
 }
 
 /* Waits until all files are durable, and their names. */
 static void
 sync_all(Export *export)
 {
-	ListCell   *lc;
-
-	foreach(lc, export->manifest.items)
-	{
-		obey_request(export);
-		CHECK_FOR_INTERRUPTS();
-		sync_names(export, lfirst(lc));
-	}
+	sync_names(export);
 	while (kwj_syncs_wait(export->syncs))
 		obey_request(export);
 }
@@ -339,7 +349,7 @@ read_item(Export *export, KwjExportItem *item)
 	kwj_export_push_hint(&callback, item);
 	take_files(export, item, processes > 1 ?
 			   kwj_export_parallel(item, &export->spec, export->attempt->job_id, in, processes, export->syncs,
-									on_team, export) :
+								   on_team, export) :
 			   read_alone(export, item, in));
 	error_context_stack = callback.previous;
 	export->before += item->estimate;

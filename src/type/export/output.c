@@ -6,10 +6,10 @@
  *
  *     row --> buffer --> [compressor] --> checksum, write()
  *
- * A file is opened with its first row, so there are no empty files. Each file has a memory context of
- * its own, which closes it and frees the compressor after an error, too. A file is made durable
- * while the next one is written (type/files/sync.c). Of a large file, the kernel is asked to write what is there
- * already, so that the wait at the end does not grow with it.
+ * The worker opens a file with its first row, so there are no empty files. Each file has a memory context of
+ * its own, which closes it and frees the compressor after an error, too. Threads make a file durable
+ * while the worker writes the next one (type/files/sync.c). The worker has the kernel begin to write a large file
+ * to the disk before it is complete, so that the wait at the end does not grow with the file.
  */
 #include "postgres.h"
 
@@ -77,11 +77,17 @@ kwj_output_begin(const KwjExportOptions *options, const KwjDirectory *directory,
 	return output;
 }
 
-/* Asks the kernel to write to the disk what is new in the file, and does not wait for it. */
+/*
+ * Asks the kernel to write to the disk what is new in the file, and does not wait for it. If the disk fails, fsync
+ * says so later, and the job fails. pg_flush_data() is not for this file: it would end the server with a PANIC,
+ * as for a file of the database.
+ */
 static void
 write_out(KwjExportOutput *output)
 {
-	pg_flush_data(output->file->fd, output->written_out, output->bytes - output->written_out);
+	if (enableFsync)
+		(void) sync_file_range(output->file->fd, output->written_out, output->bytes - output->written_out,
+							   SYNC_FILE_RANGE_WRITE);
 	output->written_out = output->bytes;
 }
 

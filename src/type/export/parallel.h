@@ -34,10 +34,11 @@ extern int	kwj_export_processes(const KwjExportItem *item, const KwjExportOption
 
 /*
  * Exports the item with this process and up to processes - 1 parallel workers of PostgreSQL, which
- * have the snapshot, the role and the settings of this transaction. directory: where the job writes;
- * in: the directory of the item in the stage. on_team: this process calls it now and then with the sums in
- * the team, also while it waits for the others; it may raise an error. syncs: gets the files of this process;
- * those of the others are durable. Returns the files, as a list of KwjExportFile in CurrentMemoryContext. Errors: those of COPY, and of the file system.
+ * have the snapshot, the role and the settings of this transaction. in: the directory of the item in the stage.
+ * syncs: gets the files that this process has written; those of the others are durable already. on_team: this
+ * process calls it now and then with the sums in the team, also while it waits for the others; it may raise an
+ * error. Returns all files, as a list of KwjExportFile in CurrentMemoryContext. Errors: those of COPY, and of the
+ * file system.
  */
 typedef void (*KwjTeamReport) (void *arg, KwjExportTeam *team);
 extern List *kwj_export_parallel(const KwjExportItem *item, const KwjExportSpec *spec, int64 job_id,

@@ -826,7 +826,8 @@ kwj_file_sync_in(const KwjDirectory *directory, const char *name)
 	if (file->fd < 0 || pg_fsync(file->fd) != 0)
 		ereport(ERROR,
 				errcode_for_file_access(),
-				errmsg("could not fsync file \"%s/%s\": %m", directory->path, name));
+				errmsg("could not fsync file \"%s/%s\": %m", directory->path, name),
+				errhint("Look after the disk, or name another directory."));
 	kwj_file_close(file, name);
 }
 

@@ -12,8 +12,10 @@
  *                                                   +-- fsync n1.1 ... +-- fsync n1.2 ...
  *
  * These threads call nothing but fsync, and all signals are blocked in them, so PostgreSQL's handlers run in the
- * job's own thread, as always. The memory in which a thread leaves its result, and the open file, must stay
- * until it has done so; after an error, too, the end of their memory context waits for that. If the process ends,
+ * job's own thread, as always. If no thread can be started, the job waits for the disk itself.
+ *
+ * A thread uses the open file, and leaves its result in the memory of the job. So both must stay until the thread
+ * is done. After an error, too, PostgreSQL waits for that before it frees the memory context. If the process ends,
  * so do the threads: then the job has not succeeded, and nobody takes its files for complete ones.
  */
 #include "postgres.h"
@@ -67,42 +69,33 @@ fail(const Sync *sync)
 			errhint("Look after the disk, or name another directory."));
 }
 
-/* Sleeps until the thread is done, or a signal comes. Returns whether it is done. */
-static bool
-sleep_once(Sync *sync)
+/*
+ * Waits until the thread is done with the file (a Sync). Like fsync itself, this goes on when a signal has come and
+ * its handler has returned. A memory context calls this, too, before it frees the Sync.
+ */
+static void
+wait_for(void *arg)
 {
+	const Sync *sync = arg;
 	const struct aiocb *const list[1] = {&sync->request};
 
-	if (aio_error(&sync->request) != EINPROGRESS)
-		return true;
-	(void) aio_suspend(list, 1, NULL);
-	return aio_error(&sync->request) != EINPROGRESS;
+	while (aio_error(&sync->request) == EINPROGRESS)
+		(void) aio_suspend(list, 1, NULL);
 }
 
-/* The memory goes: waits until the thread does not need it any more. */
-static void
-wait_before_end(void *arg)
-{
-	while (!sleep_once(arg))
-		;
-}
-
-/* Begins to make the open file durable. */
-static void
+/* Has a thread make the open file durable. Returns false if there is no thread to be had. */
+static bool
 start(Sync *sync)
 {
 	sync->request.aio_fildes = sync->file->fd;
 	sync->request.aio_sigevent.sigev_notify = SIGEV_NONE;
-	if (aio_fsync(O_SYNC, &sync->request) == 0)
-	{
-		/* This is called before the context closes the file, because it is registered after that. */
-		sync->wait.func = wait_before_end;
-		sync->wait.arg = sync;
-		MemoryContextRegisterResetCallback(sync->context, &sync->wait);
-	}
-	/* There may be no thread to be had. */
-	else if (pg_fsync(sync->file->fd) != 0)
-		fail(sync);
+	if (aio_fsync(O_SYNC, &sync->request) != 0)
+		return false;
+	/* The context calls this before it closes the file, because it is registered after that. */
+	sync->wait.func = wait_for;
+	sync->wait.arg = sync;
+	MemoryContextRegisterResetCallback(sync->context, &sync->wait);
+	return true;
 }
 
 void
@@ -124,10 +117,16 @@ kwj_syncs_add(KwjSyncs *syncs, const KwjDirectory *directory, const char *name)
 	sync->file = kwj_file_open_in(directory, name, O_RDWR);
 	if (sync->file->fd < 0)
 		fail(sync);
-	start(sync);
-	MemoryContextSwitchTo(syncs->context);
-	syncs->files = lappend(syncs->files, sync);
+	if (start(sync))
+	{
+		MemoryContextSwitchTo(syncs->context);
+		syncs->files = lappend(syncs->files, sync);
+		MemoryContextSwitchTo(caller);
+		return;
+	}
 	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	kwj_file_sync_in(directory, name);
 }
 
 bool
@@ -139,9 +138,9 @@ kwj_syncs_wait(KwjSyncs *syncs)
 		return false;
 	sync = linitial(syncs->files);
 	pgstat_report_wait_start(WAIT_EVENT_COPY_FILE_WRITE);
-	while (!sleep_once(sync))
-		CHECK_FOR_INTERRUPTS();
+	wait_for(sync);
 	pgstat_report_wait_end();
+	CHECK_FOR_INTERRUPTS();
 	errno = kwj_test_fault(IsParallelWorker() ? 4946 : 4939) ? EIO : aio_error(&sync->request);
 	if (errno != 0)
 		fail(sync);

@@ -90,7 +90,24 @@ extend_table(KwjExtend *extend, Relation table, MemoryContext context)
 	extend->mark = first + TABLE_PAGES - PAGES_LEFT;
 }
 
-/* A B-tree takes an empty page that its free space map knows of. Other indexes are left alone. */
+/*
+ * Returns whether this may add pages to the index. A B-tree takes an empty page that its free space map knows
+ * of; other indexes are left alone. So is one that another session has created CONCURRENTLY and is yet to build:
+ * the build begins with an empty file, and writes it without the buffers in which this would leave empty pages.
+ */
+static bool
+is_extensible(Relation index)
+{
+	return index->rd_rel->relam == BTREE_AM_OID && index->rd_index->indisready;
+}
+
+/* Returns whether the index has no empty page. GetFreeIndexPage looks so, too, but takes the page that it finds. */
+static bool
+has_no_page(Relation index)
+{
+	return GetPageWithFreeSpace(index, BLCKSZ / 2) == InvalidBlockNumber;
+}
+
 static void
 extend_indexes(Relation table)
 {
@@ -101,8 +118,8 @@ extend_indexes(Relation table)
 	{
 		Relation	index = index_open(lfirst_oid(lc), RowExclusiveLock);
 
-		/* As GetFreeIndexPage and RecordFreeIndexPage do, which would mark the page as used. */
-		if (index->rd_rel->relam == BTREE_AM_OID && GetPageWithFreeSpace(index, BLCKSZ / 2) == InvalidBlockNumber)
+		/* RecordFreeIndexPage calls BLCKSZ - 1 the room of an empty page. */
+		if (is_extensible(index) && has_no_page(index))
 			(void) add_pages(index, INDEX_PAGES, BLCKSZ - 1, NULL);
 		index_close(index, NoLock);
 	}
