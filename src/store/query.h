@@ -121,6 +121,12 @@ extern void kwj_store_never_wait(bool never);
 extern bool kwj_store_never_waits(void);
 
 /*
+ * Returns whether lock_timeout is set, but must not end a wait of the store. Then the caller sets it to 0
+ * for the time of its work, with kwj_set_in_level(); kwj_store_enter() does.
+ */
+extern bool kwj_store_ignores_lock_timeout(void);
+
+/*
  * Run a query between kwj_store_enter and kwj_store_leave. nulls: as for SPI_execute_plan; NULL: no
  * argument is NULL. read_only: use the caller's snapshot instead of taking a new one. Returns the
  * number of rows, which are in SPI_tuptable.
