@@ -458,7 +458,15 @@ kwj_rows_ids(uint64 n, const char *column, MemoryContext context)
 char *
 kwj_copy_text(Datum value, bool isnull, MemoryContext context)
 {
-	return isnull ? NULL : MemoryContextStrdup(context, TextDatumGetCString(value));
+	MemoryContext caller;
+	char	   *copy;
+
+	if (isnull)
+		return NULL;
+	caller = MemoryContextSwitchTo(context);
+	copy = TextDatumGetCString(value);
+	MemoryContextSwitchTo(caller);
+	return copy;
 }
 
 Oid *
