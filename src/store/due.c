@@ -645,20 +645,16 @@ static KwjJobs
 lock_requested(KwjJobs jobs, KwjJobs *canceled)
 {
 	Datum		values[1] = {kwj_jobs_arg(jobs.ids, jobs.n)};
-	int			n = (int) kwj_query_run(&lock_requested_query, values, NULL, false);
-	int64	   *locked = palloc(sizeof(int64) * Max(n, 1));
-	int64	   *ids = palloc(sizeof(int64) * Max(n, 1));
-	KwjJobs		result = {locked, n};
+	KwjJobs		locked = kwj_rows_ids(kwj_query_run(&lock_requested_query, values, NULL, false), "job_id",
+									   CurrentMemoryContext);
+	int64	   *ids = palloc(sizeof(int64) * Max(locked.n, 1));
 
 	canceled->ids = ids;
 	canceled->n = 0;
-	for (int i = 0; i < n; i++)
-	{
-		locked[i] = kwj_row_int64(i, "job_id");
+	for (int i = 0; i < locked.n; i++)
 		if (kwj_row_bool(i, "cancel"))
-			ids[canceled->n++] = locked[i];
-	}
-	return result;
+			ids[canceled->n++] = locked.ids[i];
+	return locked;
 }
 
 static KwjJobs
