@@ -168,14 +168,12 @@ note_own(KwjModelTuple *tuple, Form_pg_attribute column, int before, int at, int
 {
 	int			i = column->attnum - 1;
 
-	if (tuple->isnull[i] || (column->attlen < 0 && tuple->text.column >= 0))
+	if (tuple->isnull[i] || column->attlen == -2 || (column->attlen == -1 && tuple->text.column >= 0))
 		tuple->is_usable = false;
 	else if (column->attlen > 0)
 		tuple->own[tuple->n_own++] = (OwnColumn) {i, at, column->attlen, column->attbyval};
 	else
 		tuple->text = (OwnText) {i, before, end, column->attstorage != TYPSTORAGE_PLAIN, column->attalign};
-	if (column->attlen == -2)
-		tuple->is_usable = false;
 }
 
 /* Goes through the columns of the tuple, and notes where those are that are each row's own. */
@@ -310,10 +308,14 @@ copy_tuple(const KwjModelTuple *tuple, const TupleTableSlot *row)
 }
 
 #ifdef USE_ASSERT_CHECKING
+/* Frees the second tuple, because the memory context of the caller may live as long as the process. */
 static bool
 is_same(HeapTuple copy, HeapTuple formed)
 {
-	return copy->t_len == formed->t_len && memcmp(copy->t_data, formed->t_data, formed->t_len) == 0;
+	bool		is = copy->t_len == formed->t_len && memcmp(copy->t_data, formed->t_data, formed->t_len) == 0;
+
+	heap_freetuple(formed);
+	return is;
 }
 #endif
 
