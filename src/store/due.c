@@ -182,9 +182,9 @@ static KwjQuery active_query = {
 };
 
 /*
- * Gives a rank to jobs without a window whose time has come by $1, among the first $2 entries behind ($4, $5). $6:
- * this job only; NULL: all. $3: seconds that one step of priority counts for. Jobs whose rows
- * another transaction has locked are counted as read, but left as they are.
+ * Gives a rank to jobs without a window whose time has come by $1, among the first $2 entries behind
+ * ($4, $5). $6: this job only; NULL: all. $3: seconds that one step of priority counts for. Jobs whose
+ * rows another transaction has locked are counted as read, but left as they are.
  *
  * The innermost subquery finds one row by the primary key, and locks it. It has LIMIT 1 because the
  * planner pushes no further condition into a subquery with LIMIT. With the conditions on rank and

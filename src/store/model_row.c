@@ -11,9 +11,11 @@
  *                      -> copy of that tuple, with these values written over the old ones
  *
  * heap_form_tuple goes through all columns twice, which would be a tenth of what a tracked statement
- * costs. The copy is possible if the next row has NULL where the first one had it, and other values only
- * in the same columns, its own ones. Those are of a fixed length, but for one at most, the text (of a
- * job, its description). What follows the text moves with its length, so none of that may be aligned.
+ * costs. The columns in which the first row differs from the model are each row's own. The tuple of the
+ * next row can be a copy if this row has NULL in the same columns as the first one, and differs from the
+ * model in no other columns than those, and if all of those have fixed lengths, but for one at most, the
+ * text (of a job, its description). The values behind the text move with its length, so PostgreSQL must
+ * have aligned none of them.
  *
  *     | header | a | b | status | user_name | text       | payload |      the kept tuple
  *                ^   ^                        ^
@@ -32,7 +34,7 @@
 #include "utils/datum.h"
 #include "utils/memutils.h"
 
-/* A column of a fixed length. */
+/* A column of each row's own that has a fixed length. */
 typedef struct OwnColumn
 {
 	int			column;			/* from 0 */
@@ -226,7 +228,10 @@ keep_tuple(KwjModelRow *model, const TupleTableSlot *row, HeapTuple formed)
 	MemoryContextSwitchTo(caller);
 }
 
-/* Returns whether the row has the same NULLs as that of the kept tuple, and the model's values but for its own. */
+/*
+ * Returns whether the row has NULL in the same columns as the row of the kept tuple, and the model's values in
+ * all columns that are not each row's own.
+ */
 static bool
 can_copy(const KwjModelRow *model, const TupleTableSlot *row)
 {
@@ -262,7 +267,10 @@ write_text(char *data, const OwnText *text, const struct varlena *value)
 	return at + VARSIZE(value);
 }
 
-/* Writes the row's own values over those of the copy. rest: how many bytes of the kept tuple follow its text. */
+/*
+ * Writes the row's own values over those of the copy. rest: how many bytes of the kept tuple follow its
+ * text.
+ */
 static void
 write_own(HeapTuple copy, const KwjModelTuple *tuple, const TupleTableSlot *row, int rest)
 {

@@ -70,7 +70,7 @@ extern void kwj_store_check_owner(Oid owner);
  *
  * In a transaction of level REPEATABLE READ, a query sees what was committed before the transaction's
  * first statement, and PostgreSQL raises 40001 if the query changes a row that another transaction has
- * changed since. A query that goes by what is committed now ("latest") does neither.
+ * changed since. Neither is so for a query that goes by what is committed now ("latest").
  */
 typedef struct KwjQuery
 {
