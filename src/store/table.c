@@ -219,7 +219,7 @@ open_records_again(void)
 	if (records == NULL || records->changes != kwj_indexes_changes())
 		return false;
 	set_relation(records, "job", NoLock);
-	/* It is another table if somebody has renamed schemas. PostgreSQL tells of no change of the table then. */
+	/* PostgreSQL tells of it when another table gets the name. This makes sure that the indexes are the table's. */
 	if (RelationGetRelid(records->rel) != records->oid)
 	{
 		table_close(records->rel, NoLock);
