@@ -45,7 +45,7 @@ CREATE CAST (kwjobs.role AS integer) WITHOUT FUNCTION;
 CREATE TABLE kwjobs.job (
     -- The columns up to payload come first because they are all that a session writes for a job that it has
     -- done itself (store/record.c): kwjobs writes a row only up to its last column that is not NULL
-    -- (store/columns.c). Of these, the columns with a fixed length come before the others.
+    -- (store/model_row.c). Of these, the columns with a fixed length come before the others.
     job_id          bigint PRIMARY KEY,
     -- no attempt starts before this; infinity while the job waits for other jobs
     due             timestamptz NOT NULL,
@@ -768,7 +768,7 @@ BEGIN ATOMIC
       FROM (SELECT trim(regexp_replace(pg_catalog.kwjobs_shown(value), '[[:cntrl:][:space:]]+', ' ', 'g'))) AS t (line);
 END;
 COMMENT ON FUNCTION kwdb_internal.one_line(text, integer) IS
-'the beginning of a text on one line: so many characters at most';
+'the beginning of a text on one line: at most this many characters';
 
 CREATE FUNCTION kwdb_internal.short_age(since timestamptz)
 RETURNS text LANGUAGE sql STABLE PARALLEL SAFE

@@ -273,6 +273,70 @@ EOF
 	$session->quit;
 }
 
+# A session that has opened our table for its last statements cannot write the next row any more, because
+# a user has changed the table. Then the coordinator writes the row, or counts it as one that cannot be
+# written. When the change is undone, the session writes again.
+sub is_back_after
+{
+	my ($session, $name, $undo) = @_;
+	sql("SET kwjobs.track = none; $undo");
+	$session->query_safe("CREATE TABLE back_after_$name ()");
+	is($session->query_safe("SELECT count(*) FROM kwjobs.job WHERE description = 'CREATE TABLE back_after_$name ()'"),
+		1, '... and without it, the session writes its rows');
+	return;
+}
+
+{
+	my $session = $node->background_psql('postgres', on_error_stop => 0);
+	my $before = unrecorded($node);
+	my $rows = q(SELECT string_agg(description, ', ' ORDER BY job_id) FROM kwjobs.job WHERE description LIKE '%with_it%');
+	$session->query_safe("CREATE TABLE known_well_$_ ()") for 1 .. 3;
+
+	sql(<<'EOF');
+SET kwjobs.track = none;
+CREATE TABLE fired (description text);
+CREATE FUNCTION note_row() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO public.fired VALUES (new.description);
+    RETURN new;
+END $$;
+CREATE TRIGGER note_row AFTER INSERT ON kwjobs.job FOR EACH ROW EXECUTE FUNCTION note_row();
+EOF
+	$session->query_safe('CREATE TABLE with_trigger ()');
+	wait_for_session_jobs($node);
+	is(sql('SELECT string_agg(description, $$, $$) FROM fired'), 'CREATE TABLE with_trigger ()', 'a trigger fires for the row of a session');
+	is_back_after($session, 'trigger', 'DROP TRIGGER note_row ON kwjobs.job');
+	is(unrecorded($node), $before, '... and no row is lost');
+
+	sql('SET kwjobs.track = none; ALTER TABLE kwjobs.job ADD CONSTRAINT short CHECK (length(description) < 5) NOT VALID');
+	$session->query_safe('CREATE TABLE with_it ()');
+	wait_for_session_jobs($node);
+	is(sql($rows), '', 'a constraint keeps the row of a session out');
+	is(unrecorded($node) - $before, 1, '... which is counted');
+	is_back_after($session, 'constraint', 'ALTER TABLE kwjobs.job DROP CONSTRAINT short');
+
+	sql('SET kwjobs.track = none; ALTER TABLE kwjobs.job ADD COLUMN needed integer NOT NULL DEFAULT 5; ALTER TABLE kwjobs.job ALTER COLUMN needed DROP DEFAULT');
+	$session->query_safe('DROP TABLE with_it');
+	wait_for_session_jobs($node);
+	is(sql($rows), '', 'so does a column that must not be NULL');
+	is(unrecorded($node) - $before, 2, '... and the row is counted');
+	is_back_after($session, 'column', 'ALTER TABLE kwjobs.job DROP COLUMN needed');
+
+	sql('SET kwjobs.track = none; CREATE UNIQUE INDEX one_each ON kwjobs.job (description) WHERE description LIKE $$%with_it%$$');
+	$session->query_safe('CREATE TABLE with_it ()');
+	$session->query_safe('DROP TABLE with_it');
+	is(sql($rows), 'CREATE TABLE with_it (), DROP TABLE with_it', 'a session writes into a unique index');
+	$session->query_safe('CREATE TABLE with_it ()');
+	wait_for_session_jobs($node);
+	is(sql($rows), 'CREATE TABLE with_it (), DROP TABLE with_it', '... which keeps out a row with the same value');
+	is(unrecorded($node) - $before, 3, '... and the row is counted');
+	is_back_after($session, 'index', 'DROP INDEX kwjobs.one_each');
+
+	$session->quit;
+	is_consistent($node);
+	sql('SET kwjobs.track = none; DROP FUNCTION note_row(); DROP TABLE fired');
+}
+
 # A session keeps the numbers of our columns, and the values that its rows have in common, until the
 # columns change. Here another session changes them: it moves a column to the end, under the name that
 # it had, and adds one with a default. The rows of sessions have NULL in it, as in all columns for which

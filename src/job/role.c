@@ -4,8 +4,8 @@
  *
  * Process: any, in a transaction. Locks: none.
  *
- * A session asks for the name at each commit with jobs of its own, and mostly for the same role. So each process
- * keeps the last answer until PostgreSQL tells it that a role has changed (forget).
+ * A session asks for the name at each commit with jobs of its own, and mostly for the same role. So each
+ * process keeps the last answer until PostgreSQL tells it that a role has changed (forget).
  */
 #include "postgres.h"
 

@@ -155,7 +155,10 @@ is_bearer_token(const char *text)
 	return begins_with(text, "bearer ") && isalnum((unsigned char) text[strlen("bearer ")]);
 }
 
-/* What may begin with a character. A session looks up each character of a text, and with most nothing does. */
+/*
+ * What may begin with a character. A session looks up each character of a text here. With most
+ * characters, nothing begins.
+ */
 typedef struct Begin
 {
 	uint32		second;			/* the characters that may come second, each as its SECOND() */

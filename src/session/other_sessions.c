@@ -17,7 +17,7 @@
 #define LOOKS			50
 #define LOOK_AGAIN_MS	KWJ_WAIT_MS(100)
 
-/* Citus gives its sessions an application_name with this beginning when it connects to its own or other servers. */
+/* When Citus connects to its own server or to others, the application_name of its session begins with this. */
 #define CITUS_INTERNAL	"citus_internal"
 
 /*

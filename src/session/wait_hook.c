@@ -202,7 +202,10 @@ run(KWJ_EXECUTOR_RUN_PARAMETERS)
 		standard_ExecutorRun(KWJ_EXECUTOR_RUN_ARGUMENTS);
 }
 
-/* Returns whether the plan may have a call that waits: with one of our functions it has entries in invalItems. */
+/*
+ * Returns whether the plan may have a call that waits. Each plan that calls one of our functions has
+ * entries in invalItems.
+ */
 static bool
 may_wait(const QueryDesc *query)
 {

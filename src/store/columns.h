@@ -23,12 +23,12 @@ extern void kwj_columns_keep(Relation table);
  */
 extern AttrNumber kwj_column_number(Relation table, const char *name);
 
-/* Returns whether the process has pinned this descriptor, so that it is that of a table until it is unpinned. */
+/* Returns whether the process has pinned this descriptor, which is that of an open table. */
 extern bool kwj_columns_are_kept(TupleDesc columns);
 
 /*
- * Returns how many descriptors the process has unpinned. As long as that stays the same, a descriptor that was
- * pinned is at its address.
+ * Returns how many descriptors the process has unpinned so far. As long as this number stays the same, no
+ * descriptor that was pinned has been freed, and so no other one can have its address.
  */
 extern uint32 kwj_columns_changes(void);
 

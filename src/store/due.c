@@ -182,9 +182,9 @@ static KwjQuery active_query = {
 };
 
 /*
- * Gives a rank to jobs without a window whose time has come by $1, among the first $2 entries behind ($4, $5). $6:
- * this job only; NULL: all. $3: seconds that one step of priority counts for. Jobs whose rows
- * another transaction has locked are counted as read, but left as they are.
+ * Gives a rank to jobs without a window whose time has come by $1, among the first $2 entries behind
+ * ($4, $5). $6: this job only; NULL: all. $3: seconds that one step of priority counts for. Jobs whose
+ * rows another transaction has locked are counted as read, but left as they are.
  *
  * The innermost subquery finds one row by the primary key, and locks it. It has LIMIT 1 because the
  * planner pushes no further condition into a subquery with LIMIT. With the conditions on rank and
@@ -645,20 +645,16 @@ static KwjJobs
 lock_requested(KwjJobs jobs, KwjJobs *canceled)
 {
 	Datum		values[1] = {kwj_jobs_arg(jobs.ids, jobs.n)};
-	int			n = (int) kwj_query_run(&lock_requested_query, values, NULL, false);
-	int64	   *locked = palloc(sizeof(int64) * Max(n, 1));
-	int64	   *ids = palloc(sizeof(int64) * Max(n, 1));
-	KwjJobs		result = {locked, n};
+	KwjJobs		locked = kwj_rows_ids(kwj_query_run(&lock_requested_query, values, NULL, false), "job_id",
+									   CurrentMemoryContext);
+	int64	   *ids = palloc(sizeof(int64) * Max(locked.n, 1));
 
 	canceled->ids = ids;
 	canceled->n = 0;
-	for (int i = 0; i < n; i++)
-	{
-		locked[i] = kwj_row_int64(i, "job_id");
+	for (int i = 0; i < locked.n; i++)
 		if (kwj_row_bool(i, "cancel"))
-			ids[canceled->n++] = locked[i];
-	}
-	return result;
+			ids[canceled->n++] = locked.ids[i];
+	return locked;
 }
 
 static KwjJobs

@@ -470,8 +470,9 @@ kwj_store_forget_work(int64 job_id)
 }
 
 /*
- * Deletes the rows of the records that the job, an IMPORT that has succeeded, has left out: the job has written
- * these records into a file. Jobs that end in another way keep them, because a RETRY may have to write the file.
+ * Deletes the rows of the records that the job, an IMPORT that has succeeded, has left out: the job has
+ * written these records into a file. Jobs that end in another way keep the rows, because a RETRY may have
+ * to write the file.
  */
 static void
 forget_rejected(int64 job_id)

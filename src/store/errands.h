@@ -91,13 +91,13 @@ typedef struct KwjWithdrawn
 	bool		of_target;		/* some of it is for the database that was asked about */
 } KwjWithdrawn;
 
-/* Looks whether there are errands to withdraw, and whether any of them is for the database `target` (InvalidOid: no). */
+/* Looks whether there are errands to withdraw, and whether one is for this database; InvalidOid: for none. */
 extern KwjWithdrawn kwj_store_look_for_withdrawn(Oid target);
 
 /*
  * Withdraws the errands that are to be withdrawn: from then on they count as refused. Leaves those for the
- * database `busy`, which may have them already. Forgets errands to withdraw that are over. Returns the
- * numbers of those that it has withdrawn, *n of them, palloc'd.
+ * database `busy`, which may have them already. If an errand is over, forgets that it was to be withdrawn.
+ * Returns the numbers of those that it has withdrawn, *n of them, palloc'd.
  */
 extern int64 *kwj_store_withdraw_errands(Oid busy, int *n);
 

@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "job/transaction.h"
-#include "storage/proc.h"
 #include "store/job_tables.h"
 #include "store/query.h"
 #include "store/table.h"
@@ -19,8 +18,7 @@ kwj_open_job_tables(KwjRows rows)
 {
 	KwjJobTables *tables = palloc0(sizeof(KwjJobTables));
 
-	/* the job's own lock_timeout is meant for its statements, not for our row locks */
-	if (LockTimeout != 0 && !kwj_store_never_waits())
+	if (kwj_store_ignores_lock_timeout())
 	{
 		tables->guc_level = NewGUCNestLevel();
 		kwj_set_in_level("lock_timeout", "0");

@@ -423,7 +423,7 @@ read_job_with_key(const KwjNewJob *job, KwjExisting *existing, MemoryContext con
 	Datum		values[17] = {
 		ObjectIdGetDatum(job->owner), CStringGetTextDatum(job->key),
 		CStringGetTextDatum(job->job_type), JsonbPGetDatum(job->payload),
-		Int32GetDatum(job->priority), TimestampTzGetDatum(job->run_at),
+		Int32GetDatum(job->priority), (Datum) 0,
 		Int32GetDatum(job->max_attempts), Int64GetDatum(job->retry_delay_ms),
 		Int64GetDatum(job->timeout_ms), CStringGetTextDatum(job->on_failure),
 		dependencies_array(job), PointerGetDatum(job->tags)
@@ -431,12 +431,12 @@ read_job_with_key(const KwjNewJob *job, KwjExisting *existing, MemoryContext con
 	char		nulls[17];
 
 	memset(nulls, ' ', sizeof(nulls));
+	kwj_time_arg(&values[5], &nulls[5], job->run_at);
 	kwj_text_arg(&values[12], &nulls[12], job->queue);
 	kwj_text_arg(&values[13], &nulls[13], job->serial_key);
 	kwj_text_arg(&values[14], &nulls[14], job->notify);
 	kwj_text_arg(&values[15], &nulls[15], job->window);
 	kwj_text_arg(&values[16], &nulls[16], window_end_of(job));
-	nulls[5] = job->run_at == 0 ? 'n' : ' ';
 	nulls[8] = job->timeout_ms == 0 ? 'n' : ' ';
 	nulls[11] = job->tags == NULL ? 'n' : ' ';
 	if (kwj_query_run(&same_key_query, values, nulls, false) == 0)

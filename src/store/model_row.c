@@ -11,9 +11,11 @@
  *                      -> copy of that tuple, with these values written over the old ones
  *
  * heap_form_tuple goes through all columns twice, which would be a tenth of what a tracked statement
- * costs. The copy is possible if the next row has NULL where the first one had it, and other values only
- * in the same columns, its own ones. Those are of a fixed length, but for one at most, the text (of a
- * job, its description). What follows the text moves with its length, so none of that may be aligned.
+ * costs. The columns in which the first row differs from the model are each row's own. The tuple of the
+ * next row can be a copy if this row has NULL in the same columns as the first one, and differs from the
+ * model in no other columns than those, and if all of those have fixed lengths, but for one at most, the
+ * text (of a job, its description). The values behind the text move with its length, so PostgreSQL must
+ * have aligned none of them.
  *
  *     | header | a | b | status | user_name | text       | payload |      the kept tuple
  *                ^   ^                        ^
@@ -32,7 +34,7 @@
 #include "utils/datum.h"
 #include "utils/memutils.h"
 
-/* A column of a fixed length. */
+/* A column of each row's own that has a fixed length. */
 typedef struct OwnColumn
 {
 	int			column;			/* from 0 */
@@ -168,14 +170,12 @@ note_own(KwjModelTuple *tuple, Form_pg_attribute column, int before, int at, int
 {
 	int			i = column->attnum - 1;
 
-	if (tuple->isnull[i] || (column->attlen < 0 && tuple->text.column >= 0))
+	if (tuple->isnull[i] || column->attlen == -2 || (column->attlen == -1 && tuple->text.column >= 0))
 		tuple->is_usable = false;
 	else if (column->attlen > 0)
 		tuple->own[tuple->n_own++] = (OwnColumn) {i, at, column->attlen, column->attbyval};
 	else
 		tuple->text = (OwnText) {i, before, end, column->attstorage != TYPSTORAGE_PLAIN, column->attalign};
-	if (column->attlen == -2)
-		tuple->is_usable = false;
 }
 
 /* Goes through the columns of the tuple, and notes where those are that are each row's own. */
@@ -228,7 +228,10 @@ keep_tuple(KwjModelRow *model, const TupleTableSlot *row, HeapTuple formed)
 	MemoryContextSwitchTo(caller);
 }
 
-/* Returns whether the row has the same NULLs as that of the kept tuple, and the model's values but for its own. */
+/*
+ * Returns whether the row has NULL in the same columns as the row of the kept tuple, and the model's values in
+ * all columns that are not each row's own.
+ */
 static bool
 can_copy(const KwjModelRow *model, const TupleTableSlot *row)
 {
@@ -264,7 +267,10 @@ write_text(char *data, const OwnText *text, const struct varlena *value)
 	return at + VARSIZE(value);
 }
 
-/* Writes the row's own values over those of the copy. rest: how many bytes of the kept tuple follow its text. */
+/*
+ * Writes the row's own values over those of the copy. rest: how many bytes of the kept tuple follow its
+ * text.
+ */
 static void
 write_own(HeapTuple copy, const KwjModelTuple *tuple, const TupleTableSlot *row, int rest)
 {
@@ -310,10 +316,14 @@ copy_tuple(const KwjModelTuple *tuple, const TupleTableSlot *row)
 }
 
 #ifdef USE_ASSERT_CHECKING
+/* Frees the second tuple, because the memory context of the caller may live as long as the process. */
 static bool
 is_same(HeapTuple copy, HeapTuple formed)
 {
-	return copy->t_len == formed->t_len && memcmp(copy->t_data, formed->t_data, formed->t_len) == 0;
+	bool		is = copy->t_len == formed->t_len && memcmp(copy->t_data, formed->t_data, formed->t_len) == 0;
+
+	heap_freetuple(formed);
+	return is;
 }
 #endif
 

@@ -217,15 +217,16 @@ kwj_store_never_waits(void)
 }
 
 /*
- * Returns whether lock_timeout ends the waits of this scope. In a session it does, as the waits are those of the
- * session's own statement, such as PAUSE JOB. In a worker it does not: the job has set it for its own statements.
- * Nor where cancels are held back (job/isolate.c): the wait would go on, and the timeout would end the statement
- * afterwards.
+ * In a session, lock_timeout ends the waits of the store, because these belong to the session's own
+ * statement, such as PAUSE JOB. In a worker it must not, because the job has set it for its own statements.
+ * It must not in a session that holds cancels back (job/isolate.c) either: the wait would go on, and the
+ * timeout would end the statement afterwards.
  */
-static bool
-obeys_lock_timeout(void)
+bool
+kwj_store_ignores_lock_timeout(void)
 {
-	return never_wait || (MyBackendType == B_BACKEND && QueryCancelHoldoffCount == 0);
+	return LockTimeout != 0 && !never_wait &&
+		(MyBackendType != B_BACKEND || QueryCancelHoldoffCount > 0);
 }
 
 void
@@ -239,7 +240,7 @@ kwj_store_enter(KwjStoreScope *scope)
 	if (scope->nested)
 		return;
 	scope->guc_level = NewGUCNestLevel();
-	if (LockTimeout != 0 && !obeys_lock_timeout())
+	if (kwj_store_ignores_lock_timeout())
 		kwj_set_in_level("lock_timeout", "0");
 	owner = bookkeeping_owner();
 	GetUserIdAndSecContext(&scope->user, &scope->security_context);
@@ -457,7 +458,15 @@ kwj_rows_ids(uint64 n, const char *column, MemoryContext context)
 char *
 kwj_copy_text(Datum value, bool isnull, MemoryContext context)
 {
-	return isnull ? NULL : MemoryContextStrdup(context, TextDatumGetCString(value));
+	MemoryContext caller;
+	char	   *copy;
+
+	if (isnull)
+		return NULL;
+	caller = MemoryContextSwitchTo(context);
+	copy = TextDatumGetCString(value);
+	MemoryContextSwitchTo(caller);
+	return copy;
 }
 
 Oid *

@@ -70,7 +70,7 @@ extern void kwj_store_check_owner(Oid owner);
  *
  * In a transaction of level REPEATABLE READ, a query sees what was committed before the transaction's
  * first statement, and PostgreSQL raises 40001 if the query changes a row that another transaction has
- * changed since. A query that goes by what is committed now ("latest") does neither.
+ * changed since. Neither is so for a query that goes by what is committed now ("latest").
  */
 typedef struct KwjQuery
 {
@@ -119,6 +119,12 @@ extern void kwj_store_together(void (*run) (void *arg), void *arg);
  */
 extern void kwj_store_never_wait(bool never);
 extern bool kwj_store_never_waits(void);
+
+/*
+ * Returns whether lock_timeout is set, but must not end a wait of the store. Then the caller sets it to 0
+ * for the time of its work, with kwj_set_in_level(); kwj_store_enter() does.
+ */
+extern bool kwj_store_ignores_lock_timeout(void);
 
 /*
  * Run a query between kwj_store_enter and kwj_store_leave. nulls: as for SPI_execute_plan; NULL: no

@@ -95,8 +95,8 @@ set_text_if_any(KwjTable *jobs, const char *column, const char *text)
 }
 
 /*
- * The row that was begun last, as far as the next ones are mostly like it: they are of the same type,
- * of the same role, and have ended in the same way.
+ * What the process keeps of the row that it began last. The next jobs are mostly of the same type and the
+ * same role, and have ended in the same way, so that their rows begin with the same values.
  */
 static KwjModelRow last;
 static KwjRecord of_last;

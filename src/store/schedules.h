@@ -65,7 +65,7 @@ typedef struct KwjSchedule
 
 	TimestampTz next_due;
 	TimestampTz next_run;
-	TimestampTz first_run;		/* until it has come */
+	TimestampTz first_run;		/* the first due time if a user has named it, until it has come; 0: none */
 	TimestampTz retry_of;
 	TimestampTz last_due;
 	char	   *state;
@@ -148,9 +148,9 @@ extern KwjJobs kwj_store_schedules_due(TimestampTz now, int limit, KwjJobs witho
 extern TimestampTz kwj_store_schedules_next(TimestampTz after);
 
 /*
- * Locks the rows of schedules that are not paused, and that had their last due time, or were created or
- * altered, after this time by the clock of then. Returns their ids, at most `limit` of them. Those that
- * another transaction has locked are left out.
+ * Looks for schedules for which the clock has been set back: they are not paused, and the time of their
+ * last due time, or of their creation or last change, is after this one. Locks their rows, and returns
+ * their ids, at most `limit` of them. Those that another transaction has locked are left out.
  */
 extern KwjJobs kwj_store_schedules_ahead(TimestampTz of, int limit);
 

@@ -63,6 +63,8 @@ struct KwjTable
 	/* NULL after kwj_table_open_to_read */
 	ResultRelInfo *info;
 	KwjRows		rows;			/* what may be written */
+	TupleTableSlot *next;		/* the row that is to be written */
+	KwjModelRow *model;			/* from which `next` was copied, or which was made of it; NULL: none */
 
 	/* 0 except with KWJ_RECORDS */
 	uint64		changes;		/* kwj_indexes_changes() before the indexes were opened */
@@ -76,8 +78,6 @@ struct KwjTable
 	Relation	primary_key;	/* the primary key's index, one of those in info */
 	EState	   *estate;
 	EPQState	epq;
-	TupleTableSlot *next;		/* the row that is to be written */
-	KwjModelRow *model;			/* of which `next` is a copy, or that was kept of it; NULL: none */
 
 	Snapshot	given_snapshot; /* of all scans; NULL: each scan takes the latest */
 
@@ -188,7 +188,10 @@ make_records(void)
 	note_indexes(table);
 	note_not_null(table);
 	table->may_refuse = may_refuse(table);
-	/* PostgreSQL would release a descriptor that it counts at the end of the transaction. */
+	/*
+	 * The session keeps the slot beyond the transaction. A slot could refer to the table's own descriptor only
+	 * until the end of the transaction, so this one has a copy.
+	 */
 	table->next = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(table->rel)), &TTSOpsHeapTuple);
 	return table;
 }
@@ -216,6 +219,7 @@ open_records_again(void)
 	if (records == NULL || records->changes != kwj_indexes_changes())
 		return false;
 	set_relation(records, "job", NoLock);
+	/* PostgreSQL tells of it when another table gets the name. This makes sure that the indexes are the table's. */
 	if (RelationGetRelid(records->rel) != records->oid)
 	{
 		table_close(records->rel, NoLock);
@@ -795,7 +799,10 @@ check_not_null(const KwjTable *table)
 							RelationGetRelationName(table->rel))));
 }
 
-/* This does without CommandCounterIncrement, because a session that is about to commit does not read the row again. */
+/*
+ * This does without CommandCounterIncrement, because a session that is about to commit does not read the
+ * row again.
+ */
 static void
 insert_record(KwjTable *table)
 {

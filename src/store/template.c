@@ -58,7 +58,7 @@ static const Field fields[] = {
 	FIELD("window_end", TEXT, window_end, KWJ_OPTION_WINDOW_END),
 };
 
-/* A template has this key if the user has given the description, and the description is not made of the job. */
+/* A template has this key if the user has given the description, which otherwise says what the job does. */
 #define DESCRIBED	"described"
 
 /*
@@ -195,7 +195,7 @@ kwj_template_change(KwjNewJob *job, const KwjNewJob *new)
 	for (int i = 0; i < lengthof(fields); i++)
 		if (fields[i].option != NOT_GIVEN && (new->given & KWJ_GIVEN(fields[i].option)) != 0)
 			copy_field(&fields[i], job, new);
-	/* If the user's description stays, the statement is what says what the schedule does now. */
+	/* If the user's description stays, only the statement says what the schedule does now. */
 	if (kwj_template_is_described(job) && !kwj_template_is_described(new))
 		job->statement = new->description;
 	else

@@ -2,7 +2,8 @@
  * src/store/template.h
  *	  A job that is created again and again, as JSON: what each run of a schedule does.
  *
- * The keys are the names of the columns of kwjobs.job. Whoever adds an option of jobs adds a line in template.c.
+ * The keys are the names of the columns of kwjobs.job. Whoever adds an option of jobs adds a line in
+ * template.c.
  */
 #ifndef KWJ_STORE_TEMPLATE_H
 #define KWJ_STORE_TEMPLATE_H

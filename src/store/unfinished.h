@@ -29,7 +29,7 @@ typedef struct KwjUnfinished
 extern void kwj_store_unfinished(Oid owner, int64 max_jobs, int64 max_bytes,
 								 KwjUnfinished *unfinished);
 
-/* Returns the ids of the role's unfinished jobs, in order, so the oldest ones first; at most `limit` of them. */
+/* Returns the ids of the role's unfinished jobs, at most `limit` of them, in order: the oldest come first. */
 extern KwjJobs kwj_store_unfinished_ids(Oid owner, int limit);
 
 #endif

@@ -2,8 +2,9 @@
  * src/track/new_file.c
  *	  Notes the file of the new table that the statement of a job writes.
  *
- * Caller: session/object_hook.c, for each object that is created, altered or dropped. Process: any backend; only workers and sessions that run a job note anything. Locks: the spinlock
- * of the worker's progress, or of the place of the session's job, for a few instructions.
+ * Caller: session/object_hook.c, for each object that is created, altered or dropped. Process: any
+ * backend; only workers and sessions that run a job note anything. Locks: the spinlock of the worker's
+ * progress, or of the place of the session's job, for a few instructions.
  *
  * PostgreSQL rewrites a table in four steps, and the hook is called for three of them:
  *
