@@ -161,7 +161,10 @@ check(const KwjErrand *errand, List **jobs, KwjErrandResult *result)
 	Checking	checking = {errand, checked_job(jobs, errand->job_id), result};
 	ErrorData  *edata;
 
-	/* If the errand was done already, the job shows its effect. The database that has sent it does not know that yet. */
+	/*
+	 * If the errand was done already, the job shows its effect. The database that has sent it does not know
+	 * that yet.
+	 */
 	result->outcome = KWJ_ERRAND_DONE;
 	if (errand->number != 0 && kwj_store_errand_was_done(errand->number))
 		return;

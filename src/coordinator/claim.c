@@ -7,10 +7,10 @@
  * moments.
  *
  * The way of a claim: held.c reads the holds, groups.c reads and locks candidates, window.c puts off
- * those that are outside their windows, assign.c reserves or assigns a slot for each that can have one
- * (the slot is "assigned"), kwj_store_begin() writes the job's and the attempt's row, and after the
- * commit the slots are handed over. If the transaction is rolled back, or this process dies, the slots
- * are taken back.
+ * those that are outside their windows, assign.c takes a slot for each that can have one (the slot is
+ * "assigned" then), kwj_store_begin() writes the job's and the attempt's row, and after the commit the
+ * slots are handed over. If the transaction is rolled back, or this process dies, the slots are taken
+ * back.
  */
 #include "postgres.h"
 

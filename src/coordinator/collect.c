@@ -57,7 +57,7 @@
  */
 #define MOST_CANCELED		64
 
-/* It remembers this many owners of tables, so that they take turns. */
+/* This process remembers this many owners of tables, so that they take turns. */
 #define MOST_SERVED			64
 
 static bool wanted = true;		/* there is something to look at */

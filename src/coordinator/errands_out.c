@@ -177,13 +177,13 @@ look_at_mail(const KwjMailInfo *info, TimestampTz *again)
 
 /* ---- errands that are withdrawn ---- */
 
-/* What the two steps below find out about errands of this database that are to be withdrawn, and withdraw. */
+/* What the two steps below are told, and find out, about errands of this database that are to be withdrawn. */
 typedef struct Withdrawing
 {
 	Oid			target;			/* of the mail that is on its way; InvalidOid: there is none */
 	KwjWithdrawn found;
 	MemoryContext context;		/* has the numbers */
-	int64	   *numbers;
+	int64	   *numbers;		/* of the errands that were withdrawn */
 	int			n;
 } Withdrawing;
 

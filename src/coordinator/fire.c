@@ -7,7 +7,7 @@
  * transaction. doc/developers/schedules.md has the protocol.
  *
  *     waiting for next_run --due--> a batch of schedules, one transaction
- *         committed -> the pass that follows claims the jobs; if more schedules are due, a larger batch comes next
+ *         committed -> the pass that follows claims the jobs; a larger batch comes next, if more are due
  *         error     -> each schedule of the batch in a transaction of its own
  *             error -> refused: in another transaction, notes the error in place of a job
  *             error -> given up: paused, as its expression cannot be read any more
@@ -45,15 +45,15 @@
 #define FIRST_BATCH			50
 #define MOST_BATCH			500
 /*
- * A transaction that has taken this long leaves the other schedules of its batch to the next transaction. A pass
- * comes between the two, and begins jobs.
+ * A transaction that has taken this long leaves the other schedules of its batch to the next transaction. A
+ * pass comes between the two, and begins jobs.
  */
 #define BATCH_MS			100
 
 /* How many runs whose end was not noted yet one transaction reads, and how much later the next one begins. */
 #define RUNS_STEP			1000
 #define RUNS_PAUSE_MS		100
-/* Jobs that wait to start come before the ends of runs, but for this long at most after a run may have ended. */
+/* Jobs that wait to start come before the ends of runs, but only for this long after a run may have ended. */
 #define RUNS_LATEST_MS		1000
 
 /* After an error in a batch, the coordinator looks for due schedules again after this time. */
@@ -64,7 +64,7 @@
 /* A step waits this long at most for a lock, because a session may hold the lock for ever. */
 #define LOCK_MS				"50ms"
 
-/* For how long this process sets a schedule aside, and leaves schedules alone that others have locked (see above). */
+/* How long this process sets a schedule aside, and leaves those alone that others have locked (see above). */
 #define ASIDE_S				60
 
 /*
@@ -110,7 +110,7 @@ typedef struct Step
 	MemoryContext scratch;		/* in: the memory of the pass, for the results of a step */
 	int64		schedule_id;	/* in: the schedule of act_on_one, refuse_one and give_up_one */
 	const char *error;			/* in: why no job of that schedule could be created */
-	bool		is_limit;		/* in: because of a limit */
+	bool		is_limit;		/* in: that was because of a limit */
 	const KwjEndedRun *run;		/* in: the run of note_one_end */
 	KwjJobs		due;			/* out: the schedules of the batch; go_back: how many it has changed */
 	List	   *ended;			/* out: the runs that are over (KwjEndedRun) */
@@ -298,7 +298,7 @@ act_singly(Step *step)
 		/* The first error is the reason. */
 		if (error == NULL)
 			error = last;
-		/* If the error may pass, as when another process holds a lock, this process does not give the due time up. */
+		/* An error that may pass, such as that another process holds a lock, must not cost the due time. */
 		if (kwj_error_is_passing(last))
 			break;
 		step->error = error->message;

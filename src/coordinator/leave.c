@@ -29,11 +29,8 @@
 /* How long a coordinator that was told to leave waits for workers that it has started to attach. */
 #define LINGER_MS			5000
 
-/* A successor comes so long before it is due, so that its start delays nothing. */
+/* A successor comes this long before it is due, so that its start delays nothing. */
 #define LEAD_MS				500
-
-/* The clock was set back if it shows a time that is earlier by more than this. */
-#define SET_BACK_MS			1000
 
 static TimestampTz idle_since = 0;	/* 0: this process is busy */
 static TimestampTz told_since = 0;	/* 0: it was not told to leave */
@@ -93,8 +90,9 @@ leave_if_worthwhile(TimestampTz due, TimestampTz now)
 }
 
 /*
- * Returns whether somebody has set the clock back since this process began. What this process plans is planned
- * by the time of before, in many places. So it leaves, and its successor plans everything anew.
+ * Returns whether somebody has set the clock back since this process began. Many files of this process keep
+ * times at which they have something to do, and have computed them before the change of the clock. So this
+ * process leaves, and its successor computes all of them anew.
  */
 static bool
 is_clock_set_back(TimestampTz now)
@@ -102,7 +100,7 @@ is_clock_set_back(TimestampTz now)
 	static TimestampTz latest = DT_NOBEGIN;
 
 	latest = Max(latest, now);
-	return TimestampDifferenceExceeds(now, latest, SET_BACK_MS);
+	return kwj_clock_was_set_back(latest, now);
 }
 
 /*
@@ -130,7 +128,7 @@ kwj_leave_or_stay(bool busy, bool certain, TimestampTz due)
 	TimestampTz deadline;
 
 	note(busy);
-	/* By the time of now, nobody knows when something is due. */
+	/* The time `due` may be wrong, too: as for a process that is busy, the successor comes at once. */
 	if (is_clock_set_back(now))
 		return make_place(true, due, now);
 	if (kwj_shared_told_to_leave())

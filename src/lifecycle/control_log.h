@@ -15,7 +15,10 @@
  */
 extern void kwj_control_log(const char *what, const char *reason);
 
-/* Does the same for what kwjobs does by itself: the line is "<what>: <reason>", whatever kwjobs.log_control is. */
+/*
+ * Does the same for what kwjobs does by itself, whatever kwjobs.log_control is: the line is
+ * "<what>: <reason>", and names no role.
+ */
 extern void kwj_control_log_itself(const char *what, const char *reason);
 
 #endif

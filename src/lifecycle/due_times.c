@@ -45,10 +45,10 @@
  */
 #define MOST_COUNTED		5000
 #define MOST_RUNS			25
-/* Of the due times that were missed together, the first MOST_ROWS have a row each, and the others one row together. */
+/* Of the due times that were missed together, the first MOST_ROWS have a row each, all others have one row. */
 #define MOST_ROWS			1000
 
-/* At one of FORGET_EACH due times of a schedule, the coordinator deletes old rows of it, FORGET_STEP at most. */
+/* At one of FORGET_EACH due times of a schedule, the coordinator deletes FORGET_STEP old rows of it at most. */
 #define FORGET_EACH			16
 #define FORGET_STEP			200
 
@@ -484,7 +484,7 @@ kwj_due_times_go_back(KwjSchedule *schedule, TimestampTz now)
 
 /* ---- the end of a run ---- */
 
-/* Has the coordinator try the run of this due time again after RETRY_US, unless the next due time comes before. */
+/* Has the coordinator try the run of this due time again after RETRY_US, unless the next one begins before. */
 static void
 plan_retry(KwjSchedule *schedule, TimestampTz due, TimestampTz now)
 {

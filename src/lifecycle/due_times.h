@@ -9,7 +9,10 @@
 #include "store/due_times.h"
 #include "store/schedules.h"
 
-/* In the texts of a job that is not of SQL, such as the directory of a BACKUP, users write this for the due time. */
+/*
+ * Users write this for the due time in the texts of a job, such as the directory of a BACKUP, but not in those
+ * of a SQL job.
+ */
 #define KWJ_DUE		"{due}"
 
 /*

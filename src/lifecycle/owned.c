@@ -131,7 +131,7 @@ for_each_schedule(Oid role, void (*act) (KwjSchedule *schedule, Oid to), Oid to)
 
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextSwitchTo(of_schedule);
-		/* While this process has waited for the lock, another one may have dropped the schedule or given it away. */
+		/* While this process waited for the lock, another may have dropped the schedule or given it away. */
 		if (kwj_store_schedule_lock(owned.ids[i], KWJ_WAIT, &schedule) && schedule.owner == role)
 			act(&schedule, to);
 		MemoryContextSwitchTo(caller);

@@ -79,7 +79,7 @@ kwj_recurrence_go_on(KwjSchedule *schedule, TimestampTz after)
 	else
 	{
 		schedule->first_run = 0;
-		/* If the clock was set back, an interval counts from now. Otherwise it would wait for an instant that has been. */
+		/* Otherwise, after the clock was set back, an interval would wait until it shows the anchor again. */
 		schedule->anchor = Min(schedule->anchor, after);
 		if (!kwj_recurrence_next(&recurrence, after, &schedule->next_due))
 			schedule->next_due = 0;

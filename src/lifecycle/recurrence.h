@@ -19,7 +19,10 @@ typedef struct KwjRecurrence
 	pg_tz	   *zone;
 } KwjRecurrence;
 
-/* Raises the error of an expression, or of the hours of a window, that is none: 22023, with a hint. */
+/*
+ * Raises the error for a text in which kwj_cron_parse() or kwj_window_parse() has found a problem: 22023, with
+ * a hint.
+ */
 pg_noreturn extern void kwj_refuse_times(const KwjCronProblem *problem);
 
 /* Reads an expression. Errors: 22023, with a hint, if it is none. */

@@ -127,7 +127,7 @@ lock_schedule(KwjBy by, const char *what, const char *name, bool if_exists, KwjS
 	schedule_id = find_schedule(by, name, if_exists);
 	if (schedule_id == 0)
 		return false;
-	/* While this process has waited for the lock, another one may have dropped the schedule or given it away. */
+	/* While this process waited for the lock, another may have dropped the schedule or given it away. */
 	if (kwj_store_schedule_lock(schedule_id, KWJ_WAIT, schedule) && kwj_is_visible_by(by, schedule->owner))
 		return true;
 	if (!if_exists)
@@ -462,8 +462,9 @@ change_template(KwjSchedule *schedule, const KwjTemplate *template)
 }
 
 /*
- * Sets when a schedule is due that was paused before, and stays so. Its first_run takes effect with RESUME
- * SCHEDULE, so it must not be before that.
+ * Takes what ALTER SCHEDULE says of the times of a schedule that is paused, and stays so. RESUME SCHEDULE sets
+ * when it is due next, at its first_run if that is still to come. A first_run that is not in the future would
+ * have no effect, so it is an error.
  */
 static void
 set_next_of_paused(KwjSchedule *schedule, const KwjGivenSchedule *given, bool changes_times, TimestampTz now)
@@ -481,7 +482,7 @@ set_next_of_paused(KwjSchedule *schedule, const KwjGivenSchedule *given, bool ch
 	schedule->next_due = schedule->next_run = schedule->retry_of = 0;
 }
 
-/* Sets when a schedule is due that was not paused before. before: the schedule as it was. */
+/* Sets when a schedule that is not paused is due. before: a copy that ALTER SCHEDULE has not changed. */
 static void
 set_next_of_active(KwjSchedule *schedule, KwjSchedule *before, const KwjGivenSchedule *given, bool changes_times,
 				   TimestampTz now)

@@ -75,9 +75,9 @@ typedef struct Cancel
 static Cancel *cancels = NULL;
 
 /*
- * The end of a transaction may have something to do: since this was false, the session has begun a job or
- * has typed CANCEL JOB. PostgreSQL calls this file for every transaction of every session, and mostly it
- * is false.
+ * False: the end of the transaction has nothing to do here. That is so for most transactions, and PostgreSQL
+ * calls this file at the end of each, so it looks at nothing else then. It becomes true when the session begins
+ * a job or types CANCEL JOB, and false when the end of a transaction has left no work (has_work).
  */
 static bool may_have_work = false;
 
@@ -261,7 +261,10 @@ is_any_done(void)
 	return false;
 }
 
-/* Inserts the rows of all jobs that are DONE, all with the same time. Sets *arg, a bool, if it has done so. */
+/*
+ * Inserts the rows of all jobs that are DONE, which all get the same time as their end. Sets *arg, a bool, if
+ * it has done so.
+ */
 static void
 insert_rows(void *arg)
 {
@@ -410,6 +413,7 @@ send_cancels(void)
 	cancels = NULL;
 }
 
+/* Returns whether the end of a transaction has to do something about a job of this session, or a CANCEL JOB. */
 static bool
 has_work(void)
 {

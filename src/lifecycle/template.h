@@ -28,10 +28,12 @@ typedef struct KwjTemplate
 extern void kwj_template_want(void);
 
 /*
- * No job is wanted, because the statement has nothing to do: kwj_template_is_wanted returns false, and
- * kwj_template_take NULL. Errors: as kwj_template_want.
+ * The caller does this in place of kwj_template_want if the statement has nothing to do, and so wants no job:
+ * kwj_template_take then returns NULL. Errors: as kwj_template_want.
  */
 extern void kwj_template_skip(void);
+
+/* Returns whether the next job that this transaction creates becomes a template. */
 extern bool kwj_template_is_wanted(void);
 
 /*

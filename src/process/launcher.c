@@ -18,7 +18,7 @@
  *   settings of retention,  databases with kwjobs are due now
  *   of how many jobs run,
  *   of the collector
- *   the clock is set back   the same: when something is due there was computed by the old time
+ *   the clock is set back   the same: their due times were computed by the old time
  *   a visit begins          the postmaster is asked for a coordinator; the entry is STARTING
  *
  * Visits begin in the order in which they are due, so that all databases have their turn, however
@@ -80,9 +80,6 @@
 
 /* If coordinators keep dying and somebody asks for one, it is not started sooner than this. */
 #define ASKED_AGAIN_MS		KWJ_WAIT_MS(5000)
-
-/* The clock was set back if it shows a time that is earlier by more than this. */
-#define SET_BACK_MS			1000
 
 /*
  * A database for which somebody asks comes before others that are due, but not before those that
@@ -386,15 +383,15 @@ has_setting_changed(void)
 }
 
 /*
- * Returns whether the clock was set back since the last call. Without a look, a schedule whose time was computed
- * by a clock that was wrong by a year would stand still for a year.
+ * Returns whether the clock was set back since the last call. Coordinators then have to look at all databases:
+ * if the clock was wrong by a year, a schedule waits for a time that comes a year too late.
  */
 static bool
 is_clock_set_back(void)
 {
 	static TimestampTz last = DT_NOBEGIN;
 	TimestampTz now = GetCurrentTimestamp();
-	bool		back = last != DT_NOBEGIN && TimestampDifferenceExceeds(now, last, SET_BACK_MS);
+	bool		back = kwj_clock_was_set_back(last, now);
 
 	last = now;
 	return back;

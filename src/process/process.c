@@ -60,6 +60,9 @@
 #define LONG_WAIT_MS		1000L
 #define EARLY_MS			200L
 
+/* The clock was set back if it shows a time that is earlier by more than this. */
+#define SET_BACK_MS			1000
+
 void
 kwj_process_describe(BackgroundWorker *worker, const char *function, const char *type)
 {
@@ -259,6 +262,13 @@ kwj_process_wait(TimestampTz until)
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	kwj_process_reload();
+}
+
+bool
+kwj_clock_was_set_back(TimestampTz before, TimestampTz now)
+{
+	/* DT_NOBEGIN must not be subtracted. */
+	return before > now && TimestampDifferenceExceeds(now, before, SET_BACK_MS);
 }
 
 /* Raises no error, as leave_quietly() calls it while an error is being reported. */

@@ -54,6 +54,12 @@ extern bool kwj_process_lock_extension(void);
  */
 extern void kwj_process_wait(TimestampTz until);
 
+/*
+ * Returns whether somebody has set the clock back: it shows `now`, which is more than a second before the
+ * time `before` that it has shown already. before: DT_NOBEGIN if the caller has not looked yet.
+ */
+extern bool kwj_clock_was_set_back(TimestampTz before, TimestampTz now);
+
 /* Reloads the configuration if that was asked for. Outside a transaction. */
 extern void kwj_process_reload(void);
 

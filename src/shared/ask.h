@@ -21,7 +21,7 @@
 #define KWJ_ASKED_IDS		1000
 /* An answer has at most KWJ_ANSWER_ROWS rows and KWJ_ANSWER_BYTES bytes. */
 #define KWJ_ANSWER_ROWS		1000
-/* An answer to KWJ_ASK_ALL or KWJ_ASK_MESSAGES has at most this many rows, because ids and messages are short. */
+/* An answer to KWJ_ASK_ALL or KWJ_ASK_MESSAGES may have this many rows: ids and messages are short. */
 #define KWJ_ASKED_ALL		10000
 #define KWJ_ANSWER_BYTES	(16 * 1024 * 1024)
 

@@ -322,7 +322,7 @@ typedef struct KwjShared
 	PGPROC	   *launcher;		/* protected by lock; NULL: no launcher runs */
 	/* These two: protected by lock; set by the postmaster, and by the launcher when a setting has changed. */
 	int			max_coordinators;
-	int			max_sessions;	/* how many sessions private servers may have; below 0: even workers lack places */
+	int			max_sessions;	/* the most of private servers; below 0: even workers lack places */
 	int			used_slots;		/* protected by lock; no slot from this one on is in use */
 	int			used_entries;	/* protected by lock; no entry from this one on was ever used */
 	uint32		launches;		/* protected by lock; number of coordinators started so far */

@@ -74,7 +74,7 @@
 #include "storage/spin.h"
 #include "utils/snapmgr.h"
 
-/* A session that begins a job frees WRITTEN places only if there are so many of them, or a multiple of it. */
+/* A session that begins a job frees WRITTEN places only if their number is a multiple of this. */
 #define MANY_WRITTEN		16
 
 /* How many places one session may have; and how many all autovacuum workers may have together. */
@@ -170,7 +170,8 @@ take_place(void)
 
 /*
  * If there are many WRITTEN places, frees those whose rows all snapshots show. If an old snapshot keeps them,
- * looks again only when there are as many more, because PostgreSQL asks all backends for the horizon.
+ * looks again only when there are MANY_WRITTEN more, because PostgreSQL reads the snapshots of all backends to
+ * compute the horizon.
  */
 static void
 free_written(void)

@@ -32,7 +32,7 @@ typedef struct KwjSight
 	TimestampTz moved;			/* of the last look that saw other counters; 0: none did */
 	TimestampTz first_at;		/* of the first look that saw a fraction; 0: none did */
 	double		first_fraction;
-	/* The attempt whose workers sessions have looked at, and what these looks have found the workers waiting for. */
+	/* The attempt whose workers sessions have looked at, and what its workers waited for when they did. */
 	Oid			waits_dboid;
 	int64		waits_job_id;
 	int32		waits_attempt;

@@ -2,9 +2,9 @@
  * src/shared/wait_counts.h
  *	  What looks at the workers of an attempt have found them waiting for.
  *
- * A look reads the wait event of each worker once, as pg_stat_activity shows it. So the counts are of looks, not
- * of time. The more often sessions look, the nearer the share of an event among the looks comes to the share of
- * the time in which workers wait for it.
+ * A look reads the wait event of each worker once, as pg_stat_activity shows it. So the counts are of looks,
+ * not of time. The more often sessions look, the nearer the share of an event among the looks comes to the
+ * share of the time in which workers wait for it.
  */
 #ifndef KWJ_SHARED_WAIT_COUNTS_H
 #define KWJ_SHARED_WAIT_COUNTS_H
@@ -17,7 +17,7 @@
 typedef struct KwjWaitCounts
 {
 	uint32		looks;			/* how often a session has looked at a worker */
-	uint32		others;			/* how many of these looks found it waiting for an event that is not in the list */
+	uint32		others;			/* how many looks found it waiting for an event that is not in the list */
 	struct
 	{
 		uint32		event;		/* as in PGPROC; 0: the rest of the list is empty */

@@ -28,7 +28,6 @@
 #include "miscadmin.h"
 #include "serve/server.h"
 #include "shared/worker.h"
-#include "tcop/tcopprot.h"
 #include "utils/memutils.h"
 #include "utils/timeout.h"
 #include "worker/claim.h"
