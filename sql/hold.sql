@@ -121,7 +121,7 @@ SELECT status FROM kwjobs.wait(:third);
 SELECT kwjobs.release_all('done');
 SELECT kwjobs.release_all();
 
--- a role has at most so many holds of its own
+-- the number of holds that a role may have of its own
 DO $$ BEGIN
     FOR i IN 1 .. 32 LOOP
         EXECUTE format('CREATE ROLE hold_many_%s', i);

@@ -23,7 +23,8 @@ IMPORT INTO t CSV DATA (:'file2', :'file') WITH header = 'skip' \gset
 :imported
 IMPORT INTO t CSV DATA (:'file2') WITH header = 'match' \gset
 \echo :status :rows
--- a header that nobody has told IMPORT of, in upper case, too; a name in another line is none
+-- the statement does not say that the file has a header: the error has a hint, also if the names are in upper case,
+-- but not if the names stand in a later line
 \set hint 'SELECT error, error_line, error_hint FROM kwdb_internal.jobs ORDER BY created DESC LIMIT 1;'
 SELECT write_file(:'file', E'ID,a,b\n1,one,b\n') \gset
 IMPORT INTO t CSV DATA (:'file') \gset

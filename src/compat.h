@@ -762,7 +762,7 @@ typedef struct config_enum KwjLogLevelSetting;
 		first_; })
 #endif
 
-/* Ends insertions into an index. Since 17 an index may keep something in info from one insertion to the next. */
+/* Ends insertions into an index. Since 17 it may keep something in info from one insertion to the next. */
 #if PG_VERSION_NUM >= 170000
 #define kwj_index_insert_cleanup(index, info)	index_insert_cleanup(index, info)
 #else

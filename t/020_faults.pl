@@ -24,12 +24,12 @@ my $seconds = $ENV{KWJ_FAULT_SECONDS} // 30;
 diag("KWJ_SEED=$seed repeats this run");
 srand($seed);
 
-# A round ends after so many seconds or jobs. Retention keeps more jobs than one has, and deletes
+# A round ends after this number of seconds or jobs. Retention keeps more jobs than one has, and deletes
 # those of the rounds before.
 my $round_seconds = 60;
 my $round_jobs = 8000;
 my $history = 10000;
-# No more is submitted while so many jobs could run: some seconds of work.
+# No more is submitted while this number of jobs could run: some seconds of work.
 my $enough = 250;
 my $workers = 6;
 
@@ -67,7 +67,7 @@ for my $name ('good', 'bad')
 # Imports write the records that they leave out into files of this directory.
 mkdir "$directory/rejected" or die $!;
 
-# Where backups are made.
+# Backups are made in this directory.
 my $place = abs_path($node->basedir) . '/backups';
 mkdir $place or die "$place: $!";
 my $backups = 0;

@@ -41,7 +41,7 @@ EOF
 
 sql(<<'EOF');
 CREATE TABLE tried (job bigint, attempt integer);
--- Fails so many times, and counts: the count is a sequence's, which no rollback takes back.
+-- Fails the first few times (times). It counts by a sequence, because no rollback takes that back.
 CREATE SEQUENCE failures;
 CREATE FUNCTION fail(times integer, code text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

@@ -16,36 +16,12 @@ my $wait_for_standby = q(settings => '{"synchronous_commit": "on"}');
 
 sub sql { return $node->safe_psql('postgres', "$local $_[0]") }
 
-sub set_standby
-{
-	my ($name) = @_;
-	my $log = -s $node->logfile;
-	sql("ALTER SYSTEM SET synchronous_standby_names = '$name'");
-	sql('SELECT pg_reload_conf()');
-	$node->wait_for_log(qr/parameter "synchronous_standby_names" changed to "$name"/, $log);
-	return;
-}
-
-# From now on commits wait: the checkpointer decides that, and this session's is the proof.
-sub lose_standby
-{
-	set_standby('nobody');
-	my $session = $node->background_psql('postgres');
-	for (1 .. 100)
-	{
-		$session->query_until(qr/writing/, "\\echo writing\nINSERT INTO written VALUES (1);\n");
-		last if $node->poll_query_until('postgres', "SELECT wait_event = 'SyncRep' OR state = 'idle' FROM pg_stat_activity WHERE query ~ '^INSERT INTO written'")
-		  && sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") > 0;
-	}
-	return $session;
-}
-
 $node->safe_psql('postgres', 'CREATE TABLE written (n integer)');
 
 # The first job's commit waits, whether its work succeeded or not, while others wait for its worker.
 for my $statement ('SELECT pg_advisory_xact_lock_shared(4711)', 'SELECT 1 / (pg_advisory_xact_lock_shared(4711) IS NULL)::integer')
 {
-	my $writer = lose_standby();
+	my $writer = lose_standby($node);
 	my $gate = close_gate($node);
 	my $first = sql("SELECT kwjobs.submit(\$\$$statement\$\$, $wait_for_standby)");
 	wait_at_gate($node, $first);
@@ -59,7 +35,7 @@ for my $statement ('SELECT pg_advisory_xact_lock_shared(4711)', 'SELECT 1 / (pg_
 	wait_for_status($node, $paused, 'paused');
 	wait_for_status($node, $canceled, 'canceled');
 	is(job_field($node, $third, 'status'), 'pending', 'the third waits for the worker');
-	set_standby('');
+	set_standby($node, '');
 	$writer->quit;
 	wait_for_status($node, $third, 'succeeded');
 	is(job_field($node, $paused, 'status, started'), 'paused|', 'what was paused has not run');
@@ -74,7 +50,7 @@ for my $statement ('SELECT pg_advisory_xact_lock_shared(4711)', 'SELECT 1 / (pg_
 	$node->safe_psql('postgres', q{ALTER DATABASE postgres SET kwjobs.import_batch_size = '1kB'});
 	make_target($node, 'target', 190);
 	my $csv = write_csv($node, 200);
-	my $writer = lose_standby();
+	my $writer = lose_standby($node);
 	my $gate = close_gate($node);
 	my $job = sql("SELECT kwjobs.import('target', ARRAY['$csv'])");
 	wait_at_gate($node, $job);
@@ -84,7 +60,7 @@ for my $statement ('SELECT pg_advisory_xact_lock_shared(4711)', 'SELECT 1 / (pg_
 	open_gate($gate);
 	wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND backend_type = 'kwjobs worker'");
 	is(job_field($node, $job, 'status'), 'running', '... but its end does');
-	set_standby('');
+	set_standby($node, '');
 	$writer->quit;
 	wait_for_status($node, $job, 'succeeded');
 }

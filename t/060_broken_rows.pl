@@ -468,8 +468,8 @@ EOT
 	sql('CREATE ROLE nobody; ALTER TABLE kwjobs.checkpoint OWNER TO nobody');
 	# This wakes the coordinator, which no session could.
 	configure($node, 'kwjobs.test_haste', 4);
-	# after five deaths, the next coordinator would be started only after eight seconds
-	$node->wait_for_log(qr/(background worker "kwjobs coordinator" \(PID \d+\) exited with exit code 1\b.*){5}/s, $log);
+	# After six deaths, the launcher would wait for eight seconds before it starts the next coordinator.
+	$node->wait_for_log(qr/(background worker "kwjobs coordinator" \(PID \d+\) exited with exit code 1\b.*){6}/s, $log);
 	sql('ALTER TABLE kwjobs.checkpoint OWNER TO postgres');
 	my $mended = sql('SELECT clock_timestamp()');
 	my ($job) = submit_others(1);

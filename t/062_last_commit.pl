@@ -20,29 +20,6 @@ my $csv = write_csv($node, 100);
 
 sub sql { return $node->safe_psql('postgres', "$local $_[0]") }
 
-sub set_standby
-{
-	my ($name) = @_;
-	my $log = -s $node->logfile;
-	sql("ALTER SYSTEM SET synchronous_standby_names = '$name'");
-	sql('SELECT pg_reload_conf()');
-	$node->wait_for_log(qr/parameter "synchronous_standby_names" changed to "$name"/, $log);
-	return;
-}
-
-sub lose_standby
-{
-	set_standby('nobody');
-	my $session = $node->background_psql('postgres');
-	for (1 .. 100)
-	{
-		$session->query_until(qr/writing/, "\\echo writing\nINSERT INTO written VALUES (1);\n");
-		last if $node->poll_query_until('postgres', "SELECT wait_event = 'SyncRep' OR state = 'idle' FROM pg_stat_activity WHERE query ~ '^INSERT INTO written'")
-		  && sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") > 0;
-	}
-	return $session;
-}
-
 # Closed by a session that does not wait for standbys.
 sub close_local_gate
 {
@@ -83,7 +60,7 @@ for my $case (@cases)
 	my $gate = close_local_gate();
 	my $job = $make->();
 	wait_query($node, $at_gate);
-	my $writer = lose_standby();
+	my $writer = lose_standby($node);
 	my $log = -s $node->logfile;
 	$gate->query_safe(sprintf($request, $job)) if $request;
 	$gate->query_safe('SELECT pg_advisory_unlock(4711)');
@@ -93,7 +70,7 @@ for my $case (@cases)
 	is(sql($worker_waits), 't', "$name: the worker still waits for the standby");
 	unlike(slurp_file($node->logfile, $log), $canceled, "$name: nothing has ended its wait");
 	unlike(job_field($node, $job, 'status'), qr/^(succeeded|failed|canceled|paused)$/, "$name: the job is not over");
-	set_standby('');
+	set_standby($node, '');
 	$writer->quit;
 	wait_for_status($node, $job, $status);
 	$node->safe_psql('postgres', 'TRUNCATE target');
@@ -110,7 +87,7 @@ for my $case (
 	my $gate = close_local_gate();
 	my $first = sql("SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)'$first_has)");
 	wait_query($node, $at_gate);
-	my $writer = lose_standby();
+	my $writer = lose_standby($node);
 	$gate->query_safe('SELECT pg_advisory_unlock(4711)');
 	$gate->quit;
 	wait_query($node, $worker_waits);
@@ -120,7 +97,7 @@ for my $case (
 	wait_for_status($node, $other, 'running');
 	is(sql("SELECT rank IS NULL FROM kwjobs.job WHERE job_id = $second"),
 		't', "$name: the job waits for the commit of the one before");
-	set_standby('');
+	set_standby($node, '');
 	$writer->quit;
 	wait_for_status($node, $_, 'succeeded') for $first, $second, $other;
 }

@@ -303,11 +303,10 @@ sub test_sessions_that_end
 	$session->query_safe('BEGIN');
 	my $lost = run_job($session, 'lost');
 	my $pid = $session->query_safe('SELECT pg_backend_pid()');
-	kill 9, $pid;
+	kill_process($node, $pid, $session);
 	wait_query($node, q(SELECT count(*) > 0 FROM kwjobs.job WHERE result ->> 'kind' = 'restart after a process crash'));
 	is(sql("SELECT string_agg(status, ',') FROM kwdb_internal.jobs WHERE job_id IN ($committed, $lost)"),
 		'succeeded', 'after kill -9: what was committed is there, and nothing of what was not');
-	$session->{run}->kill_kill;
 	return;
 }
 

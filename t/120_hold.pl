@@ -56,8 +56,7 @@ EOS
 	wait_query($node, "SELECT count(*) = 2 FROM kwdb_internal.jobs WHERE running_status LIKE 'held by %: maintenance'");
 	$node->stop('immediate');
 	$node->start;
-	$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'")
-	  or die 'no coordinator';
+	wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'");
 	like(notices("SELECT kwjobs.submit('SELECT 3')"), qr/waits until it is released/, 'held after a crash');
 
 	my $standby = start_standby($node, 'standby');
@@ -66,8 +65,7 @@ EOS
 	my ($rc, $out, $err) = $standby->psql('postgres', 'SELECT kwjobs.release()');
 	like($err, qr/cannot execute kwjobs\.release\(\) during recovery/, '... and does not change it');
 	$standby->promote;
-	$standby->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'")
-	  or die 'no coordinator';
+	wait_query($standby, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'");
 	$standby->safe_psql('postgres', "SELECT kwjobs.submit('SELECT 4')");
 	is($standby->safe_psql('postgres', 'SELECT sum(total_num_of_ex) FROM kwdb_internal.jobs WHERE job_type = \'SQL\''), 0, 'nothing runs there after a promotion');
 	$standby->safe_psql('postgres', 'SELECT kwjobs.release()');

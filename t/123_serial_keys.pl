@@ -110,7 +110,8 @@ sub kill_one
 	my $pid = sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs $process' ORDER BY random() LIMIT 1");
 	return 0 if $pid eq '';
 	kill $signal, $pid;
-	# Once the postmaster has seen that a killed process is gone, it takes connections when it has restarted all.
+	# A killed process is gone when the postmaster has reaped it. From then on the postmaster takes no connections
+	# until it has ended all other processes and has started again.
 	wait_until_gone($pid) or die "process $pid does not end";
 	wait_query($node, 'SELECT true');
 	return 1;

@@ -63,7 +63,7 @@ my @steps = (
 	sub { return make('DO $$ BEGIN CREATE TABLE NAME (); BEGIN CREATE TABLE shared (); EXCEPTION WHEN duplicate_table THEN NULL; END; END $$') },
 );
 
-# Starts a session that runs so many steps.
+# Starts a session that runs this number of steps.
 sub start_session
 {
 	my ($n_steps) = @_;

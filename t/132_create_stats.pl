@@ -160,8 +160,7 @@ sub test_crash
 	# The worker does not wait for the disk when it commits what is done of a job, but a crash must
 	# not undo that here.
 	sql('CHECKPOINT');
-	kill('KILL', $pid);
-	$gate->{run}->finish;
+	kill_process($node, $pid, $gate);
 	wait_for_status($node, $job, 'succeeded');
 	is(attempt_statuses($node, $job), 'crashed,succeeded', 'after a crash the job goes on');
 	is(collected() . ' ' . objects(), 'p p1 p2 p3 1', '... to its end');

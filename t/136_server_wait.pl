@@ -41,7 +41,7 @@ sub job_at_gate
 	return $job;
 }
 
-# Waits until so many sessions sleep in statements that begin() has begun.
+# Waits until this number of sessions sleep in statements that begin() has begun.
 sub waits
 {
 	my ($n) = @_;

@@ -150,7 +150,7 @@ like($err, qr/permission denied to create database.*ALTER ROLE poor CREATEDB/s, 
 like($err, qr/invalid value for BACKUP option "verify"/, 'a wrong value');
 sql('CREATE TYPE own.extra AS ENUM (\'z\'); CREATE TABLE own.needs (e own.extra)', 'shop');
 $job = sql("BACKUP TABLE own.needs TO '$place/x' WITH verify = 'restore', detached, max_attempts = 1", 'shop');
-is($node->poll_query_until('shop', "SELECT status = 'failed' FROM kwdb_internal.jobs WHERE job_id = $job"), 1, 'a table that needs a type');
+ok(becomes_true($node, "SELECT status = 'failed' FROM kwdb_internal.jobs WHERE job_id = $job", 'shop'), 'a table that needs a type');
 like(sql("SELECT error FROM kwdb_internal.jobs WHERE job_id = $job", 'shop'), qr/type "own.extra" does not exist/, 'cannot be restored by itself');
 
 # ---- PAUSE, CANCEL, kill -9 in the middle ----

@@ -72,12 +72,7 @@ EOF
 # --- refused, and accepted ---------------------------------------------------------------------------
 
 # Returns SQLSTATE, message and hint of a statement that fails.
-sub refusal
-{
-	my ($statement) = @_;
-	my ($rc, $out, $err) = $node->psql('postgres', $statement, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
-	return join('|', $err =~ /ERROR:  (\w+): (.*)/, $err =~ /HINT:  (.*)/);
-}
+sub refusal { my ($statement) = @_; return error_parts($node, $statement) }
 my $accept = "Type WITH revert = 'none' if the rows may stay when the job fails or is canceled.";
 my $jobs = query('SELECT count(*) FROM kwjobs.job');
 is(refusal("IMPORT INTO foreign_t CSV DATA ('$good')"), qq(0A000|cannot import into foreign table "foreign_t"|$accept), 'a foreign table');

@@ -166,12 +166,7 @@ is(target('SELECT count(*) FROM app.child') . target(q{SELECT to_regclass('publi
 clear();
 
 # --- refused -----------------------------------------------------------------------------------------
-sub refusal
-{
-	my ($statement) = @_;
-	my ($rc, $out, $err) = $node->psql('target', $statement, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
-	return join('|', $err =~ /ERROR:  (\w+): (.*)/, $err =~ /HINT:  (.*)/);
-}
+sub refusal { my ($statement) = @_; return error_parts($node, $statement, 'target') }
 my $jobs = target('SELECT count(*) FROM kwdb_internal.jobs');
 target('CREATE TABLE public.unlogged (a integer)');
 like(refusal("IMPORT DATABASE CSV DATA ('$plain')"), qr/^42P07\|relation "unlogged" already exists/, 'a table that exists');

@@ -63,12 +63,7 @@ CREATE TABLE late (LIKE by_time);
 EOF
 
 # Returns SQLSTATE, message and hint of a statement that fails.
-sub refusal
-{
-	my ($statement) = @_;
-	my ($rc, $out, $err) = $node->psql('postgres', $statement, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
-	return join('|', $err =~ /ERROR:  (\w+): (.*)/, $err =~ /HINT:  (.*)/);
-}
+sub refusal { my ($statement) = @_; return error_parts($node, $statement) }
 
 # Checks that the table has the rows that COPY has brought, all of them in chunks.
 sub has_all_rows

@@ -35,6 +35,8 @@ sub sql { my ($query) = @_; return $node->safe_psql('postgres', $query) }
 sub processor_time
 {
 	my $ticks = 0;
+	my ($postmaster) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
+	# server_processes() may have the postmaster twice
 	my %pids = map { $_ => 1 } server_processes($node);
 	for my $pid (keys %pids)
 	{
@@ -42,7 +44,7 @@ sub processor_time
 		# utime and stime; of the postmaster also those of the children for which it has waited
 		my @fields = split / /, $stat =~ s/^.*\) //r;
 		$ticks += $fields[11] + $fields[12];
-		$ticks += $fields[13] + $fields[14] if $pid == slurp_file($node->data_dir . '/postmaster.pid') =~ s/\n.*//sr;
+		$ticks += $fields[13] + $fields[14] if $pid == $postmaster;
 	}
 	return $ticks / POSIX::sysconf(POSIX::_SC_CLK_TCK());
 }

@@ -103,7 +103,7 @@ EOF
 	unlike($session->{stderr}, qr/ERROR/, "$level: no statement fails");
 	is(next_runs(), 'altered 04 01:30 ACTIVE, paused PAUSED, resumed 04 02:00 ACTIVE, run 04 02:00 ACTIVE', '... and all have done their work');
 	wait_for_ends($node);
-	is(due_times($node, 'run'), "01:00 run\n01:00 by hand run", '...');
+	is(due_times($node, 'run'), "01:00 run\n01:00 by hand run", '... also the run by hand');
 	drop_all();
 }
 

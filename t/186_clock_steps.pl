@@ -1,5 +1,5 @@
-# The clock of the server is set forward and back, as root does it, while coordinator or launcher sleep. Nobody
-# tells them. They look at the clock within kwjobs.scheduler_pace, and schedules go by the new time.
+# The clock of the server is set forward and back, as root does it, while the coordinator or the launcher sleeps. No
+# event tells these processes. They look at the clock every kwjobs.scheduler_pace, and schedules go by the new time.
 use strict;
 use warnings;
 use FindBin;
@@ -46,7 +46,7 @@ set_by(0);
 my $runs = 'SELECT count(*) FROM kwjobs.due_time';
 my $hour = 3600;
 
-# $who sleeps, and the next due time is an hour or more away.
+# Steps the clock while this process sleeps, coordinator or launcher, and the next due time is an hour or more away.
 sub steps
 {
 	my ($who) = @_;
@@ -63,7 +63,8 @@ sub steps
 	note("$who: set forward by an hour, and what is due runs");
 	$asleep->();
 
-	# An hour back: nothing comes twice. A day back: the schedule counts from the new time.
+	# From an hour ahead to a day back: the run that has been does not come again, and the schedule counts from the
+	# new time.
 	set_by(-24 * $hour);
 	wait_query($node, q{SELECT next_due < clock_timestamp() + interval '61 minutes' FROM kwjobs.schedule});
 	note("$who: set back by a day, and the schedule counts from the new time");

@@ -30,8 +30,8 @@ extern ArrayType *kwj_arg_array(FunctionCallInfo fcinfo, int number);
 extern bool kwj_arg_flag(FunctionCallInfo fcinfo, int number);
 
 /*
- * Returns the name of a job type as the rows of jobs have it, whether the argument is in capital or small letters;
- * NULL for NULL. Errors: 42704 if there is no such type.
+ * Returns the name of a job type as the rows of jobs have it; NULL for NULL. The argument may be in capital or
+ * small letters. Errors: 42704 if there is no such type.
  */
 extern const char *kwj_arg_type(FunctionCallInfo fcinfo, int number);
 

@@ -115,6 +115,17 @@ stop(KwjAttempt *attempt, KwjRequest request)
 }
 
 /*
+ * Checks the size of a jsonb argument before it is read, so that no huge value is read. what: the value, for
+ * the message. hint: what to do instead. Errors: 54000 if it is too large.
+ */
+static void
+check_jsonb_size(FunctionCallInfo fcinfo, int number, const char *what, const char *hint)
+{
+	if (!PG_ARGISNULL(number))
+		kwj_check_size(what, toast_raw_datum_size(PG_GETARG_DATUM(number)), KWJ_TEXT_BOUND, hint);
+}
+
+/*
  * Writes the checkpoint and commits it with the work. The caller has opened an SPI connection that
  * may commit (SPI_OPT_NONATOMIC).
  */
@@ -125,10 +136,8 @@ checkpoint(KwjAttempt *attempt, FunctionCallInfo fcinfo)
 	double		fraction;
 	KwjRequest	request;
 
-	/* The size is checked first, so that no huge value is read. */
-	if (!PG_ARGISNULL(1))
-		kwj_check_size("the state of the checkpoint", toast_raw_datum_size(PG_GETARG_DATUM(1)), KWJ_TEXT_BOUND,
-					   "Write large things into a table, and their keys into the state.");
+	check_jsonb_size(fcinfo, 1, "the state of the checkpoint",
+					 "Write large things into a table, and their keys into the state.");
 	state = kwj_arg_jsonb(fcinfo, 1);
 	EnsurePortalSnapshotExists();
 	fraction = PG_ARGISNULL(0) ? last_fraction(attempt) : PG_GETARG_FLOAT8(0);
@@ -192,10 +201,8 @@ kwjobs_set_result(PG_FUNCTION_ARGS)
 {
 	KwjAttempt *attempt = kwj_attempt_current();
 
-	/* The size is checked first, so that no huge value is read. */
-	if (!PG_ARGISNULL(0))
-		kwj_check_size("the result of the job", toast_raw_datum_size(PG_GETARG_DATUM(0)),
-					   KWJ_TEXT_BOUND, "Write large things into a table, and their keys into the result.");
+	check_jsonb_size(fcinfo, 0, "the result of the job",
+					 "Write large things into a table, and their keys into the result.");
 	if (attempt != NULL)
 		kwj_result_set(kwj_arg_jsonb(fcinfo, 0));
 	PG_RETURN_VOID();

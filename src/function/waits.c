@@ -19,10 +19,7 @@
 /* The text names at most this many events. */
 #define SHOWN	3
 
-/*
- * The coordinator has looked at a worker many times, and counted for what it was waiting. Returns the index
- * in counts->found of the wait event with the highest count; -1 if none was counted.
- */
+/* Returns the index in counts->found of the wait event that looks have found most often; -1 if there is none. */
 static int
 most_frequent(const KwjWaitCounts *counts)
 {

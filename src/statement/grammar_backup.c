@@ -193,7 +193,7 @@ build(KwjStatement *statement, const char *name, Parts *parts)
 	if (parts->what != NULL)
 		return (Node *) kwj_select(kwj_null());
 	args = list_make4(parts->place, kwj_text_array(parts->tables),
-					  kwj_cast(parts->database ? parts->database : kwj_null(), "text", false, -1),
+					  parts->database ? parts->database : kwj_null_text(),
 					  kwj_options_object(&parts->options));
 	return kwj_tree_of_creation(statement, name, args, parts->options.detached, RESULT_COLUMNS);
 }
@@ -248,7 +248,7 @@ kwj_build_restore(KwjStatement *statement)
 Node *
 kwj_build_show_backup(KwjStatement *statement)
 {
-	int			location = statement->source->tokens[statement->first].start;
+	int			location = kwj_location_of(statement);
 	int			end = kwj_expect_string(statement, statement->rest, EXPECTED_PLACE);
 	Node	   *place = kwj_parse_text_value(statement, statement->rest, end, EXPECTED_PLACE);
 	RangeFunction *from = makeNode(RangeFunction);

@@ -16,22 +16,10 @@
 #define NOTHING_MORE	"The statement must end here."
 #define EXPECTED_CRON	"A cron expression in quotes, or NEVER, must follow RECURRING."
 
-static int
-location_of(const KwjStatement *statement)
-{
-	return statement->source->tokens[statement->first].start;
-}
-
 static Node *
 flag(bool value)
 {
 	return kwj_cast(kwj_text(value ? "true" : "false"), "bool", false, -1);
-}
-
-static Node *
-null_text(void)
-{
-	return kwj_cast(kwj_null(), "text", false, -1);
 }
 
 /* IF EXISTS, which is optional */
@@ -135,9 +123,9 @@ take_options(KwjStatement *statement, int token)
 static Node *
 call_for_sql(const char *procedure, Node *name, Node *cron, Node *sql, Node *options, bool is_if, int location)
 {
-	List	   *args = list_make3(name, cron ? cron : null_text(), sql ? sql : null_text());
+	List	   *args = list_make3(name, cron ? cron : kwj_null_text(), sql ? sql : kwj_null_text());
 
-	args = lappend(args, null_text());
+	args = lappend(args, kwj_null_text());
 	args = lappend(args, kwj_cast(kwj_null(), "jsonb", false, -1));
 	args = lappend(args, options);
 	return (Node *) kwj_call_procedure(procedure, lappend(args, flag(is_if)), location);
@@ -178,7 +166,7 @@ call_for_job(const char *procedure, const char *before, Node *name, Node *job, N
 	Node	   *checked = kwj_case(kwj_own_call("wants_job", NIL, location), job);
 	List	   *args = list_make2(kwj_own_call(before, list_make2(name, flag(is_if)), location), checked);
 
-	args = lappend(args, cron ? cron : null_text());
+	args = lappend(args, cron ? cron : kwj_null_text());
 	args = lappend(lappend(args, options), flag(is_if));
 	return (Node *) kwj_call_procedure(procedure, args, location);
 }
@@ -191,7 +179,7 @@ kwj_build_create_schedule(KwjStatement *statement)
 {
 	int			token = statement->rest;
 	bool		if_not_exists = kwj_next_is(statement, token, "if");
-	Node	   *name = null_text();
+	Node	   *name = kwj_null_text();
 	Node	   *job = NULL;
 	Node	   *sql = NULL;
 	Node	   *cron;
@@ -210,9 +198,9 @@ kwj_build_create_schedule(KwjStatement *statement)
 	options = take_options(statement, token);
 	kwj_prevent_in_recovery(statement);
 	if (job == NULL)
-		return call_for_sql("create_schedule", name, cron, sql, options, if_not_exists, location_of(statement));
+		return call_for_sql("create_schedule", name, cron, sql, options, if_not_exists, kwj_location_of(statement));
 	return call_for_job("create_schedule_of_job", "for_schedule", name, job, cron, options, if_not_exists,
-						location_of(statement));
+						kwj_location_of(statement));
 }
 
 /*
@@ -244,9 +232,9 @@ kwj_build_alter_schedule(KwjStatement *statement)
 	options = take_options(statement, token);
 	kwj_prevent_in_recovery(statement);
 	if (job == NULL)
-		return call_for_sql("alter_schedule", name, cron, sql, options, if_exists, location_of(statement));
+		return call_for_sql("alter_schedule", name, cron, sql, options, if_exists, kwj_location_of(statement));
 	return call_for_job("alter_schedule_of_job", "for_altered_schedule", name, job, cron, options, if_exists,
-						location_of(statement));
+						kwj_location_of(statement));
 }
 
 /*
@@ -273,10 +261,10 @@ kwj_build_control_schedule(KwjStatement *statement)
 	{
 		Node	   *reason = kwj_parse_reason(statement, token);
 
-		args = lappend(args, reason ? reason : null_text());
+		args = lappend(args, reason ? reason : kwj_null_text());
 	}
 	kwj_prevent_in_recovery(statement);
-	return (Node *) kwj_call_procedure(psprintf("%s_schedule", verb), args, location_of(statement));
+	return (Node *) kwj_call_procedure(psprintf("%s_schedule", verb), args, kwj_location_of(statement));
 }
 
 /*
@@ -292,10 +280,10 @@ kwj_build_drop_schedules(KwjStatement *statement)
 	Node	   *query = kwj_parse_query(statement, token, statement->last,
 										"A query that returns names of schedules must stand here.");
 	Node	   *names = kwj_cast(kwj_sublink(ARRAY_SUBLINK, query, -1), "text", true, -1);
-	Node	   *dropped = kwj_own_call("drop_schedules", list_make2(names, flag(if_exists)), location_of(statement));
+	Node	   *dropped = kwj_own_call("drop_schedules", list_make2(names, flag(if_exists)), kwj_location_of(statement));
 	DeleteStmt *drop = makeNode(DeleteStmt);
 
-	drop->relation = makeRangeVar(pstrdup("kwjobs"), pstrdup("schedule_control"), location_of(statement));
+	drop->relation = makeRangeVar(pstrdup("kwjobs"), pstrdup("schedule_control"), kwj_location_of(statement));
 	drop->whereClause = kwj_equal_any(kwj_column("schedule_control", "name"),
 									  kwj_select(kwj_call("pg_catalog", "unnest", list_make1(dropped), -1)));
 	kwj_prevent_in_recovery(statement);
@@ -310,7 +298,7 @@ kwj_build_show_schedule(KwjStatement *statement)
 	SelectStmt *select;
 
 	kwj_expect_end(statement, take_name(statement, statement->rest, &name), NOTHING_MORE);
-	select = kwj_show_schedules_tree(location_of(statement));
+	select = kwj_show_schedules_tree(kwj_location_of(statement));
 	select->whereClause = kwj_operator("=", kwj_column("schedules", "name"), name);
 	return (Node *) select;
 }
@@ -319,7 +307,7 @@ Node *
 kwj_build_show_schedules(KwjStatement *statement)
 {
 	kwj_expect_end(statement, statement->rest, NOTHING_MORE);
-	return (Node *) kwj_show_schedules_tree(location_of(statement));
+	return (Node *) kwj_show_schedules_tree(kwj_location_of(statement));
 }
 
 /* SCHEDULE name */
@@ -331,6 +319,6 @@ kwj_build_jobs_for_schedule(KwjStatement *statement)
 	Node	   *name;
 
 	kwj_expect_end(statement, take_name(statement, token, &name), NOTHING_MORE);
-	return (Node *) kwj_show_jobs_of(kwj_own_call("schedule_jobs", list_make1(name), location_of(statement)),
-									 location_of(statement));
+	return (Node *) kwj_show_jobs_of(kwj_own_call("schedule_jobs", list_make1(name), kwj_location_of(statement)),
+									 kwj_location_of(statement));
 }

@@ -330,9 +330,11 @@ extern Node *kwj_tree_of_creation(KwjStatement *statement, const char *name, Lis
 								  int n_results);
 
 /* tree.c: nodes that are not from the user's text have location -1 */
+extern int	kwj_location_of(const KwjStatement *statement);
 extern List *kwj_name(const char *schema, const char *object);
 extern Node *kwj_text(const char *string);
 extern Node *kwj_null(void);
+extern Node *kwj_null_text(void);
 extern Node *kwj_cast(Node *arg, const char *type, bool array, int location);
 extern Node *kwj_column(const char *relation, const char *column);
 extern Node *kwj_call(const char *schema, const char *function, List *args,

@@ -94,7 +94,7 @@ parse_option(KwjStatement *statement, KwjOptions *options, int first, int last)
 	else if (first + 1 < last)
 		value = kwj_parse_text_value(statement, first + 2, last, "A value must follow the equal sign.");
 	else
-		value = kwj_cast(kwj_null(), "text", false, -1);
+		value = kwj_null_text();
 	options->pairs = lappend(lappend(options->pairs, kwj_text(name)), value);
 }
 

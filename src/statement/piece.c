@@ -540,8 +540,8 @@ placeholder(KwjPieceKind kind)
 }
 
 /*
- * Returns the next piece of the statement. While pieces are collected, note it and return a
- * placeholder; otherwise return its tree.
+ * Returns the tree of the next piece of the statement. While the pieces are still collected, notes the
+ * tokens of the piece, and returns a placeholder.
  */
 static Node *
 next_piece(KwjStatement *statement, const KwjPiece *tokens)

@@ -114,7 +114,7 @@ control(KwjStatement *statement, Node *id, int id_location, Node *reason, const 
 {
 	UpdateStmt *update = makeNode(UpdateStmt);
 	const char *verb = statement->form->words[0];
-	int			location = statement->source->tokens[statement->first].start;
+	int			location = kwj_location_of(statement);
 	Node	   *permission = kwj_own_call("may_control",
 										  list_make1(kwj_text(verb)), location);
 	Node	   *checked_id = many ? checked_ids(id, id_location) :
@@ -131,7 +131,7 @@ control(KwjStatement *statement, Node *id, int id_location, Node *reason, const 
 	checked->location = -1;
 
 	if (reason == NULL)
-		reason = kwj_cast(kwj_null(), "text", false, -1);
+		reason = kwj_null_text();
 	update->withClause = kwj_with(list_make2(kwj_with_value(requested, "id", checked_id),
 											 kwj_with_value(given, "reason", reason)));
 	update->relation = makeRangeVar(pstrdup("kwjobs"), pstrdup("job_control"), location);
@@ -143,7 +143,7 @@ control(KwjStatement *statement, Node *id, int id_location, Node *reason, const 
 											  location);
 
 		ids = kwj_select(kwj_call("pg_catalog", "unnest", list_make1(controlled), -1));
-		set = kwj_cast(kwj_null(), "text", false, -1);
+		set = kwj_null_text();
 	}
 	else
 		set = kwj_own_call("control",
@@ -205,7 +205,7 @@ kwj_build_control_all(KwjStatement *statement)
 	bool		has_type = !kwj_is_word(source, first, "jobs");
 	int			with = first + has_type + 1;
 	Node	   *type = has_type ? kwj_text(kwj_word_of(source, first)) :
-		kwj_cast(kwj_null(), "text", false, -1);
+		kwj_null_text();
 	Node	   *ids;
 	Node	   *reason;
 

@@ -15,7 +15,7 @@
 Node *
 kwj_tree_of_creation(KwjStatement *statement, const char *name, List *args, bool detached, int n_results)
 {
-	int			location = statement->source->tokens[statement->first].start;
+	int			location = kwj_location_of(statement);
 
 	kwj_prevent_in_recovery(statement);
 	if (detached || statement->is_scheduled)

@@ -152,8 +152,8 @@ find_sources(KwjStatement *statement, int token, Sources *sources)
 
 	*sources = (Sources) {
 		.target = kwj_cast(kwj_null(), "regclass", false, -1),
-		.query = kwj_cast(kwj_null(), "text", false, -1),
-		.database = kwj_cast(kwj_null(), "text", false, -1),
+		.query = kwj_null_text(),
+		.database = kwj_null_text(),
 		.tables = kwj_cast(kwj_null(), "regclass", true, -1),
 	};
 	if (kwj_next_is(statement, token, "database"))

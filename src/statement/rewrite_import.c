@@ -177,7 +177,7 @@ build_import_using(KwjStatement *statement, int token)
 	}
 	options = parse_with(statement, token, "CSV DATA, WITH or the end must stand here.", &detached);
 	return tree_of_call(statement, "import_table",
-						list_make4(kwj_cast(kwj_null(), "text", false, -1), files, options, definition),
+						list_make4(kwj_null_text(), files, options, definition),
 						detached);
 }
 
@@ -204,7 +204,7 @@ kwj_build_import_table(KwjStatement *statement)
 	files = parse_files(statement, format + 2, close);
 	options = parse_with(statement, close + 1, "Only WITH can follow the files.", &detached);
 	return tree_of_call(statement, "import_table",
-						list_make4(definition, files, options, kwj_cast(kwj_null(), "text", false, -1)),
+						list_make4(definition, files, options, kwj_null_text()),
 						detached);
 }
 

@@ -13,12 +13,6 @@
 
 #define EXPECTED_NAME	"The name of a setting must stand here."
 
-static int
-location_of(const KwjStatement *statement)
-{
-	return statement->source->tokens[statement->first].start;
-}
-
 /* Returns the name at the rest of the statement: words with dots between them. *end: the token after it. */
 static char *
 setting_name(KwjStatement *statement, int *end)
@@ -37,7 +31,7 @@ setting_name(KwjStatement *statement, int *end)
 static Node *
 call(KwjStatement *statement, const char *procedure, List *args)
 {
-	CallStmt   *tree = kwj_call_procedure(procedure, args, location_of(statement));
+	CallStmt   *tree = kwj_call_procedure(procedure, args, kwj_location_of(statement));
 
 	/* a mark for show.c, which gives it the command tag of the statement */
 	tree->funccall->funcformat = COERCE_SQL_SYNTAX;
@@ -119,6 +113,6 @@ kwj_build_show_setting(KwjStatement *statement)
 	select->targetList =
 		list_make1(kwj_target(name, kwj_own_call("cluster_setting",
 												 list_make1(kwj_text(name)),
-												 location_of(statement))));
+												 kwj_location_of(statement))));
 	return (Node *) select;
 }

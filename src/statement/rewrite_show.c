@@ -30,12 +30,6 @@ kwj_show_columns_count(void)
 	return lengthof(show_columns);
 }
 
-static int
-location_of(const KwjStatement *statement)
-{
-	return statement->source->tokens[statement->first].start;
-}
-
 /* The specification has automatic jobs show NULL as running_status. */
 static ResTarget *
 show_column(const char *name, bool automatic)
@@ -43,7 +37,7 @@ show_column(const char *name, bool automatic)
 	Node	   *column = kwj_column("jobs", name);
 
 	if (automatic && strcmp(name, "running_status") == 0)
-		return kwj_target(name, kwj_cast(kwj_null(), "text", false, -1));
+		return kwj_target(name, kwj_null_text());
 	for (int i = 0; i < lengthof(long_columns); i++)
 		if (strcmp(long_columns[i], name) == 0)
 			return kwj_target(name, kwj_own_call("shown", list_make1(column), -1));
@@ -186,7 +180,7 @@ requested_ids(Node *query, int location)
 static Node *
 show_requested(KwjStatement *statement, Node *id)
 {
-	int			location = location_of(statement);
+	int			location = kwj_location_of(statement);
 	SelectStmt *ids = kwj_select_with_value("requested", "id");
 	SelectStmt *select = select_from(from_jobs(false, ids, location), false);
 	CommonTableExpr *requested = kwj_with_value("requested", "id", id);
@@ -300,7 +294,7 @@ show_filtered(KwjStatement *statement)
 										 "A condition must follow WHERE.");
 	if (clauses < last)
 		given = kwj_parse_clauses(statement, clauses, last);
-	select = show_window(false, condition, location_of(statement));
+	select = show_window(false, condition, kwj_location_of(statement));
 	if (given == NULL)
 		return (Node *) select;
 	if (given->sortClause)
@@ -308,7 +302,7 @@ show_filtered(KwjStatement *statement)
 	else if (condition == NULL && kwj_scope == KWJ_SCOPE_DATABASE &&
 			 given->limitCount && given->limitOption == LIMIT_OPTION_COUNT &&
 			 is_plain_number(given->limitCount) && is_plain_number(given->limitOffset))
-		select->whereClause = add_first(select->whereClause, given, location_of(statement));
+		select->whereClause = add_first(select->whereClause, given, kwj_location_of(statement));
 	select->limitOffset = given->limitOffset;
 	select->limitCount = given->limitCount;
 	select->limitOption = given->limitOption;
@@ -355,7 +349,7 @@ kwj_build_show_automatic(KwjStatement *statement)
 	if (statement->rest < statement->last)
 		kwj_syntax_error(statement, statement->rest,
 						 "Nothing can follow SHOW AUTOMATIC JOBS.");
-	return (Node *) show_window(true, NULL, location_of(statement));
+	return (Node *) show_window(true, NULL, kwj_location_of(statement));
 }
 
 /* ---- schedules ---- */

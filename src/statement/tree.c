@@ -30,6 +30,13 @@
 #include "compat.h"
 #include "statement/internal.h"
 
+/* Returns where the statement starts, as an offset in the text: the location of what stands for all of it. */
+int
+kwj_location_of(const KwjStatement *statement)
+{
+	return statement->source->tokens[statement->first].start;
+}
+
 List *
 kwj_name(const char *schema, const char *object)
 {
@@ -55,6 +62,13 @@ kwj_null(void)
 	kwj_set_null_constant(constant);
 	constant->location = -1;
 	return (Node *) constant;
+}
+
+/* Returns NULL of type text. */
+Node *
+kwj_null_text(void)
+{
+	return kwj_cast(kwj_null(), "text", false, -1);
 }
 
 /* CAST(arg AS pg_catalog.type), or for an array, of type[] */

@@ -206,7 +206,7 @@ sub compressions
 	return ('gzip', grep { my $name = $_; grep { -x "$_/$name" } split(/:/, $ENV{PATH}) } qw(lz4 zstd));
 }
 
-# The bytes, compressed in so many members or frames, one after another.
+# Returns the bytes, compressed in this number of members or frames, one after another.
 sub compress
 {
 	my ($how, $bytes, $members) = @_;

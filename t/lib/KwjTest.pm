@@ -22,9 +22,9 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 
-our @EXPORT = qw(new_node start_standby configure set_clock write_csv make_target
+our @EXPORT = qw(new_node start_standby set_standby lose_standby configure set_clock write_csv make_target
   close_gate close_gates close_gates_in open_gate create_gated_functions $choosy_autovacuum
-  start_import $jobs add_jobs said result_as
+  start_import $jobs add_jobs said result_as error_parts
   becomes_true wait_query kill_process wait_in comes_true wait_until_gone wait_at_gate wait_at_gates
   wait_for_status wait_for_end wait_for_pass wait_for_session_jobs start_wait
   begin_waiting ends_as
@@ -75,6 +75,35 @@ sub start_standby
 	$standby->append_conf('postgresql.conf', $conf) if defined $conf;
 	$standby->start;
 	return $standby;
+}
+
+# Sets the name of the standby for which commits wait; '' for none. Returns when the postmaster knows it. The
+# session of the test does not wait for a standby itself.
+sub set_standby
+{
+	my ($node, $name) = @_;
+	my $log = -s $node->logfile;
+	$node->safe_psql('postgres', "SET synchronous_commit = local; ALTER SYSTEM SET synchronous_standby_names = '$name'");
+	$node->safe_psql('postgres', 'SELECT pg_reload_conf()');
+	$node->wait_for_log(qr/parameter "synchronous_standby_names" changed to "$name"/, $log);
+	return;
+}
+
+# Has commits wait for a standby that does not exist. It is the checkpointer that makes them wait, some time after
+# the postmaster has told it. So a session writes into table written, again and again, until its commit waits.
+# Returns that session.
+sub lose_standby
+{
+	my ($node) = @_;
+	set_standby($node, 'nobody');
+	my $session = $node->background_psql('postgres');
+	for (1 .. 100)
+	{
+		$session->query_until(qr/writing/, "\\echo writing\nINSERT INTO written VALUES (1);\n");
+		last if becomes_true($node, "SELECT wait_event = 'SyncRep' OR state = 'idle' FROM pg_stat_activity WHERE query ~ '^INSERT INTO written'")
+		  && $node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") > 0;
+	}
+	return $session;
 }
 
 # Changes a setting, or resets it if there is no value, and tells all processes of the server. The
@@ -250,11 +279,19 @@ sub result_as
 	return $rc == 0 ? $out : $err =~ s/^.*ERROR:\s+(\w+).*$/$1/sr;
 }
 
+# Returns the SQLSTATE, the message and the hint of the error that a statement raises, between bars.
+sub error_parts
+{
+	my ($node, $statement, $db) = @_;
+	my ($rc, $out, $err) = $node->psql($db // 'postgres', $statement, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+	return join('|', $err =~ /ERROR:  (\w+): (.*)/, $err =~ /HINT:  (.*)/);
+}
+
 # Waits until a query returns true, also across restarts of the server, and returns whether it did in
 # the usual time. A session looks every 20 ms, because no event tells it of most that a test waits for.
 # It stays for a second, and then the next one comes, so that a command which waits until no session is
-# left in its database gets through. It ends its transaction before it sleeps, and so keeps no lock; a
-# snapshot it has all the time, but none that is older than a look and a sleep.
+# left in its database gets through. It ends its transaction before it sleeps, so it keeps no lock. It has
+# a snapshot while it sleeps, too, but takes a new one for each look.
 sub becomes_true
 {
 	my ($node, $query, $db) = @_;
@@ -360,7 +397,7 @@ EOF
 	return $session ? $session->query_safe("$look;") : $node->safe_psql('postgres', $look);
 }
 
-# Returns how many rows the indexes of a table of kwjobs have given until now. Waits until workers
+# Returns how many rows the indexes of this table of kwjobs, or else of all, have given until now. Waits until workers
 # and coordinators are idle, as that is when they report what they have read.
 sub index_reads
 {
@@ -369,7 +406,8 @@ sub index_reads
 SELECT bool_and(wait_event_type IN ('Extension', 'Activity'))
   FROM pg_stat_activity WHERE backend_type IN ('kwjobs worker', 'kwjobs coordinator')
 EOF
-	return $node->safe_psql('postgres', "SELECT sum(idx_tup_read) FROM pg_stat_all_indexes WHERE schemaname = 'kwjobs' AND relname = '$table'");
+	return $node->safe_psql('postgres', "SELECT sum(idx_tup_read) FROM pg_stat_all_indexes WHERE schemaname = 'kwjobs'"
+		  . (defined $table ? " AND relname = '$table'" : ''));
 }
 
 # For tests of how fast something is, which may fail when the machine is busy with something else:
