@@ -263,7 +263,7 @@ sync_and_close(KwjDirectory *directory)
  * those of files in the directory of a table. kwj_stage_publish() makes those durable that are in the stage itself.
  */
 static void
-sync_names(const Export *export)
+sync_names(Export *export)
 {
 	List	   *schemas = NIL;
 	ListCell   *lc;
