@@ -186,11 +186,9 @@ for my $late ('', 'DEFERRABLE INITIALLY DEFERRED')
 	my $name = 'a row that nobody can change' . ($late ? ', deferred' : '');
 	my $log = -s $node->logfile;
 	$bad = submit_bad($work, q{run_as => 'owner_of_bad'});
-	make_due($bad);
-	sql($late ? "CREATE CONSTRAINT TRIGGER bad AFTER UPDATE ON kwjobs.job $late FOR EACH ROW
-		 WHEN (NEW.description = 'bad') EXECUTE FUNCTION raise();
-		 INSERT INTO victim VALUES ($bad)" :
-		 "CREATE TRIGGER bad BEFORE UPDATE ON kwjobs.job FOR EACH ROW EXECUTE FUNCTION raise(); INSERT INTO victim VALUES ($bad)");
+	make_due($bad, undef, ($late ? "CREATE CONSTRAINT TRIGGER bad AFTER UPDATE ON kwjobs.job $late FOR EACH ROW
+		 WHEN (NEW.description = 'bad')" : 'CREATE TRIGGER bad BEFORE UPDATE ON kwjobs.job FOR EACH ROW')
+		 . " EXECUTE FUNCTION raise(); INSERT INTO victim VALUES ($bad)");
 	my @jobs = (submit_others(3), submit_others(1, 'other'));
 	$node->wait_for_log(qr/kwjobs leaves job $bad alone for now/, $log);
 	others_are_well($name, @jobs, submit_others(2), submit_others(1, 'other'));
@@ -314,8 +312,7 @@ is_consistent($node);
 # The coordinator goes job by job as long as there is a job that nobody can change.
 sql(q{CREATE TRIGGER bad BEFORE UPDATE ON kwjobs.job FOR EACH ROW WHEN (NEW.description = 'bad') EXECUTE FUNCTION raise()});
 $bad = submit_bad($work);
-make_due($bad);
-sql("INSERT INTO victim VALUES ($bad)");
+make_due($bad, undef, "INSERT INTO victim VALUES ($bad)");
 {
 	my $log = -s $node->logfile;
 	sql('SELECT kwjobs.cancel(kwjobs.submit($$SELECT 1$$))');
