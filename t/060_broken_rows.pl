@@ -325,6 +325,10 @@ make_due($bad, undef, "INSERT INTO victim VALUES ($bad)");
 	my $name = 'job by job, behind many that are locked';
 	my $many = 450;
 	my $locker = $node->background_psql('postgres');
+	# Gate 4924 stops the coordinator before it claims a job, until the rows are locked.
+	my $gate = close_gates($node, 4924);
+	submit_others(1);
+	wait_at_gates($node, 1, 'objid = 4924');
 	$locker->query_safe('BEGIN');
 	sql(<<"EOT");
 INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due, max_attempts, payload, created, modified)
@@ -336,6 +340,7 @@ INSERT INTO kwjobs.dependency (job_id, depends_on, status, fresh)
 SELECT n, 1, 'succeeded', false FROM generate_series(2 * $many + 1, 3 * $many) AS n;
 EOT
 	$locker->query_safe("SELECT count(*) FROM (SELECT FROM kwjobs.job WHERE job_id <= 3 * $many FOR NO KEY UPDATE) AS l");
+	$gate->quit;
 	my $first = sql(q{SELECT kwjobs.submit('SELECT 1')});
 	my $second = sql("SELECT kwjobs.submit('SELECT 1', depends_on => ARRAY[$first])");
 	my $canceled = sql(q{SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')});
