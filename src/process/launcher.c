@@ -651,6 +651,7 @@ kwj_launcher_main(Datum arg)
 		TimestampTz until;
 		TimestampTz changes;
 
+		kwj_shared_launcher_looks();
 		note_admin_role();
 		reap();
 		hear_who_left();
@@ -660,6 +661,7 @@ kwj_launcher_main(Datum arg)
 		hear_who_asks();
 		forget_lockouts();
 		until = begin_visits();
-		kwj_process_wait(Min(until, changes));
+		until = Min(until, changes);
+		kwj_process_wait(kwj_shared_launcher_was_woken() ? GetCurrentTimestamp() : until);
 	}
 }
