@@ -191,7 +191,7 @@ EOF
 	wait_for_no_coordinator($node);
 	$locker->query_safe('BEGIN; LOCK TABLE pg_database');
 	$closed->query_safe("SELECT $tomorrow");
-	wait_in($locker, q{SELECT count(*) = 1 FROM pg_locks WHERE relation = 'pg_database'::regclass AND NOT granted});
+	wait_in($locker, q{SELECT count(*) = 1 FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE relation = 'pg_database'::regclass AND NOT granted AND backend_type = 'kwjobs launcher'});
 	my $job = $asks->query_safe(q{SELECT kwjobs.submit('SELECT 1')});
 	$locker->query_safe('COMMIT');
 	wait_for_status($node, $job, 'succeeded');
