@@ -10,7 +10,8 @@ CREATE SCHEMA stats;
 SET search_path = stats, public;
 CREATE ROLE kwj_stats LOGIN;
 GRANT USAGE ON SCHEMA stats TO kwj_stats;
-CREATE TABLE t (a integer, b integer, "C d" integer, x xid);
+-- Autovacuum would collect statistics, too, at any time.
+CREATE TABLE t (a integer, b integer, "C d" integer, x xid) WITH (autovacuum_enabled = off);
 INSERT INTO t SELECT n, n % 7, n % 7, '3' FROM generate_series(1, 1000) AS n;
 
 -- The last job, without what differs between two runs.
@@ -59,10 +60,10 @@ SELECT count(*) FROM collected();
 
 -- 3. A partitioned table: each partition, then the table itself.
 CREATE TABLE p (k integer, v integer) PARTITION BY RANGE (k);
-CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10) WITH (autovacuum_enabled = off);
 CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (10) TO (20) PARTITION BY RANGE (k);
-CREATE TABLE p2a PARTITION OF p2 FOR VALUES FROM (10) TO (15);
-CREATE TABLE p2b (v integer, dropped integer, k integer);
+CREATE TABLE p2a PARTITION OF p2 FOR VALUES FROM (10) TO (15) WITH (autovacuum_enabled = off);
+CREATE TABLE p2b (v integer, dropped integer, k integer) WITH (autovacuum_enabled = off);
 ALTER TABLE p2b DROP COLUMN dropped;
 ALTER TABLE p2 ATTACH PARTITION p2b FOR VALUES FROM (15) TO (20);
 INSERT INTO p SELECT n % 20, n FROM generate_series(1, 1000) AS n;
