@@ -3,6 +3,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS kwjobs;
 DROP ROLE IF EXISTS kwj_actor, kwj_boss, kwj_nobody;
 RESET client_min_messages;
+\i `echo "$KWJ_INCLUDE/procedures.sql"`
 
 CREATE ROLE kwj_actor LOGIN;
 CREATE ROLE kwj_boss LOGIN IN ROLE kwj_actor;
@@ -107,6 +108,7 @@ SELECT count(*), min(number), max(number), count(*) FILTER (WHERE number <= 500)
   FROM kwjobs.event WHERE job_id = :job;
 SELECT kwjobs.pause(:job, repeat('long ', 100000));
 SELECT length(reason) < 9000 AS clipped FROM kwdb_internal.job_events WHERE job_id = :job AND event = 'pause';
+CALL wait_for_status(:job, 'paused');
 SELECT kwjobs.cancel(:job);
 SELECT status FROM kwjobs.wait(:job);
 
