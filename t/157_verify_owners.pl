@@ -32,6 +32,7 @@ sub error_of
 }
 
 my $version = sql('SHOW server_version_num');
+my $bin = $node->config_data('--bindir');
 
 sql(<<'EOC');
 CREATE ROLE saver LOGIN CREATEDB;
@@ -115,11 +116,21 @@ sql($objects, 'shop');
 
 # ---- a database that has all of it ----
 
+my $not_restored = qr/NOTICE:  the settings, rights and comment of the database itself are not restored; to see them, type: pg_restore -C -s -f - '/;
+
+sub messages
+{
+	my ($job, $db) = @_;
+	return sql("SELECT array_to_string(messages, ' / ') FROM kwdb_internal.job_attempts WHERE job_id = $job", $db);
+}
+
 sub succeeds
 {
 	my ($statement, $verified, $name) = @_;
-	sql("$statement TO '$place/one' WITH verify = '$verified'", 'shop');
+	my $job = (split /\|/, sql("$statement TO '$place/one' WITH verify = '$verified'", 'shop'))[0];
+	my $messages = messages($job, 'shop');
 	is(sql("SELECT verified FROM [SHOW BACKUP '$place/one']"), $verified, $name);
+	like($messages, $statement eq 'BACKUP' ? $not_restored : qr/^(?!.*not restored)/s, 'the job tells of settings of the database, if that was dumped');
 	system('rm', '-rf', "$place/one") == 0 or die;
 	return;
 }
@@ -229,5 +240,17 @@ sql('GRANT SELECT ON u, s TO saver', 'small');
 like(error_of(create_as_saver('restore')), qr/^42501: .* Have a superuser create the job, or type verify = 'restore_no_owner'/, 'a role that may not give owners is told what to type');
 is(job_field($node, create_as_saver('restore_no_owner'), 'status'), 'succeeded', 'restore_no_owner');
 is(sql("SELECT verified FROM [SHOW BACKUP '$place/saver']"), 'restore_no_owner', 'SHOW BACKUP tells it');
+
+
+# ---- the settings of the database itself ----
+
+$job = (split /\|/, sql("RESTORE FROM '$place/saver' WITH into_db = 'plain'"))[0];
+unlike(messages($job), $not_restored, 'a database that has no settings');
+sql("ALTER DATABASE small SET work_mem = '5MB'");
+sql("BACKUP DATABASE small TO '$place/settings'");
+$job = (split /\|/, sql("RESTORE FROM '$place/settings' WITH into_db = 'again'"))[0];
+like(messages($job), $not_restored, 'RESTORE tells of settings that it leaves out');
+my ($command) = messages($job) =~ /type: (.*?"[^"]*")/;
+like(qx($bin/$command), qr/^ALTER DATABASE small SET work_mem TO '5MB';$/m, 'and how to see them');
 
 done_testing();

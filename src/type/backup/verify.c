@@ -207,6 +207,8 @@ restore(Verification *v)
 		request = create_schemas(v);
 	if (request != KWJ_REQUEST_NONE)
 		return request;
+	if (v->verify->spec->tables == NIL)
+		kwj_contents_tell_of_database(&v->dumped, v->verify->spec->directory);
 	if (!v->is_superuser)
 		(void) kwj_contents_leave_kwjobs_out(&v->dumped);
 	foreach(lc, v->dumped.entries)
