@@ -138,8 +138,12 @@ sub succeeds
 succeeds('BACKUP', 'restore', 'a database with all of it is equal');
 succeeds('BACKUP', 'restore_no_owner', 'without owners and rights');
 succeeds('BACKUP TABLE own.orders', 'restore', 'a table with rights by another role than its owner');
-sql('ALTER SCHEMA public OWNER TO saver', 'shop');
-succeeds('BACKUP', 'restore', 'another owner of public');
+SKIP:
+{
+	skip 'pg_dump dumps the owner of public since 15', 2 if $version < 150000;
+	sql('ALTER SCHEMA public OWNER TO saver', 'shop');
+	succeeds('BACKUP', 'restore', 'another owner of public');
+}
 
 # ---- something is lost ----
 
