@@ -153,6 +153,11 @@ CREATE TABLE t (n int PRIMARY KEY);
 ALTER TABLE t OWNER TO saver;
 CREATE TABLE u (n int);
 CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';
+-- After a restore, b is behind c.
+CREATE TABLE parent (a int);
+CREATE TABLE child (b text, "d, (e" int) INHERITS (parent);
+ALTER TABLE parent ADD c int;
+INSERT INTO child (a, b, c) VALUES (1, '2', 3), (4, E'a\t', NULL), (5, '', 6);
 GRANT SELECT ON t TO reader;
 GRANT UPDATE (n) ON t TO writer;
 REVOKE ALL ON FUNCTION f() FROM PUBLIC;
@@ -217,6 +222,7 @@ like(failure("SELECT setval('s', 6)"),
 like(failure('ALTER LARGE OBJECT 4711 OWNER TO postgres'),
 	qr/$differs the owner of a large object differs In the backup: ALTER LARGE OBJECT 4711 OWNER TO saver; After a restore: ALTER LARGE OBJECT 4711 OWNER TO postgres;/, 'the owner of a large object');
 like(failure("COMMENT ON TABLE t IS 'x'", 'restore_no_owner'), qr/$differs a comment differs/, 'restore_no_owner compares comments');
+like(failure(q(UPDATE child SET b = c, c = b::int WHERE a = 1)), qr/$differs the rows of a table differ Table and columns: public\.child \(a, b, "d, \(e", c\)\. Rows in the backup: 3, after a restore: 3\./, 'fields that have changed their columns');
 is(databases(), 'postgres shop small', 'no scratch database is left');
 is(entries(), '', 'nothing is left of the backups');
 
@@ -240,7 +246,7 @@ sub create_as_saver
 	return $id;
 }
 
-sql('GRANT SELECT ON u, s TO saver', 'small');
+sql('GRANT SELECT ON u, s, parent, child TO saver', 'small');
 like(error_of(create_as_saver('restore')), qr/^42501: .* Have a superuser create the job, or type verify = 'restore_no_owner'/, 'a role that may not give owners is told what to type');
 is(job_field($node, create_as_saver('restore_no_owner'), 'status'), 'succeeded', 'restore_no_owner');
 is(sql("SELECT verified FROM [SHOW BACKUP '$place/saver']"), 'restore_no_owner', 'SHOW BACKUP tells it');

@@ -638,9 +638,9 @@ compare_different(Verification *v)
 	/* The checksums need a transaction for their memory. */
 	kwj_attempt_begin_without_snapshot();
 	MemoryContextSwitchTo(verify->context);
-	request = kwj_rows_read(verify->again, ROWS_OF_BACKUP, &dumped);
+	request = kwj_rows_read(verify->again, ROWS_OF_BACKUP, NIL, &dumped);
 	if (request == KWJ_REQUEST_NONE)
-		request = kwj_rows_read(verify->again, ROWS_AGAIN, &again);
+		request = kwj_rows_read(verify->again, ROWS_AGAIN, dumped, &again);
 	kwj_attempt_end_look(verify->context);
 	if (request == KWJ_REQUEST_NONE)
 		compare_rows(dumped, again);
