@@ -108,6 +108,11 @@ SELECT kwjobs.create_schedule('x', '@daily', 'SELECT 1', options => '{"end": nul
 SELECT kwjobs.create_schedule('x', '@daily', 'SELECT 1', options => '{"settings": {"work_mem": "8MB"}}');
 SELECT kwjobs.create_schedule('x', '@daily', 'SELECT 1', options => '{"tags": {"a": 1}}');
 SELECT kwjobs.create_schedule('x', '@daily', 'SELECT 1', options => '{"tags": ["a", null]}');
+SELECT kwjobs.create_schedule('x', '@daily', 'SELECT 1', options => '{"queue": false}');
+SELECT kwjobs.create_schedule('x', '@daily', 'SELECT 1', options => '{"failure_statement": false}');
+SELECT kwjobs.create_schedule('x', '@daily', 'SELECT 1', options => '{"priority": [1]}');
+SELECT kwjobs.create_schedule('x', '@daily', 'SELECT 1', options => '{"depends_on": [1]}');
+SELECT kwjobs.create_schedule('x', '@daily', 'SELECT 1', options => '{"Queue": "a"}');
 CALL kwjobs_create_schedule_of_job('x', 1, '@daily', '{}', false);
 BEGIN; SELECT kwjobs_for_schedule('x', false); SELECT kwjobs.submit('SELECT 1'); COMMIT;
 SELECT count(*) - :before AS created FROM kwjobs.schedule;
