@@ -43,7 +43,7 @@ static KwjQuery insert_query = {
 };
 
 static KwjQuery for_jobs_query = {
-	"SELECT e.number, e.job_id, e.verb, e.many, e.all_jobs, NULL::text AS reason, NULL::text AS change, e.actor, e.actor_session AS session"
+	"SELECT e.number, e.job_id, e.verb, e.many, e.all_jobs, NULL::text AS reason, e.change, e.actor, e.actor_session AS session"
 	" FROM kwjobs.errand AS e WHERE e.job_id = ANY ($1) AND e.due <> 'infinity' ORDER BY e.number",
 	1, {INT8ARRAYOID}
 };
