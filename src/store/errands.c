@@ -114,6 +114,11 @@ static KwjQuery again_query = {
 	3, {INT8OID, TEXTOID, BOOLOID}
 };
 
+static KwjQuery bring_forward_query = {
+	"UPDATE kwjobs.errand AS e SET due = $1, silent = NULL WHERE e.due > $2 AND e.due <> 'infinity'",
+	2, {TIMESTAMPTZOID, TIMESTAMPTZOID}
+};
+
 static KwjQuery left_query = {
 	"SELECT e.number, e.database, e.job_id, e.verb, e.actor, e.due = 'infinity' AS refused, e.error, e.error_hint"
 	" FROM kwjobs.errand AS e WHERE e.number = ANY ($1) ORDER BY e.number",
@@ -310,6 +315,17 @@ kwj_store_errand_again(int64 number, const char *why, bool silent)
 	values[1] = CStringGetTextDatum(why);
 	values[2] = BoolGetDatum(silent);
 	kwj_query_run(&again_query, values, NULL, false);
+	kwj_store_leave(&scope);
+}
+
+void
+kwj_store_bring_errands_forward(TimestampTz now, TimestampTz until)
+{
+	KwjStoreScope scope;
+	Datum		values[2] = {TimestampTzGetDatum(now), TimestampTzGetDatum(until)};
+
+	kwj_store_enter(&scope);
+	kwj_query_run(&bring_forward_query, values, NULL, false);
 	kwj_store_leave(&scope);
 }
 
