@@ -469,6 +469,8 @@ kwj_window_is_open(const KwjHours *hours, TimestampTz instant, TimestampTz *unti
 			break;
 		second = span.end;
 	}
+	if (second >= kwj_second_of(END_TIMESTAMP))
+		return is_open;
 	*until = time_t_to_timestamptz(second);
 	Assert(*until > instant);
 	return is_open;
