@@ -449,7 +449,7 @@ note_room(bool room)
 	return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), wait_ms);
 }
 
-/* Asks the postmaster for a coordinator; false if it has no slot. */
+/* Asks the postmaster for a coordinator. Returns false if the postmaster has no slot for it. */
 static bool
 start(Oid dboid, uint32 launch)
 {

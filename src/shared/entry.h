@@ -2,10 +2,8 @@
  * src/shared/entry.h
  *	  Helpers for the entries of databases. Only src/shared includes this file.
  *
- * The caller holds kwj_shared->lock: exclusively where a function changes something, and at least
- * shared for kwj_find_database(), kwj_has_coordinator(), kwj_is_blocked(), kwj_do_others_starve(),
- * kwj_is_kept_for_others(), kwj_kept_until() and kwj_signal(). Only kwj_lock_my_database() takes the
- * lock itself. None of them raises an error.
+ * The caller holds kwj_shared->lock: exclusively for a function that changes something, at least shared for all
+ * others. Only kwj_lock_my_database() takes the lock itself. None of them raises an error.
  */
 #ifndef KWJ_SHARED_ENTRY_H
 #define KWJ_SHARED_ENTRY_H

@@ -57,7 +57,7 @@
 #define QUANTUM_MS			KWJ_WAIT_MS(1000)
 
 /*
- * The same while a session asks other databases, or errands are on their way: the session gives up
+ * How long it may stay while a session asks other databases, or errands are on their way: the session gives up
  * when no database has answered for a second.
  */
 #define ASKED_QUANTUM_MS	200
@@ -79,7 +79,7 @@ launcher_exits(int code, Datum arg)
 
 /* Makes the entry LEFT, because its coordinator has exited or will never attach. */
 static void
-has_died(KwjDatabase *database)
+note_death(KwjDatabase *database)
 {
 	database->state = DATABASE_LEFT;
 	database->proc = NULL;
@@ -101,7 +101,7 @@ kwj_shared_set_launcher(void)
 	for (int i = 0; i < kwj_entries; i++)
 		if (OidIsValid(kwj_databases[i].dboid) &&
 			kwj_databases[i].state == DATABASE_STARTING)
-			has_died(&kwj_databases[i]);
+			note_death(&kwj_databases[i]);
 	LWLockRelease(kwj_shared->lock);
 	/* A session with a lockout waits until its database has no coordinator. */
 	ConditionVariableBroadcast(&kwj_shared->left);
@@ -362,7 +362,7 @@ kwj_shared_coordinator_gone(Oid dboid, uint32 launch)
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	database = kwj_find_database(dboid);
 	if (database != NULL && database->state == DATABASE_STARTING && database->launch == launch)
-		has_died(database);
+		note_death(database);
 	LWLockRelease(kwj_shared->lock);
 	ConditionVariableBroadcast(&kwj_shared->left);
 }

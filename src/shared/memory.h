@@ -322,7 +322,7 @@ typedef struct KwjShared
 	PGPROC	   *launcher;		/* protected by lock; NULL: no launcher runs */
 	/* These two: protected by lock; set by the postmaster, and by the launcher when a setting has changed. */
 	int			max_coordinators;
-	int			max_sessions;	/* the most of private servers; below 0: even workers lack places */
+	int			max_sessions;	/* how many sessions private servers may have; below 0: even workers lack places */
 	int			used_slots;		/* protected by lock; no slot from this one on is in use */
 	int			used_entries;	/* protected by lock; no entry from this one on was ever used */
 	uint32		launches;		/* protected by lock; number of coordinators started so far */
@@ -339,7 +339,7 @@ typedef struct KwjShared
 	KwjServerStart server_start;
 	pg_atomic_uint32 hold_changes;	/* changed under lock, read without it; see held.c */
 	pg_atomic_uint64 last_tick; /* of the last job id, see job_id.c */
-	pg_atomic_uint32 sees_workers_out;	/* bool: of the launcher, see stop.h */
+	pg_atomic_uint32 sees_workers_out;	/* bool: what the launcher has promised, see stop.h */
 	/* protected by lock; kwjobs.admin_role of the server, truncated */
 	char		admin_role[NAMEDATALEN];
 	ConditionVariable left;		/* signalled when a coordinator or worker has exited */

@@ -311,8 +311,8 @@ kwj_shared_worker_gives_back(void)
 }
 
 /*
- * Returns whether there are more workers than kwjobs.max_workers allows since it was lowered. The
- * kept slot counts as allowed, see kwj_may_run_one_more(). The caller holds the lock.
+ * Returns whether there are more workers than kwjobs.max_workers allows since it was lowered. One
+ * more is allowed, for a job of another role (kwj_may_run_one_more). The caller holds the lock.
  */
 static bool
 is_surplus(void)
