@@ -108,7 +108,18 @@ is(run('postgres', 'SELECT kwjobs.cancel_all();'), '0', '... and those that are 
 
 # ---- a database that does not answer, a copy, and too many jobs ----
 
+# Has the coordinators of all databases stay, for a session that does not wait long for their answers. All of them
+# are asked about a job of another database.
+sub keep_coordinators
+{
+	my ($job) = @_;
+	configure($node, 'kwjobs.coordinator_idle_timeout', '-1');
+	like(run('postgres', "SHOW JOB $job;"), qr/^$job\|/, 'all coordinators are there');
+	return;
+}
+
 @jobs = map { waiting_job($node, $_) } @dbs;
+keep_coordinators($jobs[1]);
 my $blocker = $node->background_psql('two');
 $blocker->query_safe('BEGIN; LOCK TABLE kwjobs.job IN ACCESS EXCLUSIVE MODE');
 ($out, $err) = run('postgres', "SET kwjobs.test_silence = '1s';\nSELECT kwjobs.pause_all();");
@@ -116,6 +127,7 @@ is($out, '2', 'a database does not answer: the jobs of the others are paused');
 like($err, qr/^WARNING:  the jobs of database "two" are left out: its coordinator did not answer in time/, '... and a WARNING names it');
 $blocker->quit;
 errands_end($node);
+configure($node, 'kwjobs.coordinator_idle_timeout', '0');
 is(statuses(@jobs), 'paused paused pending', '... and nothing comes later');
 $node->safe_psql('postgres', 'CREATE DATABASE copy TEMPLATE one');
 refuses('PAUSE ALL JOBS', qr/^$/);
@@ -295,12 +307,14 @@ my $lock = $node->background_psql('two');
 $lock->query_safe('SELECT pg_advisory_lock(7)');
 my $running = $node->safe_psql('two', q{SELECT kwjobs.submit($job$DO $$ BEGIN RAISE NOTICE 'so far'; PERFORM pg_advisory_lock(7); END $$$job$)});
 wait_query($node, "SELECT count(*) = 1 FROM kwjobs.messages($running)", 'two');
+wait_at_gate($node, $running, 'two');
 is(run('postgres', "SELECT attempt, severity, message FROM kwjobs.messages($running);"), '1|NOTICE|so far', 'the messages so far of a job that runs');
 like(run('postgres', "SELECT kwjobs.why($running);"), qr/^This is a job of database "two"\.\nJob $running \(SQL\) is running\.\nProcess \d+ has worked on it since .*\nProcess \d+ waits for a lock that process \d+ has\./, '... and what it waits for');
 $lock->quit;
 wait_for_status($node, $running, 'succeeded', 'two');
 
 # The database does not answer.
+keep_coordinators($running);
 $blocker = $node->background_psql('two');
 $blocker->query_safe('BEGIN; LOCK TABLE kwjobs.job IN ACCESS EXCLUSIVE MODE');
 for my $function ('why', 'messages')
@@ -308,6 +322,7 @@ for my $function ('why', 'messages')
 	refuses("SET kwjobs.test_silence = '1s';\nSELECT count(*) FROM kwjobs.$function($running)", qr/^WARNING:  the jobs of database "two" are left out: .*\n.*\nERROR:  job with ID $running was not found, and not all databases have answered/);
 }
 $blocker->quit;
+configure($node, 'kwjobs.coordinator_idle_timeout', '0');
 
 # ---- errands that are withdrawn ----
 
