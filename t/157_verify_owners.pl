@@ -57,7 +57,8 @@ GRANT USAGE ON SCHEMA own TO PUBLIC;
 CREATE TABLE own.orders (id int PRIMARY KEY, note text, m int);
 INSERT INTO own.orders SELECT n, 'a' FROM generate_series(1, 100) AS n;
 ALTER TABLE own.orders OWNER TO "odd; owner";
-CREATE TABLE own."it's; ""a" (id int, "b(c" text);
+CREATE TABLE own."it's; ""a" (id int, "b(c" text CHECK ("b(c" IN ('a;', ''')')));
+ALTER TABLE own."it's; ""a" FORCE ROW LEVEL SECURITY, REPLICA IDENTITY FULL, ALTER "b(c" SET STORAGE EXTERNAL;
 COMMENT ON TABLE own."it's; ""a" IS E'-- it''s; a "text"\nGRANT ALL;\n\\restrict (';
 COMMENT ON COLUMN own.orders.note IS 'a column';
 GRANT SELECT ON own.orders TO reader WITH GRANT OPTION;
@@ -164,7 +165,8 @@ REVOKE ALL ON FUNCTION f() FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES FOR ROLE saver GRANT SELECT ON TABLES TO reader;
 COMMENT ON TABLE t IS E'first\nsecond';
 CREATE POLICY p ON t FOR SELECT TO reader, writer USING (n > 1);
-ALTER TABLE t ENABLE ROW LEVEL SECURITY;
+ALTER TABLE t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE u REPLICA IDENTITY FULL;
 CREATE PUBLICATION pub FOR TABLE t;
 CREATE SEQUENCE s;
 SELECT setval('s', 5);
@@ -211,6 +213,10 @@ like(failure('DROP POLICY p ON t'), qr/$differs something is missing Not there a
 like(failure('ALTER POLICY p ON t TO reader'),
 	qr/$differs a policy differs In the backup: CREATE POLICY p ON public\.t FOR SELECT TO .*; After a restore: CREATE POLICY p ON public\.t FOR SELECT TO reader USING/, 'a role of a policy');
 like(failure('ALTER TABLE t DISABLE ROW LEVEL SECURITY'), qr/$differs something is missing Not there after a restore: ROW SECURITY public t saver/, 'row security');
+like(failure('ALTER TABLE t NO FORCE ROW LEVEL SECURITY'),
+	qr/$differs a property of a table differs In the backup: ALTER TABLE ONLY public\.t FORCE ROW LEVEL SECURITY; After a restore: nothing\./, 'row security of the owner');
+like(failure('ALTER TABLE u REPLICA IDENTITY NOTHING'),
+	qr/$differs a property of a table differs In the backup: ALTER TABLE ONLY public\.u REPLICA IDENTITY FULL; After a restore: ALTER TABLE ONLY public\.u REPLICA IDENTITY NOTHING;/, 'what an UPDATE replicates');
 like(failure('DROP PUBLICATION pub'),
 	qr/$differs a publication differs In the backup: CREATE PUBLICATION pub WITH .*; After a restore: nothing\./, 'a publication');
 like(failure('ALTER PUBLICATION pub DROP TABLE t'),
@@ -246,7 +252,7 @@ sub create_as_saver
 	return $id;
 }
 
-sql('GRANT SELECT ON u, s, parent, child TO saver', 'small');
+sql('ALTER TABLE t NO FORCE ROW LEVEL SECURITY; GRANT SELECT ON u, s, parent, child TO saver', 'small');
 like(error_of(create_as_saver('restore')), qr/^42501: .* Have a superuser create the job, or type verify = 'restore_no_owner'/, 'a role that may not give owners is told what to type');
 is(job_field($node, create_as_saver('restore_no_owner'), 'status'), 'succeeded', 'restore_no_owner');
 is(sql("SELECT verified FROM [SHOW BACKUP '$place/saver']"), 'restore_no_owner', 'SHOW BACKUP tells it');

@@ -40,6 +40,12 @@
 /* If so much of a literal has been read, it goes into the hash. */
 #define PIECE		(16 * 1024)
 
+/*
+ * How statements begin that are not compared: definitions of tables, and settings of the session, which depend on
+ * the order of the statements.
+ */
+static const char *const ignored[] = {"CREATE TABLE ", "CREATE UNLOGGED TABLE ", "SET default_"};
+
 #define SET_ROLE	"SET SESSION AUTHORIZATION "
 #define POLICY		"CREATE POLICY "
 
@@ -74,6 +80,7 @@ typedef struct Scan
 	int64		began;			/* where it begins */
 	StringInfoData piece;		/* what is not in the hash yet; all of it, unless is_hashed */
 	bool		is_hashed;
+	bool		is_ignored;
 	bool		sets_role;		/* it goes on with what the role does */
 	char		quote;			/* the literal or name ends with this byte; 0: in none */
 	int			depth;			/* of parentheses in an expression; 0: in none */
@@ -106,9 +113,20 @@ count(Scan *scan, const uint8 *digest)
 		(void) hash_search(scan->statements, digest, HASH_REMOVE, NULL);
 }
 
+static bool
+is_ignored(const char *statement)
+{
+	for (int i = 0; i < lengthof(ignored); i++)
+		if (kwj_line_begins(statement, ignored[i]))
+			return true;
+	return false;
+}
+
 static void
 hash_piece(Scan *scan)
 {
+	if (!scan->is_hashed)
+		scan->is_ignored = is_ignored(scan->piece.data);
 	if (pg_cryptohash_update(scan->hash, (const uint8 *) scan->piece.data, scan->piece.len) < 0)
 		hash_failed(scan);
 	resetStringInfo(&scan->piece);
@@ -144,7 +162,8 @@ end_statement(Scan *scan)
 	hash_piece(scan);
 	if (pg_cryptohash_final(scan->hash, digest, sizeof(digest)) < 0 || pg_cryptohash_init(scan->hash) < 0)
 		hash_failed(scan);
-	count(scan, digest);
+	if (!scan->is_ignored)
+		count(scan, digest);
 	scan->in_statement = scan->is_hashed = scan->sets_role = false;
 }
 
