@@ -55,7 +55,8 @@ sub is_complete_after
 	submit_all_kinds();
 	$session->query_safe('DROP TABLE tracked');
 	$session->quit;
-	wait_query($node, "SELECT ($unfinished) = 0");
+	# A trigger may have given a rank to a job that is over. The coordinator takes it away.
+	wait_query($node, "SELECT ($unfinished) = 0 AND NOT EXISTS (SELECT FROM kwjobs.job WHERE rank IS NOT NULL)");
 	is_consistent($node);
 	is(sql('SELECT string_agg(DISTINCT status, $$ $$ ORDER BY status) FROM kwjobs.job'), 'failed succeeded', "... $name");
 	sql('DELETE FROM kwjobs.attempt; DELETE FROM kwjobs.job');
