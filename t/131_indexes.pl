@@ -97,6 +97,30 @@ for my $index (qw(job_ready job_active job_requested job_waiting job_pkey))
 	reindexes_beside_pass($index, "CANCEL JOB $later; ");
 }
 
+# REINDEX CONCURRENTLY gives the name of an index to another one, and makes the old one INVALID, while
+# others use the table. Here a session does so while the coordinator waits for its lock on the old one.
+{
+	my $log = -s $node->logfile;
+	my $renames = $node->background_psql('postgres', on_error_stop => 0);
+	sql(sql(q{SELECT replace(pg_get_indexdef('kwjobs.job_ready'::regclass), 'job_ready', 'job_ready_new')}));
+	my $gate = close_gates($node, 4904);
+	my $later = sql(q(SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')));
+	wait_at_gates($node, 1, 'objid = 4904');
+	my $job = sql(q(SELECT kwjobs.submit('SELECT 1')));
+	my $waits = q{SELECT count(*) = 1 FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
+		WHERE a.backend_type = '%s' AND NOT l.granted AND l.relation = 'kwjobs.job_ready'::regclass};
+	$renames->query_until(qr/begins/, "BEGIN;\n\\echo begins\nALTER INDEX kwjobs.job_ready SET TABLESPACE pg_default;\n");
+	wait_query($node, sprintf($waits, 'client backend'));
+	$gate->quit;
+	wait_query($node, sprintf($waits, 'kwjobs coordinator'));
+	$renames->query_safe($_) for q{UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'kwjobs.job_ready'::regclass},
+	  'ALTER INDEX kwjobs.job_ready RENAME TO job_ready_old', 'ALTER INDEX kwjobs.job_ready_new RENAME TO job_ready', 'COMMIT';
+	$renames->quit;
+	wait_for_status($node, $job, 'succeeded');
+	ok(!$node->log_contains(qr/no usable index|job by job/, $log), 'a search that waits for an index goes on in the one that has its name now');
+	sql("CANCEL JOB $later; DROP INDEX kwjobs.job_ready_old");
+}
+
 # The same with a session that controls a job: it waits for the row, and then has yet to write it.
 {
 	my $log = -s $node->logfile;

@@ -44,6 +44,7 @@
 #include "job/json.h"
 #include "job/status.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "store/columns.h"
 #include "store/indexes.h"
 #include "store/query.h"
@@ -512,14 +513,38 @@ is_usable(Relation index, const KwjTable *table, const KwjKey *keys, int n)
 }
 
 /*
- * Open an index of the table. The table is locked, so nobody can drop or replace the index
- * meanwhile. An index is INVALID after a DROP INDEX CONCURRENTLY that was canceled, for example.
+ * Locks the index that has this name, and returns its OID; InvalidOid if there is none. REINDEX
+ * CONCURRENTLY gives the name to another index, and makes the old one INVALID, although the table is
+ * locked. This process may learn of that only when it has the lock on the old index.
+ */
+static Oid
+lock_index(const KwjTable *table, const char *name)
+{
+	Oid			schema = RelationGetNamespace(table->rel);
+	Oid			index = get_relname_relid(name, schema);
+
+	while (OidIsValid(index))
+	{
+		Oid			locked = index;
+
+		LockRelationOid(locked, AccessShareLock);
+		index = get_relname_relid(name, schema);
+		if (index == locked)
+			break;
+		UnlockRelationOid(locked, AccessShareLock);
+	}
+	return index;
+}
+
+/*
+ * Open an index of the table. The table is locked, so nobody can drop the index meanwhile. An index is
+ * INVALID after a DROP INDEX CONCURRENTLY that was canceled, for example.
  */
 static Relation
 open_index(KwjTable *table, const char *name, const KwjKey *keys, int n)
 {
-	Oid			oid = get_relname_relid(name, RelationGetNamespace(table->rel));
-	Relation	index = OidIsValid(oid) ? index_open(oid, AccessShareLock) : NULL;
+	Oid			oid = lock_index(table, name);
+	Relation	index = OidIsValid(oid) ? index_open(oid, NoLock) : NULL;
 
 	if (index == NULL || !is_usable(index, table, keys, n))
 		ereport(ERROR,
