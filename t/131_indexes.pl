@@ -245,6 +245,35 @@ EOF
 	wait_for_status($node, $second, 'succeeded');
 }
 
+# Without the index by which a job finds its dependents, and while a session builds it anew, a job ends as
+# ever, and the coordinator tells its dependents.
+{
+	my $definition = sql(q{SELECT pg_get_indexdef('kwjobs.dependency_depends_on'::regclass)});
+	my ($locks, $builds) = map { $node->background_psql('postgres', on_error_stop => 0) } 1 .. 2;
+	my $ends = sub {
+		my ($how) = @_;
+		my $gate = close_gate($node);
+		my $first = sql(q(SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)')));
+		my $second = sql("SELECT kwjobs.submit('SELECT 1', depends_on => $first)");
+		wait_at_gate($node, $first);
+		$how->();
+		open_gate($gate);
+		wait_for_end($node, $first, $second);
+		return sql("SELECT string_agg(status, ' ') FROM kwjobs.job WHERE job_id IN ($first, $second)");
+	};
+	is($ends->(sub { sql('DROP INDEX kwjobs.dependency_depends_on') }), 'succeeded succeeded', 'a job and its dependent, without the index of dependents');
+	is($ends->(sub {
+		$locks->query_safe('BEGIN');
+		$locks->query_safe('LOCK TABLE kwjobs.dependency IN ROW EXCLUSIVE MODE');
+		$builds->query_until(qr/begins/, "\\echo begins\n" . $definition =~ s/INDEX/INDEX CONCURRENTLY/r . ";\n");
+		wait_query($node, q{SELECT count(*) = 1 FROM pg_class AS c JOIN pg_index AS i ON c.oid = i.indexrelid WHERE c.relname = 'dependency_depends_on' AND NOT i.indisready});
+	}), 'succeeded succeeded', '... and while it is built');
+	$locks->query_safe('COMMIT');
+	$builds->query_safe('SELECT 1');
+	$_->quit for $locks, $builds;
+	is(sql(q{SELECT indisvalid FROM pg_index WHERE indexrelid = 'kwjobs.dependency_depends_on'::regclass}), 't', '... until it is there again');
+}
+
 # A trigger writes a rank into the row of each job that ends. The coordinator takes it away.
 sql(<<'EOF');
 CREATE FUNCTION rank_all() RETURNS trigger LANGUAGE plpgsql AS $$
