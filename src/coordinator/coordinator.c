@@ -58,6 +58,7 @@
 #include "coordinator/held.h"
 #include "coordinator/leave.h"
 #include "coordinator/parts.h"
+#include "coordinator/put_off.h"
 #include "coordinator/record.h"
 #include "coordinator/retention.h"
 #include "coordinator/singly.h"
@@ -885,7 +886,12 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	kwj_dispatch_reap();
 	last_commit = XactLastCommitEnd;
 	if (coordinator->at_home)
+	{
+		/* Jobs that are due now are found by a full pass with news. */
+		if (kwj_put_off_see_clock())
+			coordinator->next_due = DT_NOBEGIN;
 		pass.fired = kwj_fire_due();
+	}
 	overlooked = kwj_singly_find_overlooked(coordinator);
 	begin_pass(&pass);
 	read_workers(&pass);
@@ -899,7 +905,7 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	pass.again |= overlooked;
 	end_first_pass(coordinator);
 	next = finish_pass(&pass, last_commit);
-	pass.next = Min(pass.next, kwj_fire_next());
+	pass.next = Min(pass.next, Min(kwj_fire_next(), kwj_put_off_next()));
 	busy = is_busy(&pass);
 	/*
 	 * If this process left now, the sessions that read its answers would lose the rest of them. It
@@ -974,7 +980,8 @@ kwj_coordinator_main(Datum arg)
 		/* This process may have stayed only for the errands: another pass follows. */
 		if (kwj_errands_do())
 			next = GetCurrentTimestamp();
-		kwj_process_wait(Min(next, answers_next));
+		next = Min(next, answers_next);
+		kwj_process_wait(kwj_shared_coordinator_was_woken() ? GetCurrentTimestamp() : next);
 		/* A session that asks need not wait for the next pass. */
 		(void) kwj_answer_questions();
 	}

@@ -475,10 +475,11 @@ kwj_due_times_give_up(KwjSchedule *schedule, TimestampTz now, const char *why)
 }
 
 void
-kwj_due_times_go_back(KwjSchedule *schedule, TimestampTz now)
+kwj_due_times_go_back(KwjSchedule *schedule, TimestampTz now, TimestampTz latest)
 {
-	kwj_recurrence_go_on(schedule, now);
-	schedule->last_due = 0;
+	if (schedule->last_due > latest)
+		schedule->last_due = 0;
+	kwj_recurrence_go_on(schedule, Max(now, schedule->last_due));
 	kwj_store_schedule_update(schedule, KWJ_WRITE_RULES);
 }
 
@@ -568,7 +569,8 @@ kwj_due_times_end(KwjSchedule *schedule, const KwjEndedRun *run, TimestampTz now
 	{
 		schedule->succeeded++;
 		schedule->failures = 0;
-		schedule->last_success = now;
+		/* Runs may overlap, and this process may have been down when the last one ended. */
+		schedule->last_success = Max(schedule->last_success, run->finished);
 	}
 	else if (run->status == KWJ_FAILED || run->status == KWJ_REVERT_FAILED)
 	{
