@@ -37,6 +37,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "compat.h"
@@ -532,6 +533,31 @@ open_index_of(const char *name)
 }
 
 /*
+ * Returns whether the index is valid, according to the catalog. The relation cache may say that it is not
+ * though REINDEX CONCURRENTLY has committed that it is: others see a commit a moment before PostgreSQL
+ * tells them what it has changed.
+ */
+static bool
+is_valid_now(Oid index)
+{
+	Relation	catalog = table_open(IndexRelationId, AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		is_valid;
+
+	ScanKeyInit(&key, Anum_pg_index_indexrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(index));
+	scan = systable_beginscan(catalog, IndexRelidIndexId, true, snapshot, 1, &key);
+	tuple = systable_getnext(scan);
+	is_valid = HeapTupleIsValid(tuple) && ((Form_pg_index) GETSTRUCT(tuple))->indisvalid;
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(catalog, AccessShareLock);
+	return is_valid;
+}
+
+/*
  * Returns whether a scan of the index finds all rows. An index is INVALID while CREATE INDEX CONCURRENTLY
  * builds it, and after a DROP INDEX CONCURRENTLY that was canceled, for example. This check does not find
  * out that a B-tree with this name has other columns than ours.
@@ -540,7 +566,8 @@ static bool
 has_all_rows(Relation index, Relation table)
 {
 	return index->rd_index->indrelid == RelationGetRelid(table) &&
-		index->rd_rel->relam == BTREE_AM_OID && index->rd_index->indisvalid;
+		index->rd_rel->relam == BTREE_AM_OID &&
+		(index->rd_index->indisvalid || is_valid_now(RelationGetRelid(index)));
 }
 
 /* Returns whether a scan of the index with these keys finds all rows for which they are true. */
