@@ -14,7 +14,7 @@
  * In a build for tests, setting kwjobs.test_haste also divides the times for which processes wait
  * before they do something, so that a test waits milliseconds for what users wait seconds for.
  *
- * Every other build goes by the server's clock, and waits as long as it says.
+ * Any other build goes by the server's clock, and waits as long as the code says.
  */
 #ifndef KWJ_CLOCK_H
 #define KWJ_CLOCK_H

@@ -180,7 +180,10 @@
 #define KWJ_HAS_DUMP_METHODS	false
 #endif
 
-/* Sends a message into a queue in shared memory, and tells the receiver. */
+/*
+ * Sends a message into a queue in shared memory, and wakes the receiver at once. PostgreSQL asks for that by an
+ * argument since 15.
+ */
 #if PG_VERSION_NUM >= 150000
 #define kwj_shm_mq_send(queue, size, data, nowait) \
 	shm_mq_send(queue, size, data, nowait, true)
@@ -208,7 +211,10 @@ typedef void (*KwjShmemRequestHook) (void);
 	((previous) = NULL, (hook) ())
 #endif
 
-/* Return whether the current role owns the object; one function does for all kinds since 16. */
+/*
+ * These return whether the current role owns the object. Since 16, PostgreSQL has one function for all kinds of
+ * objects.
+ */
 #if PG_VERSION_NUM >= 160000
 #define kwj_owns_database(oid) \
 	object_ownercheck(DatabaseRelationId, (oid), GetUserId())
@@ -259,7 +265,7 @@ typedef void (*KwjShmemRequestHook) (void);
 #define kwj_is_virtual(att)		false
 #endif
 
-/* Checks a role's right on a database; one function does for all kinds of objects since 16. */
+/* Checks a role's right on a database. Since 16, PostgreSQL has one function for all kinds of objects. */
 #if PG_VERSION_NUM >= 160000
 #define kwj_database_aclcheck(oid, role, mode) \
 	object_aclcheck(DatabaseRelationId, (oid), (role), (mode))

@@ -83,8 +83,9 @@ extern bool kwj_log_control;			/* kwjobs.log_control */
 extern int	kwj_show_window;			/* kwjobs.show_window, seconds */
 
 /*
- * How long a session waits for the next answer of another database, and for all of them, in
- * milliseconds (lifecycle/elsewhere.c). Builds for tests have settings for them.
+ * A session that asks other databases gives up when none has answered for kwj_silence_ms milliseconds, or when
+ * it has waited for kwj_longest_ask_ms milliseconds in all (lifecycle/elsewhere.c). Builds for tests have
+ * settings for them.
  */
 #ifdef KWJ_TEST_BUILD
 extern int	kwj_silence_ms;				/* kwjobs.test_silence */
@@ -96,7 +97,7 @@ extern double kwj_test_schedule_clock;
 #define kwj_longest_ask_ms	60000
 #endif
 extern int	kwj_retention_time;			/* jobs.retention_time, seconds */
-extern int	kwj_max_workers;			/* kwjobs.max_workers, but not above the reserve; 0: no job starts */
+extern int	kwj_max_workers;			/* kwjobs.max_workers, but at most kwj_worker_slots - 1; 0: no job starts */
 extern int	kwj_max_workers_asked;	/* kwjobs.max_workers as it is set */
 extern int	kwj_max_databases;			/* kwjobs.max_databases */
 extern int	kwj_max_session_jobs;	/* kwjobs.max_session_jobs */

@@ -22,7 +22,10 @@ static const KwjOption options[] = {
 	KWJ_OPTION_TAGS, KWJ_OPTION_WINDOW, KWJ_OPTION_WINDOW_END,
 };
 
-/* A timeout of 0 takes the job's timeout away, and an empty window the window. */
+/*
+ * Returns whether this value takes the option away from the job: a timeout of 0, or an empty
+ * window.
+ */
 static bool
 is_none(KwjOption option, Datum value)
 {

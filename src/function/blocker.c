@@ -1,6 +1,6 @@
 /*
  * src/function/blocker.c
- *	  The lock that another process waits for, and who makes it wait.
+ *	  The lock that another process waits for, and which processes make it wait.
  *
  * Caller: watch.c. Process: sessions that look at jobs. Locks: only if the other process waits for
  * a lock, the session takes all partitions of PostgreSQL's lock table twice, for a moment: first to

@@ -1,6 +1,6 @@
 /*
  * src/function/blocker.h
- *	  The lock that another process waits for, and who makes it wait.
+ *	  The lock that another process waits for, and which processes make it wait.
  */
 #ifndef KWJ_FUNCTION_BLOCKER_H
 #define KWJ_FUNCTION_BLOCKER_H

@@ -265,8 +265,8 @@ static const char *const analyze_phases[] = {
 };
 
 /*
- * Returns no more than 0 while PostgreSQL samples tables that inherit from this one: for a table
- * with such tables, counts_again() says that the fraction is not known.
+ * Returns 0 while PostgreSQL samples the tables that inherit from this one. No session shows that
+ * fraction, because counts_again() says of a table with such tables that the fraction is not known.
  */
 static double
 analyze_fraction(Counters counters)

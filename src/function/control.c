@@ -87,7 +87,7 @@ kwjobs_job_type(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(kwj_arg_type(fcinfo, 0)));
 }
 
-/* Does what kwjobs.pause(job_id, reason) and its like do: nothing, if the id is NULL. */
+/* Does what kwjobs.pause(job_id, reason) and its like do. Does nothing if the id is NULL. */
 static void
 control(FunctionCallInfo fcinfo, KwjVerb verb)
 {

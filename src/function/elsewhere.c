@@ -86,8 +86,9 @@ kwjobs_all_elsewhere(PG_FUNCTION_ARGS)
 }
 
 /*
- * kwjobs.job_control has these jobs, too, so that PAUSE JOB and its like find and count them. They
- * have been found before, by kwjobs_job_id() or kwjobs_job_ids() in the same statement.
+ * Returns the jobs of other databases that kwjobs_job_id() or kwjobs_job_ids() has found earlier in the same
+ * statement. The view kwjobs.job_control has them beside the jobs of this database, so that PAUSE JOB and its
+ * like find and count them.
  */
 Datum
 kwjobs_found_elsewhere(PG_FUNCTION_ARGS)

@@ -135,7 +135,10 @@ note_of(const KwjReturned *returned)
 		"records were rejected: kwjobs.messages tells the first ones";
 }
 
-/* Procedures do this, so that it can commit the new job before it waits. */
+/*
+ * Creates a job and waits until it is over. Only procedures call this, because it commits the new
+ * job before it waits.
+ */
 static Datum
 submit_and_wait(FunctionCallInfo fcinfo, Submit submit)
 {

@@ -41,7 +41,7 @@ severity_length(const char *line)
 	return strncmp(line + length, ":  ", 3) == 0 ? length : 0;
 }
 
-/* line: as in the transcript, "NOTICE:  hello"; time: 0: not known. */
+/* Adds a line to the result. line: as in the transcript, "NOTICE:  hello"; time: 0 if it is not known. */
 static void
 put_line(Rows *result, int32 attempt, TimestampTz time, const char *line)
 {
@@ -58,6 +58,7 @@ put_line(Rows *result, int32 attempt, TimestampTz time, const char *line)
 	tuplestore_putvalues(result->store, result->desc, values, nulls);
 }
 
+/* Adds the messages of an attempt that has ended, which are in its row. */
 static void
 put_written(Rows *result, const KwjAttemptMessages *attempt)
 {

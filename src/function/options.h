@@ -9,10 +9,10 @@
 #include "lifecycle/options.h"
 
 /*
- * Sets all options of the job from the arguments of the function that was called. They stand in
- * the order of KwjOption, from the argument with the number `first` on, except run_as, and tags
- * with those behind it: other arguments may stand before run_as and before tags, so these have
- * numbers of their own. Errors: as kwj_set_option.
+ * Sets all options of the job from the arguments of the function that was called. The arguments
+ * have the order of KwjOption, but other arguments may stand before run_as and before tags. So the
+ * caller gives three numbers: first is that of the first option, run_as that of run_as, and tags
+ * that of tags, which the remaining options follow. Errors: as kwj_set_option.
  */
 extern void kwj_read_options(FunctionCallInfo fcinfo, int first, int run_as, int tags,
 							 KwjNewJob *job);

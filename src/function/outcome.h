@@ -28,9 +28,9 @@ extern void kwj_connect_to_wait(FunctionCallInfo fcinfo, const char *statement, 
  * how far the job is. The session holds no snapshot while it waits, because a snapshot would hold back
  * vacuum for as long as the job takes.
  *
- * Leaves `memory` as the current memory context, and *returned in it; returned may be NULL. Of
- * *outcome, the texts are gone. Errors: that of the job if it has not succeeded; those of
- * kwj_wait_for; 42704 if the job was deleted meanwhile.
+ * Leaves `memory` as the current memory context, and *returned in it; returned may be NULL. The texts of
+ * *outcome are gone with SPI's memory. Errors: that of the job if it has not succeeded; those of kwj_wait_for;
+ * 42704 if the job was deleted meanwhile.
  */
 extern void kwj_commit_and_wait(int64 job_id, MemoryContext memory, KwjOutcome *outcome,
 								KwjReturned *returned);

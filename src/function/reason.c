@@ -168,7 +168,10 @@ explain_limit(const KwjServerRoom *server, const KwjPending *job)
 	return reason;
 }
 
-/* Returns the limit of 0 because of which the job does not start; the text is NULL if none is. */
+/*
+ * Returns the limit of 0 because of which the job does not start; the text is NULL if there is
+ * none.
+ */
 static KwjReason
 explain_stopped(const KwjPending *job)
 {
@@ -203,7 +206,10 @@ count_holds(const List *holds, const KwjPending *job)
 	return n;
 }
 
-/* Returns what to type to release this hold, and that there are others if there are. */
+/*
+ * Returns what to type to release this hold. If other holds keep the job back, too, also says how
+ * many they are.
+ */
 static char *
 advise_release(const List *holds, const KwjHold *hold, const KwjPending *job)
 {
@@ -270,7 +276,7 @@ explain_dependency(const KwjPending *job)
 	return reason;
 }
 
-/* The job has a time before which it does not start. */
+/* Returns why a job waits that has a time before which it does not start. */
 static KwjReason
 explain_time(const KwjPending *job)
 {
@@ -312,7 +318,10 @@ explain(KwjRoom *room, const KwjPending *job)
 
 	if (job->n_depends_on > 0)
 		return explain_dependency(job);
-	/* A time of its own that lies in its window says more. */
+	/*
+	 * If the job waits for its own run_at, that time lies in its window (store/jobs.c puts any
+	 * other off to the window's next opening). That time says more than the window does.
+	 */
 	if (job->due <= room->now || job->due != job->run_at)
 	{
 		reason = explain_window(room->now, job);

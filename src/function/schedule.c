@@ -6,8 +6,9 @@
  * and workers whose statement does it. Locks: those of lifecycle/schedule.c; when a schedule is
  * created, also those that the type of its job takes when it checks the job.
  *
- * The statements call kwjobs_<name> in pg_catalog, users kwjobs.<name>. Both are the same C function,
- * but for the rights (lifecycle/schedule.h): in the first case fcinfo is of a function in pg_catalog.
+ * The statements call kwjobs_<name> in pg_catalog, users kwjobs.<name>. Both are the same C function, which
+ * checks other rights for a statement than for a user (lifecycle/schedule.h). It sees in fcinfo which of the
+ * two was called.
  */
 #include "postgres.h"
 
@@ -54,7 +55,7 @@ PG_FUNCTION_INFO_V1(kwjobs_clock);
 PG_FUNCTION_INFO_V1(kwjobs_coordinator_state);
 PG_FUNCTION_INFO_V1(kwjobs_last_tick);
 
-/* Returns whether a statement has called the function, which then is the one in pg_catalog. */
+/* Returns who has called the function: a statement, if it is the one in pg_catalog, otherwise a user. */
 static KwjBy
 called_by(FunctionCallInfo fcinfo)
 {
@@ -69,7 +70,10 @@ name_or_default(FunctionCallInfo fcinfo, int number)
 	return name != NULL ? name : kwj_schedule_default_name();
 }
 
-/* Has the job of the next argument become a template (lifecycle/template.c), or not even be checked. */
+/*
+ * Has the job that the next argument creates become a template (lifecycle/template.c). If the statement has
+ * nothing to do, none is wanted, and the job is not even checked.
+ */
 static void
 want_template(bool wanted)
 {
@@ -80,8 +84,9 @@ want_template(bool wanted)
 }
 
 /*
- * The first argument of the procedure that CREATE SCHEDULE calls: the name, and whether one of this name
- * may be there. Returns the name.
+ * CREATE SCHEDULE ... FOR a job statement becomes a CALL whose first argument is a call of this function. Its
+ * own arguments are the name, and whether a schedule of this name may exist. It checks them, decides what
+ * becomes of the job in the second argument (want_template), and returns the name.
  */
 Datum
 kwjobs_for_schedule(PG_FUNCTION_ARGS)
@@ -93,8 +98,8 @@ kwjobs_for_schedule(PG_FUNCTION_ARGS)
 }
 
 /*
- * The first argument of the procedure that ALTER SCHEDULE ... FOR a job statement calls: the name, and
- * whether it is no error if there is no such schedule. Returns the name.
+ * Does the same for ALTER SCHEDULE ... FOR a job statement. Its own arguments are the name, and whether it is
+ * no error if there is no such schedule.
  */
 Datum
 kwjobs_for_altered_schedule(PG_FUNCTION_ARGS)
@@ -105,7 +110,10 @@ kwjobs_for_altered_schedule(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(name ? name : ""));
 }
 
-/* For the second argument of these procedures: whether the job is to be checked and become a template. */
+/*
+ * The second argument of these procedures asks this: returns whether the job is to be checked and become a
+ * template.
+ */
 Datum
 kwjobs_wants_job(PG_FUNCTION_ARGS)
 {
@@ -352,7 +360,10 @@ kwjobs_drop_schedule(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(kwj_schedule_drop(called_by(fcinfo), kwj_arg_text(fcinfo, 0), kwj_arg_flag(fcinfo, 1)));
 }
 
-/* Arguments: names, and whether it is no error if one is not there. Returns the names of those that it dropped. */
+/*
+ * Arguments: names of schedules, and whether it is no error if there is none of a name. Returns the names of
+ * those that it has dropped.
+ */
 Datum
 kwjobs_drop_schedules(PG_FUNCTION_ARGS)
 {
@@ -427,8 +438,8 @@ kwjobs_coordinator_state(PG_FUNCTION_ARGS)
 }
 
 /*
- * For the view kwjobs.health. Returns when the coordinator of this database last looked whether a schedule is due;
- * NULL: none has since the server's start.
+ * For the view kwjobs.health. Returns when the coordinator of this database last looked whether a schedule is
+ * due; NULL: none has since the server's start.
  */
 Datum
 kwjobs_last_tick(PG_FUNCTION_ARGS)

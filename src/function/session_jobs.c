@@ -260,7 +260,9 @@ set_request(Row *row, const KwjSessionJob *job)
 	set_text_if_any(row, REQUEST_REASON, job->request_reason);
 }
 
-/* No rows. Costs less than an empty tuplestore, and mostly there is nothing to return. */
+/*
+ * Returns no rows. This costs less than an empty tuplestore, and mostly there is nothing to return.
+ */
 static Datum
 return_nothing(FunctionCallInfo fcinfo)
 {

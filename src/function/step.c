@@ -20,7 +20,10 @@
 #include "function/step.h"
 #include "storage/proc.h"
 
-/* What is left is for triggers that run after the scan, at the end of the statement. */
+/*
+ * The share of the statement that is done when its scan is at the end. The rest is for triggers,
+ * which run after the scan.
+ */
 #define SCAN_SHARE			0.98
 
 /* Returns the size of the file with this path in bytes, or -1 if it does not exist. */

@@ -31,7 +31,7 @@ PG_FUNCTION_INFO_V1(kwjobs_paused);
 /* No quoted text takes more bytes of what these functions return. */
 #define MOST_QUOTED		400
 
-/* Append who asked for something, when, and with which reason. */
+/* Appends who asked for something, when, and with which reason. */
 static void
 say_request(StringInfo into, const KwjStanding *job)
 {
@@ -46,7 +46,7 @@ say_request(StringInfo into, const KwjStanding *job)
 	}
 }
 
-/* Begin the next sentence on a line of its own. */
+/* Begins the next sentence on a line of its own. */
 static void
 next_line(StringInfo into)
 {
@@ -273,7 +273,10 @@ kwjobs_why(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(text.data, text.len));
 }
 
-/* Arguments: the name of who made the last request, and its reason. NULL if there is neither. */
+/*
+ * Returns the running_status of a paused job. Arguments: the name of the role that made the last
+ * request, and its reason. Returns NULL if there is neither.
+ */
 Datum
 kwjobs_paused(PG_FUNCTION_ARGS)
 {

@@ -25,7 +25,7 @@ typedef struct Times
 	TimestampTz from;			/* DT_NOEND: the last row had no end */
 } Times;
 
-/* Reads the arguments: the window, how many times (*n), and the instant from which on. */
+/* Reads the arguments: the window, how many times (*n), and the instant from which on to look. */
 static Times *
 begin_times(FunctionCallInfo fcinfo, uint64 *n)
 {

@@ -99,8 +99,9 @@ leave_quietly(ErrorData *edata)
 }
 
 /*
- * Runs last at exit, when only the exit status is left. With 0 the postmaster does not start the
- * launcher again, which it would not do anyhow while the server stops.
+ * The exit callback that runs last. If the process leaves in order, sets the exit status 0, because the
+ * postmaster logs any other. With 0 it does not start the launcher again, but while the server stops it would
+ * not do so with 1 either.
  */
 static void
 exit_quietly(int code, Datum arg)

@@ -40,9 +40,9 @@ extern void kwj_process_connect(Oid dboid);
 extern void kwj_process_pin_settings(void);
 
 /*
- * Locks the extension, shared, until the end of the transaction, so that it is not dropped or
- * altered. Returns false if it is not there. Its OID counts, not a schema of the right name; it is
- * looked up again under the lock, as it may have gone meanwhile.
+ * Locks the extension, shared, until the end of the transaction, so that nobody drops or alters it. Returns
+ * false if the database does not have the extension; a schema that is called kwjobs is not enough. Looks the
+ * extension up once more under the lock, because it may have been dropped before this process got the lock.
  */
 extern bool kwj_process_lock_extension(void);
 
@@ -55,8 +55,8 @@ extern bool kwj_process_lock_extension(void);
 extern void kwj_process_wait(TimestampTz until);
 
 /*
- * Returns whether somebody has set the clock back: it shows `now`, which is more than a second before the
- * time `before` that it has shown already. before: DT_NOBEGIN if the caller has not looked yet.
+ * Returns whether somebody has set the clock back between two looks of the caller: it showed `before` then, and
+ * shows `now` now, which is more than a second earlier. before: DT_NOBEGIN if the caller has not looked yet.
  */
 extern bool kwj_clock_was_set_back(TimestampTz before, TimestampTz now);
 
@@ -64,9 +64,9 @@ extern bool kwj_clock_was_set_back(TimestampTz before, TimestampTz now);
 extern void kwj_process_reload(void);
 
 /*
- * Reloads the configuration in any case. The signal of a reload that comes while this process is
- * being started is ignored, so it would have the old values until the next reload. Outside a
- * transaction.
+ * Reloads the configuration, whether or not the postmaster has sent a signal for it: a process
+ * ignores that signal while it starts, and would keep the old values until the next reload. Outside
+ * a transaction.
  */
 extern void kwj_process_reload_at_start(void);
 

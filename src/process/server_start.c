@@ -51,8 +51,9 @@ kwj_server_start_ready(void)
 }
 
 /*
- * The signal files come first: with one of them the server recovers from an archive or another
- * server until somebody ends that, whatever happened before.
+ * Returns the kind of the start, in words. standby.signal and recovery.signal decide first: with
+ * one of these files, the server recovers from another server or from an archive until somebody
+ * ends that, whatever happened before.
  */
 static const char *
 kind_of(const KwjServerStart *start)

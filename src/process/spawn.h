@@ -8,7 +8,7 @@
 #include "kwjobs.h"
 #include "postmaster/bgworker.h"
 
-/* Passed to a worker in bgw_extra. */
+/* What kwj_worker_start() passes to the worker in bgw_extra. */
 typedef struct KwjWorkerExtra
 {
 	uint32		generation;		/* generation of the slot, which is in bgw_main_arg */
@@ -20,7 +20,10 @@ typedef struct KwjWorkerExtra
  */
 extern bool kwj_coordinator_start(Oid dboid, BackgroundWorkerHandle **handle);
 
-/* Process: coordinator. Has the worker of a slot started. Result and *handle as above. */
+/*
+ * Process: coordinator. Has the worker of a slot started. The result and *handle are as those of
+ * kwj_coordinator_start().
+ */
 extern bool kwj_worker_start(int slot, uint32 generation, BackgroundWorkerHandle **handle);
 
 #endif

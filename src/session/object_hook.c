@@ -5,9 +5,9 @@
  * Caller: PostgreSQL, by object_access_hook. Process: any backend. Locks: those of the functions that
  * this calls.
  *
- * There is one hook for all parts of kwjobs, because PostgreSQL also calls it for each function that a
- * query will call and for each schema in which it looks for a name. So every query comes by here, and
- * mostly finds nothing to do.
+ * There is one hook for all parts of kwjobs, because PostgreSQL also calls it for each function that a query
+ * will call and for each schema in which it looks for a name. So every query calls it several times, and mostly
+ * there is nothing to do.
  */
 #include "postgres.h"
 
@@ -25,7 +25,7 @@ concerns_us(ObjectAccessType access)
 	return access == OAT_POST_CREATE || access == OAT_POST_ALTER || access == OAT_DROP;
 }
 
-/* Not inlined, so that on_object_access() stays short for all others. */
+/* Not inlined, so that on_object_access() stays short for the calls that do not concern kwjobs. */
 static pg_noinline void
 look_at_object(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *arg)
 {

@@ -5,7 +5,7 @@
 #ifndef KWJ_SESSION_OBJECT_HOOK_H
 #define KWJ_SESSION_OBJECT_HOOK_H
 
-/* Sets the hook. The postmaster calls this once. */
+/* Installs the hook. _PG_init calls this in the postmaster. */
 extern void kwj_object_hook_init(void);
 
 #endif

@@ -8,11 +8,11 @@
 #include "kwjobs.h"
 
 /*
- * Wait until no other session uses the database, as long as PostgreSQL itself would wait (5 s). If
- * one still does, raise PostgreSQL's error, 55006. Autovacuum and background workers (of kwjobs or of
- * other extensions) do not count, because the command may make them leave. The caller does this before
- * it interrupts any job, so a command that is refused because of a client interrupts none.
- * is_source: the database is to be copied; decides the error's text.
+ * Waits until no other session uses the database, as long as PostgreSQL itself would wait (5 s). If one still
+ * does, raises PostgreSQL's error, 55006. Autovacuum and background workers (of kwjobs or of other extensions)
+ * do not count, because the command may make them leave. The caller does this before it interrupts any job, so
+ * a command that is refused because of a client interrupts none. is_source: the database is to be copied;
+ * decides the error's text.
  *
  * Process: sessions, in a transaction.
  */

@@ -66,7 +66,7 @@ name_of_statement(const PlannedStmt *plan)
 	return NULL;
 }
 
-/* Not inlined, so that executor_start(), by which every query comes, stays short. */
+/* Not inlined, so that executor_start(), which every query runs, stays short. */
 static pg_noinline void
 refuse_control(const PlannedStmt *plan)
 {

@@ -7,7 +7,7 @@
 
 #include "kwjobs.h"
 
-/* Install the hook, from _PG_init in the postmaster. */
+/* Installs the hook. _PG_init calls this in the postmaster. */
 extern void kwj_read_only_init(void);
 
 #endif

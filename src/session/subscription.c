@@ -41,7 +41,7 @@ release_table(Oid subscription, Oid table)
 	return true;
 }
 
-/* Remove the extension's tables; returns whether the subscription had any. */
+/* Removes the extension's tables from the subscription. Returns whether it had any. */
 static bool
 release_tables(Oid subscription, Oid extension)
 {

@@ -6,7 +6,8 @@
 #define KWJ_SESSION_SUBSCRIPTION_H
 
 /*
- * Remove the extension's tables from the subscription of that name. A NOTICE says so if it had any.
+ * Removes the extension's tables from the subscription of that name. If it had any, a NOTICE says
+ * so.
  */
 extern void kwj_subscription_release(const char *name);
 

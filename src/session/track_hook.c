@@ -64,7 +64,10 @@ track_outside(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 	kwj_track_run(hook_of_others, pstmt, query, read_only_tree, context, params, env, dest, qc);
 }
 
-/* Libraries that load others do so in this hook, some of them before they call the next one, as this does. */
+/*
+ * Looks for hooks of others here, because libraries that load others do so in this hook, and some of them do so
+ * before they call the hooks after theirs, such as this one.
+ */
 static void
 after_analysis(ParseState *pstate, Query *query, KWJ_JUMBLE_STATE *jstate)
 {

@@ -2,8 +2,8 @@
  * src/session/utility_hook.c
  *	  Utility statements that concern the processes of kwjobs.
  *
- * Caller: PostgreSQL, by ProcessUtility_hook, for each utility statement of each session. Most pass
- * after one look at their node tag. For the others:
+ * Caller: PostgreSQL, by ProcessUtility_hook, for each utility statement of each session. Of most, it looks at
+ * no more than the node tag. For the others:
  *
  *     DROP / RENAME / SET TABLESPACE of a database, CREATE DATABASE ... TEMPLATE
  *         1 take the command's lock on the database: whoever connects now waits until the command has ended
@@ -101,8 +101,8 @@ at_transaction_end(XactEvent event, void *arg)
 }
 
 /*
- * A resource release callback, since it comes after the invalidation messages are sent. A
- * coordinator that was woken from a transaction callback could still find the old rights in its
+ * This is a resource release callback, because PostgreSQL calls these after it has sent the invalidation
+ * messages. A coordinator that was woken from a transaction callback could still find the old rights in its
  * catalog caches.
  */
 static void
@@ -236,9 +236,9 @@ needed_name(Node *statement, bool alone, Needed *needed)
 }
 
 /*
- * Returns the database that the statement needs without other sessions. None if the user lacks the
- * right or the statement will fail for another reason: such a statement must not disturb jobs.
- * alone: not in a transaction block, where some of these statements fail.
+ * Returns the database that the statement needs without other sessions. Returns no database if the user lacks
+ * the right, or if the statement will fail for another reason: such a statement must not disturb jobs. alone:
+ * not in a transaction block, where some of these statements fail.
  */
 static Needed
 database_to_lock_out(Node *statement, bool alone)
@@ -283,9 +283,9 @@ concerns_extension(Node *statement)
 }
 
 /*
- * Refuse to rename one of the extension's schemas. Job statements and the library find its objects
- * by the names of the schemas. Once such a name is free, anybody with CREATE on the database could
- * create a schema and other objects under it.
+ * Refuses to rename one of the extension's schemas. Job statements and the library find its objects by the
+ * names of the schemas. Once such a name is free, anybody with CREATE on the database could create a schema and
+ * other objects under it.
  */
 static void
 refuse_to_rename_schema(const char *name)
@@ -300,8 +300,8 @@ refuse_to_rename_schema(const char *name)
 }
 
 /*
- * Wait for other sessions to leave, then make kwjobs's own processes leave, as far as the statement
- * needs it.
+ * Waits for other sessions to leave, and then makes kwjobs's own processes leave, as far as the statement needs
+ * it.
  */
 static void
 step_aside(Node *statement, bool alone)
@@ -324,7 +324,7 @@ step_aside(Node *statement, bool alone)
 		dropped_database = needed.dboid;
 }
 
-/* Note the database in which a coordinator will be wanted when this transaction commits. */
+/* Notes the database in which a coordinator will be wanted when this transaction commits. */
 static void
 note_newcomer(Node *statement)
 {
@@ -354,7 +354,7 @@ has_created_extension(void)
 	return OidIsValid(get_extension_oid(KWJ_EXTENSION, true));
 }
 
-/* The statement has run. may_be_new: it may have created the extension. */
+/* Does what has to follow the statement, which has run. may_be_new: it may have created the extension. */
 static void
 follow_up(Node *statement, bool may_be_new)
 {
@@ -370,7 +370,10 @@ follow_up(Node *statement, bool may_be_new)
 		kwj_subscription_release(((AlterSubscriptionStmt *) statement)->subname);
 }
 
-/* Returns whether the statement may concern kwjobs. This is the only cost for all others. */
+/*
+ * Returns whether the statement may concern kwjobs. Looks at no more than the node tag, because each utility
+ * statement of each session comes here.
+ */
 static bool
 is_of_interest(Node *statement)
 {

@@ -90,8 +90,8 @@ refuse_old_jobs(const QueryDesc *query, const List *scans)
 }
 
 /*
- * Shut down an executor that has returned no row. Its memory stays for the time being, because
- * portals and other extensions' hooks point into it. Returns that memory context.
+ * Shuts down an executor that has returned no row. Its memory stays for the time being, because portals and
+ * other extensions' hooks point into it. Returns that memory context.
  */
 static MemoryContext
 end_executor(QueryDesc *query)
@@ -110,8 +110,8 @@ end_executor(QueryDesc *query)
 }
 
 /*
- * Give up the query's snapshot, wait for the jobs, and give the query a new snapshot. visible has
- * for each call the ids of the jobs that the user may see; NULL if its argument is NULL.
+ * Gives up the query's snapshot, waits for the jobs, and gives the query a new snapshot. visible has for each
+ * call the ids of the jobs that the user may see; NULL if its argument is NULL.
  */
 static void
 wait_without_snapshot(QueryDesc *query, const List *calls, const List *visible)
@@ -133,8 +133,8 @@ wait_without_snapshot(QueryDesc *query, const List *calls, const List *visible)
 }
 
 /*
- * Evaluate the arguments of each scan. Returns them as a list of KwjWaitCall, and in *visible, for
- * each call, the ids of the jobs that the user may see; NULL if its argument is NULL.
+ * Evaluates the arguments of each scan. Returns them as a list of KwjWaitCall, and in *visible, for each call,
+ * the ids of the jobs that the user may see; NULL if its argument is NULL.
  */
 static List *
 calls_of(const QueryDesc *query, const List *scans, List **visible)
@@ -157,7 +157,7 @@ calls_of(const QueryDesc *query, const List *scans, List **visible)
 	return calls;
 }
 
-/* Wait for the jobs of these scans, and start the query again. */
+/* Waits for the jobs of these scans, and starts the query again. */
 static void
 wait_first(QueryDesc *query, const List *scans)
 {
@@ -224,7 +224,7 @@ run_carefully(KWJ_EXECUTOR_RUN_PARAMETERS)
 		run(KWJ_EXECUTOR_RUN_ARGUMENTS);
 }
 
-/* Every query comes by here, so this does nothing for most of them. */
+/* Every query of every session runs this function, so it does next to nothing for most of them. */
 static void
 executor_run(KWJ_EXECUTOR_RUN_PARAMETERS)
 {

@@ -95,8 +95,8 @@ find_scans_in_list(const List *plans, List **scans)
 }
 
 /*
- * Add the waiting scans at and below this node. The caller goes through the statement's list of
- * subplans.
+ * Adds the waiting scans at and below this node. Subplans are not below a node: the caller goes
+ * through the statement's list of them.
  */
 static void
 find_scans(Plan *plan, List **scans)
@@ -296,7 +296,7 @@ kwj_wait_evaluate(const QueryDesc *query, const FunctionScan *scan)
 	return call;
 }
 
-/* Find the scan with this plan_node_id. */
+/* Returns the scan with this plan_node_id. */
 static FunctionScan *
 scan_of_node(const List *scans, int plan_node_id)
 {

@@ -33,14 +33,13 @@ typedef struct KwjWaitCall
 	Interval   *timeout;		/* of kwjobs.wait; NULL: no limit */
 } KwjWaitCall;
 
-/*
- * Evaluate the arguments of one of these scans. The result is palloc'd in CurrentMemoryContext.
- */
+/* Evaluates the arguments of one of these scans. The result is palloc'd in CurrentMemoryContext. */
 extern KwjWaitCall *kwj_wait_evaluate(const QueryDesc *query, const FunctionScan *scan);
 
 /*
- * Copy a plan, and replace the arguments of these scans by constants. calls: a list of KwjWaitCall,
- * one for each scan. A timeout becomes 0, because the wait comes before the plan is run.
+ * Returns a copy of a plan, in which constants replace the arguments of these scans. calls: a list
+ * of KwjWaitCall, one for each scan. A timeout becomes 0, because the wait comes before the plan is
+ * run.
  */
 extern PlannedStmt *kwj_wait_plan_with_calls(const PlannedStmt *plan, const List *scans,
 											 const List *calls);

@@ -77,7 +77,7 @@ replace_params(Node *node, void *context)
 }
 
 /*
- * Simplify an expression that the query always evaluates, with the values of its parameters. If
+ * Simplifies an expression that the query always evaluates, with the values of its parameters. If
  * this raises an error, the query would raise it, too.
  */
 static Node *
@@ -124,7 +124,7 @@ what_is_known(Node *node, bool is_condition, Reach *reach)
 	return !is_condition || DatumGetBool(constant->constvalue) ? KNOWN_TRUE : KNOWN_FALSE;
 }
 
-/* Go into the branch that is certainly taken, and each condition that is certainly evaluated. */
+/* Goes into the branch that is certainly taken, and each condition that is certainly evaluated. */
 static bool
 reach_case(const CaseExpr *expr, Reach *reach)
 {
@@ -146,7 +146,7 @@ reach_case(const CaseExpr *expr, Reach *reach)
 	return reach_expression((Node *) expr->defresult, reach);
 }
 
-/* Go into the arguments one by one, as long as the next one is certainly evaluated, too. */
+/* Goes into the arguments one by one, as long as the next one is certainly evaluated, too. */
 static bool
 reach_arguments(List *args, bool are_conditions, Known goes_on, Reach *reach)
 {
@@ -176,7 +176,7 @@ reach_lazy(Node *node, Reach *reach)
 						   ((BoolExpr *) node)->boolop == AND_EXPR ? KNOWN_TRUE : KNOWN_FALSE, reach);
 }
 
-/* Go into the subquery whose result this parameter is, if it has not been run yet. */
+/* Goes into the subquery whose result this parameter is, if it has not been run yet. */
 static void
 reach_param(const Param *param, Reach *reach)
 {
@@ -265,7 +265,9 @@ is_idle(const Plan *plan, Reach *reach)
 	return IsA(plan, Limit) && is_zero(((Limit *) plan)->limitCount, reach);
 }
 
-/* Go into the node's expressions, leaving out expressions that are evaluated for some rows only. */
+/*
+ * Goes into the node's expressions, leaving out expressions that are evaluated for some rows only.
+ */
 static void
 reach_expressions_of(Plan *plan, Reach *reach)
 {

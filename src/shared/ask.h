@@ -109,8 +109,8 @@ extern void kwj_ask_end(int place);
 extern bool kwj_ask_take(dsm_handle *segment, int *queue);
 
 /*
- * Attaches to the segment of a question, in a transaction, for longer than that lasts. Returns NULL
- * if the session that asks is gone. *handle: the end into which this process sends, palloc'd.
+ * Attaches to the segment of a question. Needs a transaction, but the process stays attached when that ends.
+ * Returns NULL if the session that asks is gone. *handle: the end into which this process sends, palloc'd.
  * Errors: those of dsm_attach().
  */
 extern dsm_segment *kwj_ask_attach(dsm_handle segment, int queue, KwjQuestion **question,

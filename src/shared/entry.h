@@ -2,10 +2,8 @@
  * src/shared/entry.h
  *	  Helpers for the entries of databases. Only src/shared includes this file.
  *
- * The caller holds kwj_shared->lock: exclusively where a function changes something, and at least
- * shared for kwj_find_database(), kwj_has_coordinator(), kwj_is_blocked(), kwj_do_others_starve(),
- * kwj_is_kept_for_others(), kwj_kept_until() and kwj_signal(). Only kwj_lock_my_database() takes the
- * lock itself. None of them raises an error.
+ * The caller holds kwj_shared->lock: exclusively for a function that changes something, at least shared for all
+ * others. Only kwj_lock_my_database() takes the lock itself. None of them raises an error.
  */
 #ifndef KWJ_SHARED_ENTRY_H
 #define KWJ_SHARED_ENTRY_H
@@ -75,8 +73,15 @@ extern void kwj_forget_ready(KwjDatabase *database);
  */
 extern bool kwj_holds_are_old(const KwjDatabase *database, uint32 as_of);
 
-/* Sets the latch of the process; does nothing for NULL. */
+/* Sets the latch of the process; does nothing for NULL. Coordinators and the launcher have functions of their own. */
 extern void kwj_wake(PGPROC *proc);
+
+/*
+ * Set the latch of the database's coordinator, if it has one, and of the launcher. They also note that, because
+ * the process resets its latch where it waits for a lock. The caller holds the lock exclusively.
+ */
+extern void kwj_wake_coordinator(KwjDatabase *database);
+extern void kwj_wake_launcher(void);
 
 /*
  * Sends a signal to a process that the caller has found in shared memory while it holds the lock.

@@ -57,8 +57,9 @@ shared_size(void)
 
 /*
  * Counts how many coordinators, and how many sessions of private servers, may run at the same time:
- * so many that max_worker_processes leaves room for kwjobs.max_workers, and for the background
- * workers that are registered when the server starts. Sessions also leave room for a coordinator.
+ * so many that max_worker_processes leaves room for kwjobs.max_workers + 1 workers, and for the
+ * background workers that are registered when the server starts. Sessions also leave room for a
+ * coordinator.
  */
 static void
 count_places(void)

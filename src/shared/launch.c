@@ -57,7 +57,7 @@
 #define QUANTUM_MS			KWJ_WAIT_MS(1000)
 
 /*
- * The same while a session asks other databases, or errands are on their way: the session gives up
+ * How long it may stay while a session asks other databases, or errands are on their way: the session gives up
  * when no database has answered for a second.
  */
 #define ASKED_QUANTUM_MS	200
@@ -79,7 +79,7 @@ launcher_exits(int code, Datum arg)
 
 /* Makes the entry LEFT, because its coordinator has exited or will never attach. */
 static void
-has_died(KwjDatabase *database)
+note_death(KwjDatabase *database)
 {
 	database->state = DATABASE_LEFT;
 	database->proc = NULL;
@@ -101,7 +101,7 @@ kwj_shared_set_launcher(void)
 	for (int i = 0; i < kwj_entries; i++)
 		if (OidIsValid(kwj_databases[i].dboid) &&
 			kwj_databases[i].state == DATABASE_STARTING)
-			has_died(&kwj_databases[i]);
+			note_death(&kwj_databases[i]);
 	LWLockRelease(kwj_shared->lock);
 	/* A session with a lockout waits until its database has no coordinator. */
 	ConditionVariableBroadcast(&kwj_shared->left);
@@ -138,6 +138,25 @@ kwj_shared_take_left(KwjLeft *left)
 	}
 	LWLockRelease(kwj_shared->lock);
 	return found;
+}
+
+void
+kwj_shared_launcher_looks(void)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	kwj_shared->launcher_woken = false;
+	LWLockRelease(kwj_shared->lock);
+}
+
+bool
+kwj_shared_launcher_was_woken(void)
+{
+	bool		woken;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	woken = kwj_shared->launcher_woken;
+	LWLockRelease(kwj_shared->lock);
+	return woken;
 }
 
 bool
@@ -248,7 +267,7 @@ make_place(TimestampTz now, bool *crowded)
 	/* A coordinator that is blocked in its first pass does not look at its latch. */
 	if (!first->looked)
 		kwj_signal(first->proc, SIGTERM);
-	kwj_wake(first->proc);
+	kwj_wake_coordinator(first);
 	return later(now, TOLD_MS);
 }
 
@@ -362,7 +381,7 @@ kwj_shared_coordinator_gone(Oid dboid, uint32 launch)
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	database = kwj_find_database(dboid);
 	if (database != NULL && database->state == DATABASE_STARTING && database->launch == launch)
-		has_died(database);
+		note_death(database);
 	LWLockRelease(kwj_shared->lock);
 	ConditionVariableBroadcast(&kwj_shared->left);
 }
@@ -395,7 +414,7 @@ coordinator_exits(int code, Datum arg)
 		database->proc = NULL;
 		memset(&database->ready, 0, sizeof(database->ready));
 	}
-	kwj_wake(kwj_shared->launcher);
+	kwj_wake_launcher();
 	LWLockRelease(kwj_shared->lock);
 	ConditionVariableBroadcast(&kwj_shared->left);
 }
@@ -456,7 +475,7 @@ kwj_shared_coordinator_has_looked(void)
 		if (!database->in_order)
 			database->interrupted = false;
 	}
-	kwj_wake(kwj_shared->launcher);
+	kwj_wake_launcher();
 	LWLockRelease(kwj_shared->lock);
 }
 
@@ -492,7 +511,7 @@ kwj_shared_coordinator_idle(TimestampTz since)
 	if (database != NULL)
 		database->idle_since = since;
 	if (since != 0 && kwj_shared->place_wanted)
-		kwj_wake(kwj_shared->launcher);
+		kwj_wake_launcher();
 	LWLockRelease(kwj_shared->lock);
 }
 

@@ -21,8 +21,8 @@
  * the coordinator keeps them for a while.
  *
  * All state is in this process. If it dies before the commit, the job is not over, and another
- * process ends it and tells. If a coordinator dies that has kept notices, these are lost; so are
- * those of listeners that are not connected, as with each NOTIFY.
+ * process ends it and tells. If a coordinator dies that has kept notices, these are lost. As with
+ * any NOTIFY, a listener that is not connected at that moment does not get the notice later.
  */
 #include "postgres.h"
 
@@ -76,7 +76,7 @@ static Noted *first = NULL;		/* in the order in which the jobs have ended */
 static Noted **end = &first;
 static int	n_noted = 0;
 static bool never_wait = false;
-static int	retry_ms = 0;		/* 0: the last try was not in vain */
+static int	retry_ms = 0;		/* 0: the last try has sent all notices */
 static TimestampTz retry_at = DT_NOEND;
 
 /* ---- noting ---- */
@@ -165,7 +165,7 @@ take_lock(void)
 
 /*
  * Returns how many bytes of notifications certainly find room in the queue. An entry may leave up
- * to half a page free behind it, and nine tenths of the queue is as much as is filled here.
+ * to half a page free behind it, and this file fills nine tenths of the queue at most.
  */
 static double
 room(void)

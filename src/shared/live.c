@@ -177,7 +177,10 @@ kwj_shared_messages(int64 job_id)
 		KwjMessages *messages = &kwj_slots[i].messages;
 		KwjMessages *copy;
 
-		/* Mostly they are another job's; a worker that begins this one now has written none. */
+		/*
+		 * In most slots, the messages are those of another job, so look before copying. A worker that begins
+		 * this job at this moment has written no message of it yet.
+		 */
 		if (messages->job_id != job_id)
 			continue;
 		copy = palloc(sizeof(KwjMessages));

@@ -1,6 +1,6 @@
 /*
  * src/shared/mail.c
- *	  Mails: what the coordinator of one database has for that of another.
+ *	  Mails, by which the coordinator of one database sends errands to that of another.
  *
  * Process: coordinators. Locks: kwj_shared->lock for moments, for the places (KwjMail). Nothing in
  * a segment is protected by a lock: the source writes it before it is SENT, and only the target
@@ -135,7 +135,10 @@ kwj_mail_send(Oid target, int64 oldest, const StringInfoData *errands, int n)
 	return sent;
 }
 
-/* Ends the mail that this database has sent; only_sent: only if it is SENT. Returns whether it did. */
+/*
+ * Ends the mail that this database has sent. only_sent: but only if nobody has taken it. Returns whether it has
+ * ended it.
+ */
 static bool
 end_mail(bool only_sent)
 {

@@ -1,10 +1,10 @@
 /*
  * src/shared/mail.h
- *	  Mails: what the coordinator of one database has for that of another.
+ *	  Mails, by which the coordinator of one database sends errands to that of another.
  *
- * A mail brings errands (job/errand.h) to another database. The coordinator there writes their results
- * into the mail. The mail stays in shared memory when its sender leaves, because the two coordinators
- * may have to take turns in one place: the next coordinator of the sender's database finds it there.
+ * The errands (job/errand.h) are for the other database. The coordinator there writes their results into the
+ * mail. The mail stays in shared memory when its sender leaves, because the two coordinators may have to take
+ * turns in one place: the next coordinator of the sender's database finds it there.
  */
 #ifndef KWJ_SHARED_MAIL_H
 #define KWJ_SHARED_MAIL_H
@@ -64,8 +64,8 @@ extern KwjMailInfo kwj_mail_look(void);
 extern bool kwj_mail_send(Oid target, int64 oldest, const StringInfoData *errands, int n);
 
 /*
- * Frees the place and the segment of the mail that this database has sent, whether it was answered or
- * not, unless the coordinator of the target is at work on it. Returns whether it did.
+ * Frees the place and the segment of the mail that this database has sent, whether it was answered or not,
+ * unless the coordinator of the target is at work on it. Returns whether it has freed them.
  */
 extern bool kwj_mail_end(void);
 

@@ -164,6 +164,7 @@ typedef struct KwjDatabase
 	TimestampTz limited_woken;
 	bool		overlooked;		/* see kwj_shared_take_overlooked() */
 	TimestampTz lowest_rank;	/* see kwj_shared_take_lowest_rank() */
+	bool		woken;			/* see kwj_shared_coordinator_was_woken() */
 	bool		released;		/* see kwj_shared_take_released() */
 	bool		start_unrecorded;	/* the start of the server is not recorded yet, see start.h */
 	uint32		quiet_changes;	/* see kwj_quiet_changes() */
@@ -320,9 +321,10 @@ typedef struct KwjShared
 {
 	LWLock	   *lock;
 	PGPROC	   *launcher;		/* protected by lock; NULL: no launcher runs */
+	bool		launcher_woken; /* protected by lock; see kwj_shared_launcher_was_woken() */
 	/* These two: protected by lock; set by the postmaster, and by the launcher when a setting has changed. */
 	int			max_coordinators;
-	int			max_sessions;	/* the most of private servers; below 0: even workers lack places */
+	int			max_sessions;	/* how many sessions private servers may have; below 0: even workers lack places */
 	int			used_slots;		/* protected by lock; no slot from this one on is in use */
 	int			used_entries;	/* protected by lock; no entry from this one on was ever used */
 	uint32		launches;		/* protected by lock; number of coordinators started so far */
@@ -339,7 +341,7 @@ typedef struct KwjShared
 	KwjServerStart server_start;
 	pg_atomic_uint32 hold_changes;	/* changed under lock, read without it; see held.c */
 	pg_atomic_uint64 last_tick; /* of the last job id, see job_id.c */
-	pg_atomic_uint32 sees_workers_out;	/* bool: of the launcher, see stop.h */
+	pg_atomic_uint32 sees_workers_out;	/* bool: what the launcher has promised, see stop.h */
 	/* protected by lock; kwjobs.admin_role of the server, truncated */
 	char		admin_role[NAMEDATALEN];
 	ConditionVariable left;		/* signalled when a coordinator or worker has exited */

@@ -2,10 +2,10 @@
  * src/shared/quiet.c
  *	  Shared memory: databases in which nothing has happened since their coordinator left.
  *
- * Process: coordinators note that their database is quiet when they leave. The quiet ends when
- * somebody needs a coordinator (kwj_need_coordinator), as all do who change jobs that workers run. A
- * session that does a job itself needs none, so it ends the quiet when it begins the job, and when it
- * has committed the job's row. Locks: kwj_shared->lock for moments.
+ * Process: coordinators note that their database is quiet when they leave. The quiet ends when a process needs
+ * a coordinator (kwj_need_coordinator), as each process does that changes a job which workers run. A session
+ * that does a job itself needs no coordinator, so it ends the quiet when it begins the job, and when it has
+ * committed the job's row. Locks: kwj_shared->lock for moments.
  *
  * If the coordinator dies instead of leaving, its database is not quiet. If there are more quiet
  * databases than KWJ_QUIET, sessions ask the others, which have nothing to show.

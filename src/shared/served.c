@@ -8,10 +8,11 @@
  *
  *     max_worker_processes   [ those of the start | max_workers + 1 workers | 1 coordinator | sessions ]
  *
- * A session may last as long as its program, and a program may stand still. So sessions never take what
- * workers and a coordinator need: otherwise one role's BACKUP could keep the jobs of all others waiting for
- * ever. And one role never has all places: as many as a BACKUP needs by default are left for others, if
- * there are that many, as one worker is (kwj_may_run_one_more in slot.c).
+ * A session may last as long as its program, and a program may stand still. So sessions never take what workers
+ * and a coordinator need: otherwise one role's BACKUP could keep the jobs of all others waiting for ever. For
+ * the same reason, one role never gets all places, just as it never gets all workers (kwj_may_run_one_more in
+ * slot.c): as many places as a BACKUP needs by default are left for other roles, as far as the role itself has
+ * that many.
  */
 #include "postgres.h"
 
@@ -78,7 +79,10 @@ kwj_shared_give_sessions_back(void)
 {
 	KwjSlot    *mine = kwj_my_slot();
 
-	/* The exit callback of the slot runs after that of the server, unless the slot is gone. */
+	/*
+	 * A worker that exits closes its server first, and then frees its slot. If the slot is free already, so are
+	 * its places.
+	 */
 	if (mine == NULL)
 		return;
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);

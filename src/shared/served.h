@@ -23,8 +23,8 @@ extern int	kwj_places_of_role(int most);
 extern void kwj_shared_session_places(KwjSessionPlaces *places);
 
 /*
- * Takes n places for this worker, which has none yet; or none, if there are fewer. Returns whether it has
- * taken them. Sets *places to how many there were before. Process: worker. Takes kwj_shared->lock,
+ * Takes n places for this worker, which has none yet. Takes none, and returns false, if fewer than n are free
+ * for its role. Sets *places to how many there were before. Process: worker. Takes kwj_shared->lock,
  * exclusively.
  */
 extern bool kwj_shared_take_sessions(int n, KwjSessionPlaces *places);

@@ -608,7 +608,10 @@ kwj_shared_session_jobs(Snapshot snapshot, int *n)
 	int			kept = 0;
 
 	*n = 0;
-	/* Mostly there are none, so do not take the lock. A stale 0 only means that we came earlier. */
+	/*
+	 * Mostly there are none, so do not take the lock. Reading a stale 0 is as if this session had looked a
+	 * moment earlier.
+	 */
 	if (kwj_shared->n_session_jobs == 0)
 		return NULL;
 	while ((*n = copy_jobs(jobs, size, snapshot)) > size)

@@ -129,7 +129,9 @@ extern int64 kwj_shared_begin_session_job(const KwjNewSessionJob *job, SubTransa
 
 /*
  * The list of the places of this session's jobs, the latest first; -1 ends it. A session needs no
- * lock to read its own places, except for the request.
+ * lock to read its own places, except for the request. kwj_my_session_job_in returns the
+ * subtransaction whose rollback undoes the job's work, and kwj_my_session_job_moves replaces it,
+ * when that one has ended and its parent goes on.
  */
 extern int	kwj_my_first_session_job(void);
 extern int	kwj_my_next_session_job(int place);
@@ -168,7 +170,7 @@ extern void kwj_my_session_job_leaves(int place, Oid table, Oid index);
 extern bool kwj_my_session_job_done(int place);
 
 /*
- * Returns when a SIGINT that CANCEL JOB has sent has arrived. The signal is sent under the lock;
+ * Waits until a SIGINT that CANCEL JOB has sent has arrived. The signal is sent under the lock;
  * this process has to have taken the lock since.
  */
 extern void kwj_await_cancel(void);
@@ -180,12 +182,12 @@ extern void kwj_await_cancel(void);
 extern void kwj_my_session_job_decides(int place, FullTransactionId xid, bool has_row);
 
 /*
- * Take the job out of this session's list. `ended`: the coordinator has to write the row; the
- * outcome is "succeeded", otherwise "canceled" if a CANCEL JOB was committed, or if the job is
- * automatic and its error is 57014, otherwise "failed".
- * `written`: the row is committed. `prepared`: the transaction is prepared. `gone`: the place is
- * freed, because there is nothing to show or to write. `ended` and `gone` return whether a SIGINT
- * was sent, as kwj_my_session_job_done() does.
+ * These functions take the job out of this session's list. `ended`: the coordinator has to write
+ * the row; the outcome is "succeeded", otherwise "canceled" if a CANCEL JOB was committed, or if
+ * the job is automatic and its error is 57014, otherwise "failed". `written`: the row is committed.
+ * `prepared`: the transaction is prepared. `gone`: the place is freed, because there is nothing to
+ * show or to write. `ended` and `gone` return whether a SIGINT was sent, as
+ * kwj_my_session_job_done() does.
  */
 extern bool kwj_my_session_job_ended(int place, bool succeeded);
 extern void kwj_my_session_job_written(int place);
@@ -256,8 +258,9 @@ extern int	kwj_shared_ended_session_jobs(KwjSessionJob *jobs, int limit);
 extern int	kwj_shared_prepared_session_jobs(KwjSessionJob *jobs, int limit);
 
 /*
- * The row of an ENDED job: transaction xid, of this process, has inserted it; that transaction was
- * committed (`written`), or rolled back (`unwritten`).
+ * These functions note what becomes of the row of an ENDED job: transaction xid, of this process,
+ * has inserted it (`inserted`); that transaction was committed (`written`), or rolled back
+ * (`unwritten`).
  */
 extern void kwj_shared_session_job_inserted(int64 job_id, FullTransactionId xid);
 extern void kwj_shared_session_job_written(int64 job_id);
@@ -266,12 +269,12 @@ extern void kwj_shared_session_job_unwritten(int64 job_id);
 /* Frees the place of an ENDED job that gets no row. */
 extern void kwj_shared_forget_session_job(int64 job_id);
 
-/* The transaction of a PREPARED job has ended. */
+/* Makes a PREPARED job WRITTEN or ENDED, because its transaction has ended. */
 extern void kwj_shared_session_job_resolved(int64 job_id, bool committed);
 
 /*
- * Free the places of the ENDED jobs of a database that is gone, or has no kwjobs any more. The
- * second function is for a caller that holds the lock exclusively.
+ * These functions free the places of the ENDED jobs of a database that is gone, or has no kwjobs
+ * any more. The second function is for a caller that holds the lock exclusively.
  */
 extern void kwj_shared_forget_session_jobs_of(Oid dboid);
 extern void kwj_forget_session_jobs_of(Oid dboid);

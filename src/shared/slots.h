@@ -100,7 +100,7 @@ extern void kwj_shared_hand_over(void);
 extern void kwj_shared_hand_over_one(int slot, uint32 generation);
 
 /*
- * Take back all jobs that this coordinator has assigned and not handed over, or the job of one
+ * These functions take back all jobs that this coordinator has assigned and not handed over, or the job of one
  * slot, because their claims were rolled back.
  */
 extern void kwj_shared_take_back(void);

@@ -59,9 +59,7 @@ extern bool kwj_shared_follows_orderly_stop(void);
  */
 extern bool kwj_shared_has_recorded_start(Oid dboid);
 
-/*
- * Process: launcher. All databases that existed at the start have recorded it, or have no kwjobs.
- */
+/* Process: launcher. Notes that all databases that existed at the start have recorded it, or have no kwjobs. */
 extern void kwj_shared_start_announced(void);
 
 /*

@@ -1,6 +1,6 @@
 /*
  * src/shared/wait_counts.h
- *	  What looks at the workers of an attempt have found them waiting for.
+ *	  What the workers of an attempt were waiting for whenever a session looked at them.
  *
  * A look reads the wait event of each worker once, as pg_stat_activity shows it. So the counts are of looks,
  * not of time. The more often sessions look, the nearer the share of an event among the looks comes to the

@@ -8,8 +8,8 @@
  * the job has created or dropped, and what the coordinator does depends on rights that the same
  * transaction may have changed.
  *
- * Locks: kwj_shared->lock for moments, by way of notify.c and held.c, when the transaction's own
- * locks are released or, for holds, about to be.
+ * Locks: kwj_shared->lock for moments, by way of notify.c and held.c. By then the transaction has released its
+ * own locks; only a change of holds is noted just before that.
  *
  * All state is in this process. If the process exits in a transaction, it aborts the transaction,
  * so that the callbacks run. If it is killed, the server goes through a crash restart, and then the
@@ -62,8 +62,11 @@ static struct
 static bool overlooked = false; /* kwj_wakeup_overlooked_at_end() was called */
 static bool ended = false;		/* the transaction has ended, and has not yet released its locks */
 
-/* Each function below calls this before it notes what this process has to do at the end of its transaction. */
-static void hear_of_end(void);
+/*
+ * Registers the callbacks of this file, once. Each function below calls this before it notes what this process
+ * has to do at the end of its transaction.
+ */
+static void register_callbacks(void);
 
 static bool
 is_remembered(int64 job_id)
@@ -93,7 +96,7 @@ remember(int64 job_id)
 
 	if (is_remembered(job_id))
 		return;
-	hear_of_end();
+	register_callbacks();
 	if (n_changed < MAX_REMEMBERED)
 		changed[n_changed++] = (Changed) {job_id, in};
 	else if (too_many_in == InvalidSubTransactionId)
@@ -123,7 +126,7 @@ kwj_wakeup_offer_at_end(int64 job_id, Oid owner, const char *job_type, Timestamp
 		kwj_wakeup_at_end_of_creation(job_id, rank);
 		return;
 	}
-	hear_of_end();
+	register_callbacks();
 	offer.job_id = job_id;
 	offer.owner = owner;
 	strlcpy(offer.job_type, job_type, sizeof(offer.job_type));
@@ -133,7 +136,7 @@ kwj_wakeup_offer_at_end(int64 job_id, Oid owner, const char *job_type, Timestamp
 void
 kwj_wakeup_waiters_at_end(int64 job_id)
 {
-	hear_of_end();
+	register_callbacks();
 	completed = job_id;
 }
 
@@ -147,7 +150,7 @@ kwj_wakeup_overlooked_at_end(int64 job_id)
 void
 kwj_wakeup_holds_at_end(bool everywhere)
 {
-	hear_of_end();
+	register_callbacks();
 	holds_changed = true;
 	server_hold_changed |= everywhere;
 }
@@ -258,7 +261,7 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mySubid,
 }
 
 static void
-hear_of_end(void)
+register_callbacks(void)
 {
 	static bool registered = false;
 

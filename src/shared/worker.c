@@ -84,7 +84,7 @@ worker_exits(int code, Datum arg)
 	note_unbegun(kwj_my_slot());
 	kwj_team_lose(kwj_my_slot());
 	kwj_free_slot(kwj_my_slot());
-	kwj_wake(kwj_shared->launcher);
+	kwj_wake_launcher();
 	LWLockRelease(kwj_shared->lock);
 	kwj_set_my_slot(NULL);
 	ConditionVariableBroadcast(&kwj_shared->left);
@@ -180,7 +180,7 @@ kwj_shared_take_job(const char *job_type, int64 *job_id)
 		slot->next_holds_noted = ready->holds_noted;
 		/* Wake the coordinator, once for each list, so that it lists more jobs if there are any. */
 		if (ready->n >= KWJ_READY_MIN && ready->taken == ready->n / 2)
-			kwj_wake(database->proc);
+			kwj_wake_coordinator(database);
 	}
 	LWLockRelease(kwj_shared->lock);
 	return may;
@@ -311,8 +311,8 @@ kwj_shared_worker_gives_back(void)
 }
 
 /*
- * Returns whether there are more workers than kwjobs.max_workers allows since it was lowered. The
- * kept slot counts as allowed, see kwj_may_run_one_more(). The caller holds the lock.
+ * Returns whether there are more workers than kwjobs.max_workers allows since it was lowered. One
+ * more is allowed, for a job of another role (kwj_may_run_one_more). The caller holds the lock.
  */
 static bool
 is_surplus(void)

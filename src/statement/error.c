@@ -9,7 +9,10 @@
 #include "mb/pg_wchar.h"
 #include "statement/internal.h"
 
-/* For use inside ereport(): set the position to this token, or to the end of the text. */
+/*
+ * For use inside ereport(): sets the error's position to this token, or to the end of the text if
+ * there is no such token.
+ */
 int
 kwj_error_position(const KwjSource *source, int token)
 {
@@ -18,7 +21,7 @@ kwj_error_position(const KwjSource *source, int token)
 	return errposition(pg_mbstrlen_with_len(source->text, offset) + 1);
 }
 
-/* Raise a syntax error at this token; expected: a sentence that says what should stand there. */
+/* Raises a syntax error at this token. expected: a sentence that says what should stand there. */
 void
 kwj_syntax_error(KwjStatement *statement, int token, const char *expected)
 {

@@ -20,7 +20,7 @@
 
 #define KWJ_INSTALL_HINT	"Run CREATE EXTENSION " KWJ_EXTENSION " in this database."
 
-/* Find the place of the error in its text. Returns false if it is not known. */
+/* Finds the place of the error in its text. Returns false if it is not known. */
 static bool
 place_of_error(const ErrorData *error, KwjPlace *place)
 {
@@ -193,7 +193,9 @@ kwj_explain_off(void)
 		explain_error(explain_off);
 }
 
-/* For use in an error context callback: change the error if it is about objects of ours. */
+/*
+ * For use in an error context callback: if the error is about objects of ours, changes its text or adds a hint.
+ */
 void
 kwj_explain_error(void)
 {

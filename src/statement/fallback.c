@@ -154,8 +154,8 @@ is_scanner(const Resume *resume, uintptr_t word)
 }
 
 /*
- * Find the states of the parser and of the scanner in raw_parser()'s frame. Two known pointers next
- * to each other identify the parser's state. The scanner's state begins with a pointer to the
+ * Finds the states of the parser and of the scanner in raw_parser()'s frame. Two known pointers
+ * next to each other identify the parser's state. The scanner's state begins with a pointer to the
  * parser's state; the pointer to the scanner is on the stack or in a callee-saved register.
  */
 static bool
@@ -223,7 +223,10 @@ is_raw_parser(unw_cursor_t *cursor)
 	return true;
 }
 
-/* Walk the stack from resume->context to raw_parser() and its caller. */
+/*
+ * Walks the stack from resume->context to raw_parser() and its caller. Returns false if it does not
+ * find them.
+ */
 static bool
 find_raw_parser(Resume *resume)
 {
@@ -275,7 +278,7 @@ stop_of(const Resume *resume)
 }
 
 /*
- * Restore bytes of the text. The scanner has put a NUL behind the token that it has read last, and
+ * Restores bytes of the text. The scanner has put a NUL behind the token that it has read last, and
  * behind the one before if the parser has looked ahead. piece: a copy of [from, to) of its buffer,
  * or the buffer itself.
  */
@@ -292,7 +295,10 @@ restore_bytes(const Resume *resume, char *piece, int from, int to)
 		piece[stop - from] = parser->lookahead_hold_char;
 }
 
-/* Copy the text around the place where the parser stopped to "copy". */
+/*
+ * Copies the text around the place where the parser stopped to "copy", and returns the place in
+ * this copy.
+ */
 static KwjPlace
 place_of(const Resume *resume, char copy[2 * KWJ_LOOK_BYTES])
 {
@@ -384,7 +390,9 @@ is_type_name(Resume *resume)
 		caller.start_ip == (unw_word_t) (uintptr_t) parseTypeString;
 }
 
-/* Parse this text in our way, into trees in "context". Returns false if it has no job statement. */
+/*
+ * Parses this text in our way, into trees in "context". Returns false if it has no job statement.
+ */
 static bool
 parse_text(const Resume *resume, char *text, MemoryContext context, List **trees)
 {
@@ -411,12 +419,12 @@ parse_text(const Resume *resume, char *text, MemoryContext context, List **trees
 }
 
 /*
- * Parse the text that raw_parser() could not parse, into trees in "context". Returns false if that
+ * Parses the text that raw_parser() could not parse, into trees in "context". Returns false if that
  * cannot be tried; the syntax error is then still in progress. If the text has no job statement
  * after all, raises the syntax error again.
  *
- * If the session is told to stop meanwhile, that is an ordinary error, since the syntax error is
- * over.
+ * If the session is canceled or terminated meanwhile, that is an ordinary error, since the syntax
+ * error is over.
  */
 static bool
 parse_instead(const Resume *resume, MemoryContext context, List **trees)
@@ -484,8 +492,9 @@ is_worth_while(const Resume *resume)
 }
 
 /*
- * Return from the call of raw_parser() that is about to fail, if its text has job statements. This
- * function's frame has to live until the jump, because the cursor refers to it.
+ * If the text of the call of raw_parser() that is about to fail has job statements, parses it and
+ * makes that call return the trees. Otherwise returns. This function's frame has to live until the
+ * jump, because the cursor refers to it.
  */
 static void
 resume_parser(void)
@@ -584,7 +593,10 @@ kwj_statement_arm(void)
 	*callback = &bottom;
 }
 
-/* Check that SHOW JOB 1 parses, and yields the right tree. This needs no shared memory. */
+/*
+ * Checks that SHOW JOB 1 parses, and yields the right tree. Returns what is wrong; NULL if nothing
+ * is. This needs no shared memory.
+ */
 static const char *
 test_parser(void)
 {
@@ -633,7 +645,6 @@ kwj_statement_test(void)
 	return result;
 }
 
-/* Install the callbacks. */
 void
 kwj_fallback_init(void)
 {

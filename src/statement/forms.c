@@ -122,7 +122,7 @@ static const KwjForm forms[] = {
 	kwj_build_statistics, NULL, NULL, kwj_is_our_statistics, true},
 };
 
-/* The words of form number n; NULL after the last one. */
+/* Returns the words of form number n; NULL after the last one. */
 const char *const *
 kwj_words_of_form(int number)
 {
@@ -176,8 +176,8 @@ kwj_raises_errors(const KwjStatement *statement)
 }
 
 /*
- * Build the parse tree of a statement, or raise the error that it is not supported. While pieces
- * are collected, the tree is not used.
+ * Returns the parse tree of a statement, or raises the error that it is not supported. While pieces are
+ * collected, nobody uses the tree.
  */
 Node *
 kwj_build_statement(KwjStatement *statement)
@@ -392,7 +392,7 @@ statement_in_brackets(KwjSource *source, int first, int token, int last)
 	return statement;
 }
 
-/* Count a statement, and raise 54000 if there are too many. */
+/* Counts a statement, and raises 54000 if there are too many. */
 static void
 count_statement(KwjSource *source, const KwjStatement *statement)
 {

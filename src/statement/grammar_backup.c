@@ -5,7 +5,8 @@
  * What the specification's grammar has and PostgreSQL's pg_dump cannot do is parsed, and then refused:
  * several places, patterns of tables, several databases, AS OF SYSTEM TIME, INCREMENTAL FROM.
  *
- * Process: any that parses SQL. Locks: none.
+ * Process: any that parses SQL. Locks: none. The comment above a function shows the syntax that it reads, or
+ * the tree that it builds as SQL.
  */
 #include "postgres.h"
 
@@ -32,7 +33,10 @@ typedef struct Parts
 	const char *hint;
 } Parts;
 
-/* The first thing that is not supported is the one that is told. */
+/*
+ * Notes that this is not supported, unless something before it is not either: the error tells of the first
+ * only.
+ */
 static void
 note_unsupported(Parts *parts, int token, const char *what, const char *hint)
 {

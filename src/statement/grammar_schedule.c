@@ -5,7 +5,8 @@
  * CREATE or ALTER SCHEDULE name FOR job statement has the tree of that statement's own call in it, as an
  * argument: the call then creates no job, but hands it over (lifecycle/template.c).
  *
- * Process: any that parses SQL. Locks: none.
+ * Process: any that parses SQL. Locks: none. The comment above a function shows the syntax that it reads, or
+ * the tree that it builds as SQL.
  */
 #include "postgres.h"
 

@@ -6,7 +6,8 @@
  * here. If it is wrong, the user gets PostgreSQL's error, unless it has something that only our
  * form has.
  *
- * Process: any that parses SQL. Locks: none.
+ * Process: any that parses SQL. Locks: none. The comment above a function shows the syntax that it
+ * reads, or the tree that it builds as SQL.
  */
 #include "postgres.h"
 

@@ -368,9 +368,9 @@ extern void kwj_explain_error(void);
 extern void kwj_explain_off(void);
 
 /*
- * fallback.c: parse a job statement and check the tree. Returns NULL if that works, otherwise a
- * lower-case phrase that says why job statements cannot work in this server. May crash on a
- * processor where it was never tried, so self_test.c calls it in a child process.
+ * fallback.c: parses a job statement and checks the tree. Returns NULL if that works, otherwise a lower-case
+ * phrase that says why job statements cannot work in this server. May crash on a processor where it was never
+ * tried, so self_test.c calls it in a child process.
  */
 extern const char *kwj_statement_test(void);
 
@@ -382,7 +382,7 @@ extern const char *kwj_statement_problem(void);
 #define KWJ_PROBLEM_LEN	200
 extern char kwj_problem[KWJ_PROBLEM_LEN];
 
-/* fallback.c: install the callbacks by which a process accepts job statements */
+/* fallback.c: installs the callbacks by which a process accepts job statements */
 extern void kwj_fallback_init(void);
 
 /* show.c */

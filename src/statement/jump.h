@@ -11,15 +11,15 @@
 #include <libunwind.h>
 
 /*
- * Continue at the cursor, as if the function that was called there had returned this result.
+ * Continues at the cursor, as if the function that was called there had returned this result.
  * Returns only if libunwind refuses.
  */
 #if defined(__aarch64__)
 
 /*
- * libunwind 1.6's unw_resume() loses the registers on this processor, so restore them by hand. d8
- * to d15 are callee-saved, too, but nothing between raw_parser() and here has changed them, as no
- * floating-point code runs on the way to an error.
+ * libunwind 1.6's unw_resume() loses the registers on this processor, so this function restores
+ * them. d8 to d15 are callee-saved, too, but nothing between raw_parser() and here has changed
+ * them, as no floating-point code runs on the way to an error.
  */
 static inline void
 kwj_jump(unw_cursor_t *cursor, unw_word_t result)

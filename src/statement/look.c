@@ -106,7 +106,7 @@ typedef struct Words
 	int			count;
 } Words;
 
-/* Read the words from here on, where one starts. */
+/* Returns the words from this offset on, at which one starts. */
 static Words
 read_words(const KwjPlace *place, int at)
 {
@@ -131,7 +131,8 @@ is_word(const KwjPlace *place, int start, int end, const char *word)
 }
 
 /*
- * If the words that were read begin with these words, the end of the last of these; otherwise -1.
+ * If the words that were read begin with these words, returns the end of the last of these;
+ * otherwise -1.
  */
 static int
 match_words(const KwjPlace *place, const Words *read, const char *const *words)

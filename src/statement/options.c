@@ -39,7 +39,7 @@ compare_names(const void *left, const void *right)
 	return order != 0 ? order : a->token - b->token;
 }
 
-/* Raise an error if an option is given twice. tokens: the tokens of the names. */
+/* Raises an error if an option is given twice. tokens: the tokens of the names. */
 static void
 check_given_once(KwjStatement *statement, const KwjOptions *options,
 				 const List *tokens)
@@ -115,8 +115,8 @@ parse_list(KwjStatement *statement, int first, int last, KwjOptions *options)
 }
 
 /*
- * option, ... or (option, ...) from this token to the end of the statement. enclosed: there must be
- * parentheses.
+ * Reads option, ... or (option, ...), from this token to the end of the statement, into *options.
+ * enclosed: there must be parentheses.
  */
 void
 kwj_parse_options(KwjStatement *statement, int first, bool enclosed,
@@ -139,7 +139,10 @@ kwj_parse_options(KwjStatement *statement, int first, bool enclosed,
 	parse_list(statement, first, last, options);
 }
 
-/* WITH option, ... or WITH OPTIONS (option, ...), up to the end, or nothing. */
+/*
+ * Reads WITH option, ... or WITH OPTIONS (option, ...), up to the end, into *options. The statement
+ * may also end here.
+ */
 void
 kwj_parse_with(KwjStatement *statement, int with, const char *expected,
 			   KwjOptions *options)

@@ -63,9 +63,9 @@ mask_end(const KwjStatement *statement)
 }
 
 /*
- * An error message of PostgreSQL's parser must not name a mask, nor speak of an end of input where
- * only this piece ends. Put what the user has typed there in its place. Returns the offset where
- * these words of the user start.
+ * If the message of the syntax error at this offset names a mask, or speaks of an end of input
+ * where only this piece ends, replaces it by one that names what the user has typed there. Returns
+ * the offset where these words of the user start.
  */
 static int
 name_token(const MaskedText *masked, int offset)
@@ -121,9 +121,9 @@ is_at_brackets(const MaskedText *masked, int offset)
 }
 
 /*
- * Translate the position of an error. PostgreSQL counts characters in the text that it parses. The
- * masked text has as many bytes as the user's, but more characters where a multibyte character was
- * blanked.
+ * An error context callback: translates the position of an error. PostgreSQL counts characters in
+ * the text that it parses. The masked text has as many bytes as the user's, but more characters
+ * where a multibyte character was blanked.
  */
 static void
 correct_error(void *arg)
@@ -156,7 +156,7 @@ correct_error(void *arg)
 	}
 }
 
-/* Call PostgreSQL's parser and free the text. Errors refer to the user's text. */
+/* Calls PostgreSQL's parser, and frees the masked text. Errors refer to the user's text. */
 static List *
 parse_masked(MaskedText *masked, RawParseMode mode)
 {
@@ -186,7 +186,7 @@ kwj_blank_text(const KwjSource *source, int end)
 	return text;
 }
 
-/* Copy these tokens, and what is between them, to the same offsets. */
+/* Copies these tokens, and what is between them, to the same offsets of the text. */
 void
 kwj_copy_tokens(const KwjSource *source, int first, int last, char *text)
 {
@@ -215,7 +215,7 @@ refuse_command_in_brackets(const KwjStatement *statement)
 				kwj_error_position(statement->source, statement->first));
 }
 
-/* Write the masks of these statements into the text. */
+/* Writes the masks of these statements into the text. */
 void
 kwj_put_masks(const List *statements, char *text)
 {
@@ -257,7 +257,7 @@ kwj_mask_statements(const KwjSource *source, int first, int last, List *statemen
 	return text;
 }
 
-/* Build the trees of these statements, which were masked, and put them into the parsed trees. */
+/* Builds the trees of these statements, which were masked, and puts them into the parsed trees. */
 void
 kwj_put_trees(KwjSource *source, List *trees, List *statements)
 {
@@ -280,7 +280,7 @@ kwj_put_trees(KwjSource *source, List *trees, List *statements)
 	source->depth--;
 }
 
-/* Parse tokens with these job statements among them. */
+/* Parses tokens with these job statements among them. */
 static List *
 parse_with_statements(KwjSource *source, int first, int last, RawParseMode mode,
 					  const KwjStatement *statement, List *statements)
@@ -293,7 +293,7 @@ parse_with_statements(KwjSource *source, int first, int last, RawParseMode mode,
 	return trees;
 }
 
-/* Parse these tokens of a statement, which may have other job statements in brackets. */
+/* Parses these tokens of a statement, which may have other job statements in brackets. */
 List *
 kwj_parse_tokens(KwjStatement *statement, int first, int last, RawParseMode mode,
 				 List *statements)
@@ -302,8 +302,8 @@ kwj_parse_tokens(KwjStatement *statement, int first, int last, RawParseMode mode
 }
 
 /*
- * Parse these tokens, the last ones of the statement, as the end of a SELECT. The word SELECT takes
- * the place of the statement's beginning.
+ * Parses these tokens, the last ones of the statement, as the end of a SELECT. The word SELECT
+ * takes the place of the statement's beginning.
  */
 List *
 kwj_parse_tail(KwjStatement *statement, int first, int last, List *statements)
@@ -319,7 +319,7 @@ kwj_parse_tail(KwjStatement *statement, int first, int last, List *statements)
 	return trees;
 }
 
-/* Parse a text that was made of tokens of this statement, and free it. */
+/* Parses a text that was made of tokens of this statement, and frees it. */
 List *
 kwj_parse_text(KwjStatement *statement, char *text, RawParseMode mode)
 {
@@ -329,10 +329,10 @@ kwj_parse_text(KwjStatement *statement, char *text, RawParseMode mode)
 }
 
 /*
- * Find out in which mode PostgreSQL was asked to parse this text. An assignment of PL/pgSQL does
- * not look like a statement. If three names stand before the := (record.field.subfield or
- * label.record.field), the text does not tell how many of them are the variable's: then return
- * false.
+ * Sets *mode to the mode in which PostgreSQL was asked to parse this text. An assignment of
+ * PL/pgSQL does not look like a statement. If three names stand before the :=
+ * (record.field.subfield or label.record.field), the text does not tell how many of them are the
+ * variable's: then this function returns false.
  */
 static bool
 assignment_mode(const KwjSource *source, RawParseMode *mode)
@@ -362,7 +362,7 @@ assignment_mode(const KwjSource *source, RawParseMode *mode)
 	return names <= 2;
 }
 
-/* Parse the text as a statement, or, if it is none, as an expression of PL/pgSQL. */
+/* Parses the text as a statement, or, if it is none, as an expression of PL/pgSQL. */
 static List *
 parse_statement_or_expression(KwjSource *source, List *statements)
 {
@@ -410,10 +410,10 @@ parse_statement_or_expression(KwjSource *source, List *statements)
 }
 
 /*
- * Find the job statements of the text. PostgreSQL's parser has accepted everything before the token
- * that ends at source->stop, so that token belongs to the first job statement. If no job statement
- * is there, the rest of the text is not looked at. Only tokens of statements that have job
- * statements in them are kept.
+ * Returns the job statements of the text. PostgreSQL's parser has accepted everything before the
+ * token that ends at source->stop, so that token belongs to the first job statement. If no job
+ * statement is there, the rest of the text is not looked at. Only tokens of statements that have
+ * job statements in them are kept.
  */
 static List *
 find_all(KwjSource *source)
@@ -441,8 +441,8 @@ find_all(KwjSource *source)
 }
 
 /*
- * Parse the whole text, into trees in the current memory context. *found becomes false, and nothing
- * is parsed, if it has no job statement.
+ * Parses the whole text, into trees in the current memory context. If it has no job statement,
+ * parses nothing, and sets *found to false.
  */
 List *
 kwj_parse_source(KwjSource *source, bool *found)

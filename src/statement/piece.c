@@ -95,8 +95,8 @@ expression_of(List *trees)
 }
 
 /*
- * Raise a syntax error for tokens behind an expression. A SELECT accepts them as an alias or a
- * clause; in parentheses they are a syntax error right where they stand.
+ * Raises a syntax error for tokens behind an expression. A SELECT accepts them as an alias or a clause; in
+ * parentheses they are a syntax error right where they stand.
  */
 static void
 refuse_trailing_tokens(const KwjPiece *piece)
@@ -123,7 +123,7 @@ has_only_clauses(const SelectStmt *select)
 		!select->withClause && !select->valuesLists;
 }
 
-/* Raise a syntax error at FOR UPDATE, which a SELECT may have after these clauses. */
+/* Raises a syntax error at FOR UPDATE, which a SELECT may have after these clauses. */
 static void
 refuse_locking(const KwjPiece *piece)
 {
@@ -142,7 +142,7 @@ write_over(char *text, int start, int end, const char *word)
 	memcpy(text + start, word, strlen(word));
 }
 
-/* Write "IMPORT TABLE table (columns)" as a CREATE TABLE. */
+/* Writes "IMPORT TABLE table (columns)" into the text as a CREATE TABLE. */
 static void
 write_table(const KwjPiece *piece, char *text)
 {
@@ -153,7 +153,7 @@ write_table(const KwjPiece *piece, char *text)
 	write_over(text, import->start, import->end, "CREATE");
 }
 
-/* Write "IMPORT INTO table (columns)" as an INSERT ... SELECT. */
+/* Writes "IMPORT INTO table (columns)" into the text as an INSERT ... SELECT. */
 static void
 write_insert(const KwjPiece *piece, char *text)
 {
@@ -166,7 +166,7 @@ write_insert(const KwjPiece *piece, char *text)
 			   source->tokens[piece->last - 1].end, "SELECT");
 }
 
-/* Parse a piece by itself. Its errors are meant for the user. */
+/* Parses a piece by itself. Its errors are meant for the user. */
 static void
 parse_alone(KwjPiece *piece)
 {
@@ -238,7 +238,7 @@ fits(const KwjPiece *piece)
 		 !kwj_is_word(source, piece->first, "all"));
 }
 
-/* Write the first n pieces into one text. */
+/* Returns a text with the first n pieces in it. */
 static char *
 write_together(const List *pieces, int n)
 {
@@ -270,7 +270,7 @@ write_together(const List *pieces, int n)
 	return text;
 }
 
-/* Parse this text, and free it. NIL if PostgreSQL refuses it. */
+/* Parses this text, and frees it. Returns NIL if PostgreSQL refuses it. */
 static List *
 try_to_parse(char *text)
 {
@@ -295,8 +295,8 @@ try_to_parse(char *text)
 }
 
 /*
- * Get the tree of a piece from the statement in which it was parsed. expression: the number of the
- * piece in this statement. NULL if the tree is not of the kind that the piece should have.
+ * Returns the tree of a piece, out of the tree of the statement in which it was parsed; NULL if it is not of
+ * the kind that the piece should have. expression: the number of the piece in this statement.
  */
 static Node *
 tree_of_piece(const KwjPiece *piece, Node *statement, int expression)
@@ -319,8 +319,8 @@ tree_of_piece(const KwjPiece *piece, Node *statement, int expression)
 }
 
 /*
- * Parse the first n pieces together. Returns the tree of each; NIL if one of them is wrong.
- * *statements: the trees of the whole text.
+ * Parses the first n pieces together. Returns the tree of each; NIL if one of them is wrong. *statements: the
+ * trees of the whole text.
  */
 static List *
 parse_together(const List *pieces, int n, List **statements)
@@ -355,8 +355,8 @@ parse_together(const List *pieces, int n, List **statements)
 }
 
 /*
- * Returns the first piece that is wrong. Of these pieces, at least one is wrong. The first `right`
- * pieces are right; among the first `wrong` pieces, at least one is wrong.
+ * Returns the first piece that is wrong. The caller knows that at least one of these pieces is. In the loop,
+ * the first `right` pieces are right, and at least one of the first `wrong` pieces is wrong.
  */
 static KwjPiece *
 find_wrong(const List *pieces)
@@ -386,7 +386,7 @@ typedef struct KwjBatch
 	List	   *statements;		/* trees of the whole text, which contain them */
 } KwjBatch;
 
-/* Parse the batch. Returns the first wrong piece; NULL if there is none. */
+/* Parses the batch. Returns the first wrong piece; NULL if there is none. */
 static KwjPiece *
 parse_batch(KwjBatch *batch)
 {
@@ -396,7 +396,7 @@ parse_batch(KwjBatch *batch)
 	return batch->trees == NIL ? find_wrong(batch->pieces) : NULL;
 }
 
-/* Set the trees of the pieces, and put in the trees of job statements in brackets. */
+/* Sets the trees of the pieces, and puts the trees of job statements in brackets into them. */
 static void
 finish_batch(KwjBatch *batch)
 {
@@ -417,9 +417,9 @@ finish_batch(KwjBatch *batch)
 }
 
 /*
- * Parse both batches. The first wrong piece in the text is parsed by itself, which raises the error
- * for the user. If this raises no error, the piece is wrong only together with others; it now has
- * its tree, and the batches are tried without it.
+ * Parses both batches. The first wrong piece in the text is parsed by itself, which raises the error for the
+ * user. If this raises no error, the piece is wrong only together with others; it now has its tree, and the
+ * batches are tried without it.
  */
 static void
 parse_batches(KwjBatch *queries, KwjBatch *expressions)
@@ -442,8 +442,8 @@ parse_batches(KwjBatch *queries, KwjBatch *expressions)
 }
 
 /*
- * Build the statements to find out what their pieces are. Returns the error that ended this; NULL
- * if there was none.
+ * Builds the statements to find out what their pieces are. Returns the error that ended this; NULL if there was
+ * none.
  */
 static ErrorData *
 collect(KwjSource *source, List *statements)
@@ -484,8 +484,8 @@ collect(KwjSource *source, List *statements)
 }
 
 /*
- * Parse all pieces of these statements, so that the statements can be built. Of several errors,
- * raise the error that comes first in the text.
+ * Parses all pieces of these statements, so that the statements can be built. Of several errors, raises the one
+ * that comes first in the text.
  */
 void
 kwj_read_pieces(KwjSource *source, List *statements)
@@ -573,8 +573,8 @@ next_piece(KwjStatement *statement, const KwjPiece *tokens)
 }
 
 /*
- * Parse "IMPORT TABLE table (columns)", up to `last`, as a CREATE TABLE. Returns its text, in which
- * comments are blanks, palloc'd. expected: a sentence that says what must stand at `last`.
+ * Parses "IMPORT TABLE table (columns)", up to `last`, as a CREATE TABLE. Returns its text, in which comments
+ * are blanks, palloc'd. expected: a sentence that says what must stand at `last`.
  */
 char *
 kwj_parse_table(KwjStatement *statement, int head, int last, const char *expected)
@@ -664,8 +664,8 @@ kwj_parse_clauses(KwjStatement *statement, int first, int last)
 }
 
 /*
- * Parse "IMPORT INTO table (columns)" as an INSERT: the first token becomes INSERT, and the tokens
- * from select up to select_end become SELECT.
+ * Parses "IMPORT INTO table (columns)" as an INSERT: the first token becomes INSERT, and the tokens from select
+ * up to select_end become SELECT.
  */
 InsertStmt *
 kwj_parse_insert(KwjStatement *statement, int head, int select, int select_end)

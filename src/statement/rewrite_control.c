@@ -2,7 +2,7 @@
  * src/statement/rewrite_control.c
  *	  The parse trees of PAUSE, RESUME, RETRY and CANCEL JOB and JOBS, and of ALL JOBS.
  *
- * Process: any that parses SQL. Locks: none.
+ * Process: any that parses SQL. Locks: none. The comment above a function shows the tree that it builds as SQL.
  */
 #include "postgres.h"
 
@@ -13,7 +13,10 @@
 #include "compat.h"
 #include "statement/internal.h"
 
-/* In recovery, refuse a statement that writes, by its own name instead of UPDATE. */
+/*
+ * In recovery, refuses a statement that writes. The error has the name of the statement that the user has
+ * typed, not that of the statement which it becomes.
+ */
 void
 kwj_prevent_in_recovery(const KwjStatement *statement)
 {

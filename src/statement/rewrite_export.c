@@ -5,7 +5,8 @@
  * A query becomes a constant, its text: a worker parses it again. So it is parsed here only to find
  * its errors, and it can have no parameters and no variables of PL/pgSQL.
  *
- * Process: any that parses SQL. Locks: none.
+ * Process: any that parses SQL. Locks: none. The comment above a function shows the syntax that it reads, or
+ * the tree that it builds as SQL.
  */
 #include "postgres.h"
 
@@ -74,7 +75,7 @@ query_text(KwjStatement *statement, int first, int last)
 	return kwj_text(pnstrdup(source->text + start, source->tokens[last - 1].end - start));
 }
 
-/* Returns the table whose name is [[database.]schema.]table, in these tokens and nothing else; otherwise NULL. */
+/* Returns the table whose name, [[database.]schema.]table, these tokens are; NULL if they are anything else. */
 static RangeVar *
 table_name(KwjStatement *statement, int first, int last)
 {
@@ -128,7 +129,7 @@ typedef struct Sources
 	Node	   *tables;
 } Sources;
 
-/* One table is the argument target; several are an array. */
+/* Sets the argument for these tables: one table is the argument target, several are the array tables. */
 static void
 set_tables(Sources *sources, List *tables)
 {
@@ -143,7 +144,7 @@ set_tables(Sources *sources, List *tables)
 		sources->tables = kwj_cast(kwj_array(elements, -1), "regclass", true, -1);
 }
 
-/* Returns the token after the source. */
+/* Reads what is to be exported into *sources. Returns the token after it. */
 static int
 find_sources(KwjStatement *statement, int token, Sources *sources)
 {

@@ -5,7 +5,8 @@
  * The columns of IMPORT TABLE become a constant, the text of a CREATE TABLE, which the job runs. So they
  * are parsed here only to find their errors, and can have no parameters and no variables of PL/pgSQL.
  *
- * Process: any that parses SQL. Locks: none.
+ * Process: any that parses SQL. Locks: none. The comment above a function shows the syntax that it reads, or
+ * the tree that it builds as SQL.
  */
 #include "postgres.h"
 

@@ -2,7 +2,8 @@
  * src/statement/rewrite_setting.c
  *	  The parse trees of SET, RESET and SHOW CLUSTER SETTING.
  *
- * Process: any that parses SQL. Locks: none.
+ * Process: any that parses SQL. Locks: none. The comment above a function shows the syntax that it reads, or
+ * the tree that it builds as SQL.
  */
 #include "postgres.h"
 

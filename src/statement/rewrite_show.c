@@ -2,7 +2,7 @@
  * src/statement/rewrite_show.c
  *	  The parse trees of the SHOW forms.
  *
- * Process: any that parses SQL. Locks: none.
+ * Process: any that parses SQL. Locks: none. The comment above a function shows the tree that it builds as SQL.
  */
 #include "postgres.h"
 
@@ -62,7 +62,7 @@ jobs_table(int location)
 	return (Node *) makeRangeVar(pstrdup("kwdb_internal"), pstrdup("jobs"), location);
 }
 
-/* pg_catalog.kwjobs_server_jobs(automatic, ids) AS jobs: those of all databases */
+/* pg_catalog.kwjobs_server_jobs(automatic, ids) AS jobs: the jobs of all databases */
 static Node *
 server_jobs(bool automatic, Node *ids, int location)
 {
@@ -185,7 +185,7 @@ show_requested(KwjStatement *statement, Node *id)
 	SelectStmt *select = select_from(from_jobs(false, ids, location), false);
 	CommonTableExpr *requested = kwj_with_value("requested", "id", id);
 
-	/* so that the error names the missing extension instead of the missing table */
+	/* Without the extension, this raises the error that it is missing, before one about the table. */
 	((SelectStmt *) requested->ctequery)->whereClause =
 		kwj_own_call("installed", NIL, location);
 	select->withClause = kwj_with(list_make1(requested));
@@ -360,7 +360,7 @@ static const char *const schedule_columns[] = {
 	"why_paused"
 };
 
-/* Those that may be long. */
+/* Columns of SHOW SCHEDULES that may be long; it shows only their beginning. */
 static const char *const long_schedule_columns[] = {"state", "command", "why_paused"};
 
 int
@@ -392,7 +392,7 @@ kwj_show_schedules_tree(int location)
 	return select;
 }
 
-/* SHOW JOBS, also automatic ones, of which the array `ids` has the ids */
+/* SHOW JOBS for the jobs whose ids are in the array `ids`, automatic jobs among them */
 SelectStmt *
 kwj_show_jobs_of(Node *ids, int location)
 {

@@ -51,8 +51,8 @@ step(void)
 }
 
 /*
- * Open a text, of which kwj_scan_statement will read the tokens. The text has to live as long as
- * they do.
+ * Opens a text, of which kwj_scan_statement will read the tokens. The text has to live as long as
+ * the tokens do.
  */
 KwjSource *
 kwj_open_source(const char *text, int length)
@@ -83,8 +83,8 @@ start_scanner(KwjSource *source)
 }
 
 /*
- * Find out which token closes which. Tokens that are still open are chained by their field "close".
- * Parentheses and brackets are treated as the same.
+ * Finds out which token closes which, now that this token was read. Tokens that are still open are
+ * chained by their field "close". Parentheses and brackets are treated as the same.
  */
 static void
 match_token(KwjSource *source, int token)
@@ -107,8 +107,9 @@ match_token(KwjSource *source, int token)
 	}
 }
 
+/* At the end of a statement: marks the tokens that are still open as never closed. */
 static void
-close_nothing(KwjSource *source)
+mark_never_closed(KwjSource *source)
 {
 	struct KwjScanner *scanner = source->scanner;
 
@@ -140,7 +141,7 @@ add_token(KwjSource *source, int start)
 	match_token(source, source->ntokens - 1);
 }
 
-/* Read some tokens. Returns false if the last one was the end of a statement or of the text. */
+/* Reads some tokens. Returns false if the last one was the end of a statement or of the text. */
 static bool
 read_tokens(KwjSource *source)
 {
@@ -227,7 +228,7 @@ try_to_read_tokens(KwjSource *source)
 }
 
 /*
- * Read the tokens of the next statement, up to a semicolon outside parentheses and brackets.
+ * Reads the tokens of the next statement, up to a semicolon outside parentheses and brackets.
  * Returns false if there are no more. A text that is not a sequence of tokens (a quote that is
  * never closed) yields the tokens before the error, and the error in scan_error.
  */
@@ -241,12 +242,12 @@ kwj_scan_statement(KwjSource *source)
 	while (try_to_read_tokens(source))
 		CHECK_FOR_INTERRUPTS();
 	CHECK_FOR_INTERRUPTS();
-	close_nothing(source);
+	mark_never_closed(source);
 	kwj_count_work(source->ntokens - before);
 	return source->ntokens > before;
 }
 
-/* Forget the tokens from this one on; they must form whole statements. */
+/* Forgets the tokens from this one on; they must form whole statements. */
 void
 kwj_forget_tokens(KwjSource *source, int first)
 {
@@ -254,7 +255,7 @@ kwj_forget_tokens(KwjSource *source, int first)
 	source->is_cut = true;
 }
 
-/* Read all tokens of a text. */
+/* Reads all tokens of a text. */
 KwjSource *
 kwj_scan(const char *text, int length)
 {

@@ -31,7 +31,7 @@
 
 #define PASSED	"passed"
 
-/* In the child: write the result to the pipe, and exit without a trace. */
+/* The child runs the test here, writes the result to the pipe, and exits without a trace. */
 static void
 report(int to)
 {
@@ -56,7 +56,7 @@ report(int to)
 	_exit(write(to, answer, strlen(answer)) < 0);
 }
 
-/* Wait until the child has answered or died. Returns false if that takes too long. */
+/* Waits until the child has answered or died. Returns false if that takes too long. */
 static bool
 wait_for_answer(int from)
 {
@@ -75,7 +75,7 @@ wait_for_answer(int from)
 	}
 }
 
-/* Get the child's answer and set kwj_problem accordingly. The child is gone on return. */
+/* Reads the child's answer, and sets kwj_problem accordingly. The child is gone on return. */
 static void
 ask_child(pid_t child, int from)
 {

@@ -136,7 +136,7 @@ form_of_procedure(const char *procedure)
 	return NULL;
 }
 
-/* Analyze CALL kwjobs_procedure(NULL, ...). */
+/* Returns the analyzed tree of CALL kwjobs_procedure(NULL, ...). */
 static Node *
 analyzed_call(const ShowForm *form)
 {
@@ -151,7 +151,10 @@ analyzed_call(const ShowForm *form)
 	return query->utilityStmt;
 }
 
-/* Without the extension, the name can only be a setting's. */
+/*
+ * Returns whether the extension is in this database. Without it, `name` in SHOW name can only be a
+ * setting.
+ */
 static bool
 extension_exists(void)
 {
@@ -237,8 +240,8 @@ prepared_statement(const char *setting)
 }
 
 /*
- * Replace the raw parse tree of a prepared statement by the tree of the query. PostgreSQL analyzes
- * the statement again when objects change, but only if it is not a SHOW.
+ * Replaces the raw parse tree of a prepared statement by the tree of the query, because PostgreSQL
+ * analyzes a statement again when objects change, unless it is a SHOW.
  */
 static void
 prepare_query(const ShowForm *form, CachedPlanSource *source)
@@ -250,8 +253,8 @@ prepare_query(const ShowForm *form, CachedPlanSource *source)
 }
 
 /*
- * Turn SHOW JOBS into its query, where there will be a snapshot to plan it with. An SQL function
- * could not have a CALL with OUT arguments anyway.
+ * Turns SHOW JOBS into its query, where there will be a snapshot to plan it with. (An SQL function
+ * could not have a CALL with OUT arguments anyway.)
  */
 static void
 become_query(const ShowForm *form, const ParseState *outer, Query *query,
@@ -307,7 +310,7 @@ after_analysis(ParseState *pstate, Query *query, KWJ_JUMBLE_STATE *jstate)
 		query->utilityStmt = analyzed_call(form);
 }
 
-/* Check that the query has the columns of the procedure, of which the client was told. */
+/* Checks that the query has the columns of the procedure, because the client was told of these. */
 static void
 check_columns(TupleDesc promised, TupleDesc actual)
 {
@@ -322,7 +325,7 @@ check_columns(TupleDesc promised, TupleDesc actual)
 				errhint("Run ALTER EXTENSION kwjobs UPDATE in this database."));
 }
 
-/* Run the query of this form, and send its rows to the destination of the CALL. */
+/* Runs the query of this form, and sends its rows to the destination of the CALL. */
 static void
 run_query(const ShowForm *form, const PlannedStmt *statement, const char *text,
 		  DestReceiver *dest, QueryCompletion *completion)

@@ -11,21 +11,21 @@
 #include "kwjobs.h"
 
 /*
- * Make this process, and those that it forks, accept job statements, if they work in this server.
+ * Has this process, and those that it forks, accept job statements, if they work in this server.
  * _PG_init calls this in the postmaster.
  */
 extern void kwj_statement_init(void);
 
 /*
- * Make sure that this process accepts job statements from its next statement on. Every hook of
+ * Makes sure that this process accepts job statements from its next statement on. Every hook of
  * kwjobs calls this, because PostgresMain drops the error context callbacks after each error. It is
  * cheap.
  */
 extern void kwj_statement_arm(void);
 
 /*
- * Write to the log why job statements do not work in this server, if they do not. The postmaster
- * has written it, too, but before there was a log file.
+ * If job statements do not work in this server, writes to the log why. The postmaster has written
+ * it, too, but before there was a log file.
  */
 extern void kwj_statement_log_problem(void);
 

@@ -2,8 +2,9 @@
  * src/statement/syntax.c
  *	  Checks the syntax of a job statement, token by token.
  *
- * Each function takes a token and returns the one after what it has accepted, or raises a syntax
- * error that says what was expected (a sentence).
+ * Each function kwj_expect_... takes a token and returns the one after what it has accepted, or
+ * raises a syntax error that says what was expected (a sentence). The comment above it shows what
+ * it accepts.
  *
  * Process: any that parses SQL. Locks: none.
  */

@@ -20,7 +20,7 @@
  * the lock keeps the relation from being dropped, and CREATE EXTENSION fails if the schemas exist
  * already.
  *
- * Process: any that parses SQL. Locks: none.
+ * Process: any that parses SQL. Locks: none. The comment above a function shows the tree that it builds as SQL.
  */
 #include "postgres.h"
 

@@ -66,7 +66,7 @@ statement_of(const List *statements, int location, bool in_brackets)
 	return NULL;
 }
 
-/* Turn the mask of a statement in brackets into a subquery. */
+/* Turns the mask of a statement in brackets into a subquery. */
 static void
 fill_brackets(Node *mask, Alias *alias, KwjStatement *statement)
 {
@@ -91,7 +91,7 @@ fill_brackets(Node *mask, Alias *alias, KwjStatement *statement)
 	statement->has_tree = true;
 }
 
-/* Turn the masked SELECT into the tree of the job statement. */
+/* Turns the masked SELECT into the tree of the job statement. */
 static void
 fill_statement(SelectStmt *select, KwjStatement *statement)
 {
@@ -147,7 +147,10 @@ lateral_statement(const RangeFunction *function, const List *statements)
 	return statement;
 }
 
-/* Refuse a job statement where a statement names the table that it changes. */
+/*
+ * Refuses a job statement in the place where INSERT, UPDATE, DELETE or MERGE names the table that
+ * it changes.
+ */
 static void
 refuse_target(const RangeVar *target, const List *statements)
 {
@@ -215,7 +218,7 @@ fill_walker(Node *node, void *context)
 	return raw_expression_tree_walker(node, fill_walker, context);
 }
 
-/* Go into utility statements, which PostgreSQL's walker does not know. */
+/* Goes into utility statements, which PostgreSQL's walker does not know. */
 static void
 fill_utility(Node *node, List *statements)
 {
@@ -287,7 +290,7 @@ fill_utility(Node *node, List *statements)
 	}
 }
 
-/* Raise an error for a statement for which no node was found. */
+/* Raises an error if no node was found for one of these statements. */
 static void
 refuse_unfilled(const List *statements)
 {
@@ -304,7 +307,7 @@ refuse_unfilled(const List *statements)
 	}
 }
 
-/* Put in the trees of all these statements, which were masked. */
+/* Puts the trees of all these statements, which were masked, into the parsed trees. */
 void
 kwj_fill_statements(List *trees, List *statements)
 {

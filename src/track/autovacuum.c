@@ -20,10 +20,10 @@
  *      v
  *     IDLE <-- ABORT, from BEFORE and WORKING: the job has failed or was canceled
  *
- * The jobs have places in shared memory (shared/session_jobs.h), and the coordinator writes their
- * rows. The worker writes none, and what goes wrong here must not end the work: the look-ups are in
- * a subtransaction of the transaction before the work, whose errors are dropped, and after that no
- * function of this file allocates memory or raises an error.
+ * The jobs have places in shared memory (shared/session_jobs.h), and the coordinator writes their rows. The
+ * worker writes none. An error in this file must not end the work, so the worker looks everything up before the
+ * work begins, in a subtransaction whose errors it drops. After that, no function of this file allocates memory
+ * or raises an error.
  *
  * WHO DIES WHERE. If the worker exits, its transaction is aborted, which ends the job. If it is
  * killed, see shared/session_jobs.c.
@@ -281,6 +281,10 @@ look_at_activity(void)
 	work.stage = BEFORE;
 }
 
+/*
+ * Returns whether this process holds the lock that VACUUM and ANALYZE take on their table. A worker that
+ * did not get the lock has left the table out.
+ */
 static bool
 has_lock(void)
 {
@@ -295,7 +299,10 @@ has_lock(void)
 	return false;
 }
 
-/* Stores what the work has cost since the job began. What VACUUM found is nothing to ANALYZE. */
+/*
+ * Stores what the work has cost since the job began. Only a job that is VACUUM has a number of dead rows,
+ * because only VACUUM removes them.
+ */
 static void
 note_cost(void)
 {
@@ -379,7 +386,10 @@ note_error(ErrorData *edata)
 		previous_log_hook(edata);
 }
 
-/* Replaces the error by one that says whose lock has canceled the work, if that is known. */
+/*
+ * If a session has canceled the work because it waits for a lock on the table, and it is known which one,
+ * replaces the error by one that names this session.
+ */
 static void
 name_canceler(void)
 {

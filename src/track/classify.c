@@ -10,9 +10,9 @@
  * the statement itself will lock the objects. If another session changes in between what a name
  * means, the worst is that a temporary object is recorded, or a permanent one is not.
  *
- * A statement without a row is not tracked. These are the statements that do neither, and all
- * whose text may have a secret, such as those about roles, user mappings, subscriptions, servers
- * and foreign data wrappers.
+ * A statement without a row is not tracked. Most of these neither collect statistics nor change a schema. The
+ * others are left out because their text may have a secret: those about roles, user mappings, subscriptions,
+ * servers and foreign data wrappers, for instance.
  */
 #include "postgres.h"
 

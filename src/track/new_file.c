@@ -1,6 +1,7 @@
 /*
  * src/track/new_file.c
- *	  Notes the file of the new table that the statement of a job writes.
+ *	  Notes the file of the new table that the statement of a job writes, because the size of
+ *	  this file tells sessions how far the statement is (function/step.c).
  *
  * Caller: session/object_hook.c, for each object that is created, altered or dropped. Process: any
  * backend; only workers and sessions that run a job note anything. Locks: the spinlock of the worker's
@@ -92,6 +93,7 @@ set_old(KwjNewFile *file, Oid oid)
 	RelationClose(old);
 }
 
+/* Notes the file of the table with this OID, which PostgreSQL has just created. */
 static void
 on_create(Oid oid)
 {
@@ -115,7 +117,10 @@ on_create(Oid oid)
 	RelationClose(rel);
 }
 
-/* PostgreSQL has altered or dropped the table with this OID. */
+/*
+ * PostgreSQL has altered or dropped the table with this OID. If it is the new table of a rewrite, notes the
+ * file's new state.
+ */
 static void
 on_change(Oid oid, KwjNewFileState state)
 {

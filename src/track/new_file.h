@@ -1,6 +1,7 @@
 /*
  * src/track/new_file.h
- *	  Notes the file of the new table that the statement of a job writes.
+ *	  Notes the file of the new table that the statement of a job writes, because the size of
+ *	  this file tells sessions how far the statement is (job/new_file.h).
  */
 #ifndef KWJ_TRACK_NEW_FILE_H
 #define KWJ_TRACK_NEW_FILE_H

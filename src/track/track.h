@@ -50,12 +50,15 @@ extern bool kwj_track_begin(KwjTracked *tracked, const PlannedStmt *statement, c
 							ProcessUtilityContext context);
 
 /*
- * The statement has ended well. Errors: 57014 if CANCEL JOB came before, unless a rollback would
- * not undo the statement.
+ * Notes that the statement has succeeded: its job is over when the current transaction ends.
+ * Errors: 57014 if CANCEL JOB came before, unless a rollback would not undo the statement.
  */
 extern void kwj_track_done(const KwjTracked *tracked);
 
-/* The caller calls this in PG_CATCH: the statement, or kwj_track_done, has raised an error. */
+/*
+ * Stores the error of a statement in its job, which ends when the transaction is aborted. The
+ * caller calls this in PG_CATCH, after an error of the statement or of kwj_track_done.
+ */
 extern void kwj_track_error(const KwjTracked *tracked);
 
 #endif

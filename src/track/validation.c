@@ -71,7 +71,10 @@ static int	n_foreign = 0;
 /* The statement does something else, too, or checks tables of which nothing is known. */
 static volatile bool has_more = false;
 
-/* The handler of the timer calls this. */
+/*
+ * Sets how many blocks PostgreSQL has read of the tables, and how many they have. The handler of the timer
+ * calls this.
+ */
 static KwjPositionAnswer
 look(uint32 *block, uint32 *blocks)
 {
@@ -107,7 +110,10 @@ position_of_job(void)
 	return kwj_my_session_job_scan(place);
 }
 
-/* The first call in a statement begins the watch, so a watch that goes on is that of the statement. */
+/*
+ * Begins to watch the statement, unless an earlier call in the same statement has done so. A watch that goes on
+ * is always that of the present statement, because each statement ends its own.
+ */
 static void
 begin_watch(KwjPosition *position)
 {
@@ -142,7 +148,10 @@ add_relation(Relation rel)
 	n_checked++;
 }
 
-/* The statement has opened the table. */
+/*
+ * Adds the table to `checked`, unless it is there already. The statement has the table open, so this function
+ * needs no lock.
+ */
 static void
 add_table(Oid table)
 {
@@ -166,7 +175,10 @@ add_foreign_key(Oid table, KwjPosition *position)
 		kwj_scan_expect_check(position, table);
 }
 
-/* A constraint was created or altered. Its row is not visible to the statement's own snapshot yet. */
+/*
+ * The statement has created or altered the constraint with this OID: adds what PostgreSQL will check because of
+ * it. The row of the constraint is not visible to the statement's own snapshot yet.
+ */
 static void
 on_constraint(Oid oid, KwjPosition *position)
 {
