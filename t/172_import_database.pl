@@ -169,7 +169,7 @@ clear();
 sub refusal { my ($statement) = @_; return error_parts($node, $statement, 'target') }
 my $jobs = target('SELECT count(*) FROM kwdb_internal.jobs');
 target('CREATE TABLE public.unlogged (a integer)');
-like(refusal("IMPORT DATABASE CSV DATA ('$plain')"), qr/^42P07\|relation "unlogged" already exists/, 'a table that exists');
+like(refusal("IMPORT DATABASE CSV DATA ('$plain')"), qr/^42P07\|relation "unlogged" already exists\|The job creates all that its definitions name\./, 'a table that exists');
 clear();
 my $data = export('data_only');
 like(refusal("IMPORT DATABASE CSV DATA ('$data')"), qr/^22023\|the EXPORT of the manifest "\S+" has written no meta.sql\|Export without data_only/, 'an export without definitions');
