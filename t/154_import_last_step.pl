@@ -92,9 +92,11 @@ run_sql('CREATE TABLE part_2 PARTITION OF parted DEFAULT');
 # ---- it waits for a lock ----
 my $locker = $node->background_psql('postgres');
 $locker->set_query_timer_restart();
+# The lock of VACUUM. Before, a worker may wait for the lock by which another one extends the table.
 my $waits = sub {
 	my ($job) = @_;
-	return "EXISTS (SELECT FROM pg_locks AS l JOIN kwdb_internal.jobs AS j USING (pid) WHERE NOT l.granted AND j.job_id = $job)";
+	return "EXISTS (SELECT FROM pg_locks AS l JOIN kwdb_internal.jobs AS j USING (pid)
+		WHERE l.mode = 'ShareUpdateExclusiveLock' AND NOT l.granted AND j.job_id = $job)";
 };
 for my $workers (1, 3)
 {

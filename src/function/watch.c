@@ -132,7 +132,10 @@ kwj_watch(const KwjWatched *job)
 	shown.fraction = job->own_fraction >= 0 ? job->own_fraction : known.fraction;
 	shown.running_status = running_status(job, &process);
 	shown.moved = Max(Max(job->noted, known.moved), process.wait.since);
-	/* Without a fraction of this look, the one that is shown is older, and gives no speed. */
+	/*
+	 * If this look found no fraction, the shown one is that of an earlier look, from which no speed
+	 * follows.
+	 */
 	if (process.wait.text == NULL && seen.fraction >= 0)
 		shown.eta = eta(job, &known, shown.fraction, seen.at);
 	return shown;

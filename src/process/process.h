@@ -64,9 +64,9 @@ extern bool kwj_clock_was_set_back(TimestampTz before, TimestampTz now);
 extern void kwj_process_reload(void);
 
 /*
- * Reloads the configuration in any case. The signal of a reload that comes while this process is
- * being started is ignored, so it would have the old values until the next reload. Outside a
- * transaction.
+ * Reloads the configuration, whether or not the postmaster has sent a signal for it: a process
+ * ignores that signal while it starts, and would keep the old values until the next reload. Outside
+ * a transaction.
  */
 extern void kwj_process_reload_at_start(void);
 

@@ -8,7 +8,7 @@
 #include "kwjobs.h"
 #include "postmaster/bgworker.h"
 
-/* Passed to a worker in bgw_extra. */
+/* What kwj_worker_start() passes to the worker in bgw_extra. */
 typedef struct KwjWorkerExtra
 {
 	uint32		generation;		/* generation of the slot, which is in bgw_main_arg */
