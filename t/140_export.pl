@@ -165,10 +165,11 @@ sub stand_in_second_file
 {
 	my $dir = make_directory();
 	my ($gate, $job) = stop_in_second_file($dir, options => "chunk_rows = 1000, on_pause = 'keep', max_attempts = 1");
-	sql("PAUSE JOB $job");
-	# The worker knows of it, and is not interrupted in the middle of its query.
-	wait_query($node, "SELECT status = 'pause-requested' FROM kwjobs.running WHERE job_id = $job");
-	open_gate($gate);
+	# The coordinator interrupts the query half a second after it has told the worker of the PAUSE. So one session
+	# does all of this, without the test in between: it opens the gate as soon as the worker knows.
+	$gate->query_safe("PAUSE JOB $job");
+	wait_in($gate, "CASE WHEN EXISTS (SELECT FROM kwjobs.running WHERE job_id = $job AND status = 'pause-requested') THEN pg_advisory_unlock(4711) ELSE false END");
+	$gate->quit;
 	wait_for_status($node, $job, 'paused');
 	return ($dir, $job);
 }
