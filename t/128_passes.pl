@@ -153,6 +153,50 @@ EOF
 	wait_for_end($node, @jobs);
 }
 
+# PostgreSQL resets the latch of a process that waits for a lock. A session submits a job while the coordinator
+# does so behind a pass, and nothing else happens afterwards.
+{
+	configure($node, 'kwjobs.automatic_collection_enabled', 'off');
+	configure($node, 'kwjobs.coordinator_idle_timeout', -1);
+	my ($gate, $work) = (close_gates($node, 4962), close_gate($node));
+	sql(q{SELECT kwjobs.create_schedule('waits', 'never', 'SELECT pg_advisory_lock_shared(4711), pg_advisory_unlock_shared(4711)'),
+		kwjobs.run_schedule('waits')});
+	wait_at_gates($node, 1, 'objid = 4711');
+	wait_at_gates($node, 1, 'objid = 4962');
+	my $job = sql(q{SELECT kwjobs.submit('SELECT 1')});
+	$gate->quit;
+	wait_for_status($node, $job, 'succeeded');
+	note('a job is heard of that comes while the coordinator waits for a lock behind its pass');
+	open_gate($work);
+	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.due_time WHERE finished IS NULL');
+	sql(q{SELECT kwjobs.drop_schedule('waits')});
+	configure($node, 'kwjobs.coordinator_idle_timeout', 0);
+	wait_for_no_coordinator($node);
+}
+
+# The same with the launcher, which looks whether a database accepts connections. It does not, so that there is no
+# coordinator whose start would wake the launcher again. The sessions have read beforehand what they need of pg_database.
+{
+	sql('CREATE DATABASE closed');
+	$node->safe_psql('closed', 'CREATE EXTENSION kwjobs');
+	my $locker = $node->background_psql('postgres');
+	my ($closed, $asks) = map { $node->background_psql($_) } 'closed', 'postgres';
+	sql(q{UPDATE pg_database SET datallowconn = false WHERE datname = 'closed'});
+	$_->query_safe("SELECT $tomorrow") for $closed, $asks;
+	wait_for_no_coordinator($node);
+	$locker->query_safe('BEGIN; LOCK TABLE pg_database');
+	$closed->query_safe("SELECT $tomorrow");
+	wait_in($locker, q{SELECT count(*) = 1 FROM pg_locks WHERE relation = 'pg_database'::regclass AND NOT granted});
+	my $job = $asks->query_safe(q{SELECT kwjobs.submit('SELECT 1')});
+	$locker->query_safe('COMMIT');
+	wait_for_status($node, $job, 'succeeded');
+	note('... and the launcher');
+	$_->quit for $locker, $closed, $asks;
+	sql('DROP DATABASE closed');
+	sql(q{CANCEL JOBS (SELECT job_id FROM [SHOW JOBS] WHERE status = 'pending')});
+	configure($node, 'kwjobs.automatic_collection_enabled');
+}
+
 # The coordinator refuses to search in an INVALID index, because it would never find the jobs that
 # are not in the index.
 {

@@ -332,6 +332,35 @@ EOF
 	is(unrecorded($node) - $before, 3, '... and the row is counted');
 	is_back_after($session, 'index', 'DROP INDEX kwjobs.one_each');
 
+	# What a foreign key of a user, or a partitioned table, keeps out. Both let other rows in.
+	sql(<<'EOF');
+SET kwjobs.track = none;
+DELETE FROM kwjobs.job WHERE description LIKE '%with_it%';
+CREATE TABLE known (description text PRIMARY KEY);
+INSERT INTO known VALUES ('DROP TABLE with_it');
+ALTER TABLE kwjobs.job ADD CONSTRAINT is_known FOREIGN KEY (description) REFERENCES known NOT VALID;
+EOF
+	$session->query_safe('DROP TABLE with_it');
+	$session->query_safe('CREATE TABLE with_it ()');
+	wait_for_session_jobs($node);
+	is(sql($rows), 'DROP TABLE with_it', 'a foreign key keeps out the rows of a session to which there is no key, and no others');
+	is(unrecorded($node) - $before, 4, '... and the row is counted');
+	is_back_after($session, 'key', 'ALTER TABLE kwjobs.job DROP CONSTRAINT is_known; DROP TABLE known');
+
+	sql(<<'EOF');
+SET kwjobs.track = none;
+CREATE TABLE whole (LIKE kwjobs.job) PARTITION BY LIST (description);
+DELETE FROM kwjobs.attempt;
+DELETE FROM kwjobs.job WHERE description <> 'DROP TABLE with_it';
+ALTER TABLE whole ATTACH PARTITION kwjobs.job FOR VALUES IN ('DROP TABLE with_it');
+EOF
+	$session->query_safe('DROP TABLE with_it');
+	$session->query_safe('CREATE TABLE with_it ()');
+	wait_for_session_jobs($node);
+	is(sql($rows), 'DROP TABLE with_it, DROP TABLE with_it', 'so does a table of which ours is a partition');
+	is(unrecorded($node) - $before, 5, '... and the row is counted');
+	is_back_after($session, 'partition', 'ALTER TABLE whole DETACH PARTITION kwjobs.job; DROP TABLE whole');
+
 	$session->quit;
 	is_consistent($node);
 	sql('SET kwjobs.track = none; DROP FUNCTION note_row(); DROP TABLE fired');
@@ -379,6 +408,13 @@ EOF
 	is(sql(q(SELECT user_name FROM kwjobs.job WHERE description = 'CREATE TABLE columns_4 ()')), 'postgres', '... and again');
 	$session->quit;
 }
+
+# A job that is submitted gets the number that a column of a user gives to each row.
+sql('SET kwjobs.track = none; ALTER TABLE kwjobs.job ADD COLUMN numbered bigint GENERATED ALWAYS AS IDENTITY');
+is(sql(q(SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day') AS job \\gset
+SELECT numbered > 0 FROM kwjobs.job WHERE job_id = :job; \\o /dev/null
+CANCEL JOB :job)), 't', 'a job gets a value for an identity column');
+sql('SET kwjobs.track = none; ALTER TABLE kwjobs.job DROP COLUMN numbered');
 
 # A user's partial index has the rows of sessions for which its predicate is true, and no others.
 {

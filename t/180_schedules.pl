@@ -280,6 +280,26 @@ EOF
 	sql('DROP SCHEDULES (SELECT name FROM kwdb_internal.schedules)');
 }
 
+# A transaction keeps the row of a schedule locked for longer than a minute, which kwjobs.test_haste makes a second.
+# The process that has the lock tells nobody when its transaction ends.
+{
+	configure($node, 'kwjobs.test_haste', 60);
+	create_schedule($node, 'locked', '0 * * * *');
+	my $session = $node->background_psql('postgres');
+	$session->query_safe(q{BEGIN; SELECT FROM kwjobs.schedule WHERE name = 'locked' FOR UPDATE});
+	clock('2030-11-01 05:00');
+	busy_looks($node, 75);
+	cmp_ok(busy_looks($node, 20), '<', 10, 'the coordinator sleeps as long as the row of a schedule is locked');
+	is(due_times($node, 'locked'), '', '... without a job for it');
+	$session->query_safe('COMMIT');
+	$session->quit;
+	wait_query($node, q{SELECT count(*) = 1 FROM kwdb_internal.due_times WHERE schedule = 'locked'});
+	is(due_times($node, 'locked'), '05:00 run', '... and looks again although nobody tells it that the lock is released');
+	wait_for_ends($node);
+	configure($node, 'kwjobs.test_haste');
+	sql('DROP SCHEDULE locked');
+}
+
 is_consistent($node);
 $node->stop;
 done_testing();

@@ -297,6 +297,27 @@ EOF
 	sql('DROP SCHEDULE waits');
 }
 
+# An index of the history is being built when a run ends, so that this cannot be noted. Nobody tells the coordinator
+# when the index is there.
+{
+	my $work = close_gate($node);
+	create_schedule($node, 'reindexed', '30 * * * *', 'on_execution_failure = pause',
+		'SELECT pg_advisory_lock_shared(4711), pg_advisory_unlock_shared(4711); SELECT 1 / 0');
+	clock('2030-01-02 05:30');
+	wait_query($node, q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted});
+	my $session = $node->background_psql('postgres');
+	# REINDEX takes this lock.
+	$session->query_safe('BEGIN; LOCK TABLE kwjobs.due_time IN SHARE MODE');
+	my $log = -s $node->logfile;
+	open_gate($work);
+	$node->wait_for_log(qr/canceling statement due to lock timeout/, $log);
+	$session->query_safe('COMMIT');
+	$session->quit;
+	wait_for_schedule($node, 'reindexed', q(schedule_status = 'PAUSED'));
+	note('the end of a run that could not be noted is noted later');
+	sql('DROP SCHEDULE reindexed');
+}
+
 # A standby is promoted while a schedule is due: it runs once.
 {
 	create_schedule($node, 'promoted', '0 * * * *');

@@ -75,6 +75,21 @@ sub steps
 	note("$who: ... and runs when it is due by that");
 	$asleep->();
 	sql('DROP SCHEDULE interval');
+
+	# Nothing is due while the clock is wrong, but what is due next is computed then.
+	set_by(0);
+	sql(q{CREATE SCHEDULE resumed FOR SQL 'SELECT 1' RECURRING '1 hour'; PAUSE SCHEDULE resumed;
+		CREATE SCHEDULE fails FOR SQL 'SELECT 1/0' RECURRING '2 years' WITH SCHEDULE OPTIONS on_execution_failure = retry});
+	$asleep->();
+	set_by(30 * 24 * $hour);
+	sql(q{RESUME SCHEDULE resumed; SELECT kwjobs.run_schedule('fails')});
+	wait_query($node, q{SELECT retry_of IS NOT NULL FROM kwjobs.schedule WHERE name = 'fails'});
+	set_by(0);
+	wait_query($node, q{SELECT next_run < clock_timestamp() + interval '61 minutes' FROM kwjobs.schedule WHERE name = 'resumed'});
+	note("$who: resumed while the clock was wrong, and it counts from the right time");
+	is(sql(q{SELECT retry_of IS NULL AND next_run > clock_timestamp() + interval '1 year' FROM kwjobs.schedule WHERE name = 'fails'}),
+		't', '... a retry that was planned then is given up');
+	sql('DROP SCHEDULES (SELECT name FROM [SHOW SCHEDULES])');
 	return;
 }
 

@@ -974,7 +974,8 @@ kwj_coordinator_main(Datum arg)
 		/* This process may have stayed only for the errands: another pass follows. */
 		if (kwj_errands_do())
 			next = GetCurrentTimestamp();
-		kwj_process_wait(Min(next, answers_next));
+		next = Min(next, answers_next);
+		kwj_process_wait(kwj_shared_coordinator_was_woken() ? GetCurrentTimestamp() : next);
 		/* A session that asks need not wait for the next pass. */
 		(void) kwj_answer_questions();
 	}

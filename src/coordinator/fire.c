@@ -11,12 +11,12 @@
  *         error     -> each schedule of the batch in a transaction of its own
  *             error -> refused: in another transaction, notes the error in place of a job
  *             error -> given up: paused, as its expression cannot be read any more
- *             error -> set aside for ASIDE_S: its row cannot even be written; the log has it
+ *             error -> set aside for ASIDE_MS: its row cannot even be written; the log has it
  *             error that passes, such as a lock that could not be had -> set aside, too
  *
  * This process skips a schedule whose row another transaction has locked. Once it has skipped all schedules
  * that are due, it notes the time in `behind`, and does not look at schedules that are due before that time
- * until some transaction ends, which may have held the lock, or until ASIDE_S have passed.
+ * until some transaction ends, which may have held the lock, or until ASIDE_MS have passed.
  *
  * If this process dies, PostgreSQL rolls its transaction back, and its successor finds the same schedules
  * due. What this process keeps in its memory is only what it has to look at next, and when.
@@ -58,14 +58,17 @@
 
 /* After an error in a batch, the coordinator looks for due schedules again after this time. */
 #define AGAIN_MS			100
-/* ... and after this time if the error came before the coordinator knew which schedules are due. */
+/*
+ * ... and after this time if the error came before the coordinator knew which schedules are due, or in a round
+ * through the runs.
+ */
 #define BLIND_MS			1000
 
 /* A step waits this long at most for a lock, because a session may hold the lock for ever. */
 #define LOCK_MS				"50ms"
 
 /* How long this process sets a schedule aside, and leaves those alone that others have locked (see above). */
-#define ASIDE_S				60
+#define ASIDE_MS			KWJ_WAIT_MS(60 * 1000)
 
 /*
  * If somebody sets the clock back by more than this, the clock was wrong before and is right now: then this
@@ -182,7 +185,7 @@ put_aside(int64 schedule_id, const char *error)
 	SetAside   *item = palloc(sizeof(SetAside));
 
 	item->schedule_id = schedule_id;
-	item->until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ASIDE_S * 1000);
+	item->until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ASIDE_MS);
 	set_aside = lappend(set_aside, item);
 	MemoryContextSwitchTo(old);
 	ereport(LOG,
@@ -282,29 +285,34 @@ give_up_one(void *arg)
 		kwj_due_times_give_up(&schedule, step->now, step->error);
 }
 
-/* Acts on one schedule of a batch that has failed, so that an error of this one does not harm the others. */
-static void
+/*
+ * Acts on one schedule of a batch that has failed, so that an error of this one does not harm the others. Returns
+ * false if the error may pass: if it came from a wait for the lock of a table, the others would wait for it, too,
+ * one after the other, and a pass has to come in between.
+ */
+static bool
 act_singly(Step *step)
 {
 	static const KwjStep steps[] = {act_on_one, refuse_one, give_up_one};
 	ErrorData  *error = NULL;
+	bool		passing = false;
 
-	for (int i = 0; i < lengthof(steps); i++)
+	for (int i = 0; i < lengthof(steps) && !passing; i++)
 	{
 		ErrorData  *last = run_step(steps[i], step, true);
 
 		if (last == NULL)
-			return;
+			return true;
 		/* The first error is the reason. */
 		if (error == NULL)
 			error = last;
 		/* An error that may pass, such as that another process holds a lock, must not cost the due time. */
-		if (kwj_error_is_passing(last))
-			break;
+		passing = kwj_error_is_passing(last);
 		step->error = error->message;
 		step->is_limit = ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES;
 	}
 	put_aside(step->schedule_id, error->message);
+	return !passing;
 }
 
 /* ---- clocks ---- */
@@ -317,13 +325,14 @@ go_back(void *arg)
 
 	if (!begin_step())
 		return;
-	ahead = kwj_store_schedules_ahead(step->now + CORRECTION_US, CORRECTION_STEP);
+	ahead = kwj_store_schedules_ahead(step->now + CORRECTION_US, GetCurrentTimestamp() + CORRECTION_US,
+									  CORRECTION_STEP);
 	for (int i = 0; i < ahead.n; i++)
 	{
 		KwjSchedule schedule;
 
 		if (kwj_store_schedule_lock(ahead.ids[i], KWJ_SKIP_LOCKED, &schedule))
-			kwj_due_times_go_back(&schedule, step->now);
+			kwj_due_times_go_back(&schedule, step->now, step->now + CORRECTION_US);
 	}
 	if (ahead.n > 0)
 		ereport(LOG,
@@ -332,9 +341,9 @@ go_back(void *arg)
 }
 
 /*
- * Counts due times from now for the schedules whose last due time is more than CORRECTION_US in the future.
- * There can be some only if somebody has set the clock back by that much, since the last look or before
- * this process began.
+ * Counts due times from now for the schedules whose last due time, or whose last change, is more than
+ * CORRECTION_US in the future. There can be some only if somebody has set the clock back by that much, since the
+ * last look or before this process began.
  */
 static void
 see_clock(TimestampTz now)
@@ -357,6 +366,17 @@ see_clock(TimestampTz now)
 
 /* ---- the calls of the coordinator ---- */
 
+/*
+ * If the schedules that are due and were left alone have been so for long enough, has this process look at
+ * them again, although no transaction has ended that may have held their locks.
+ */
+static void
+end_behind(void)
+{
+	if (behind != DT_NOBEGIN && GetCurrentTimestamp() >= behind_until)
+		behind = next = DT_NOBEGIN;
+}
+
 int
 kwj_fire_due(void)
 {
@@ -367,11 +387,10 @@ kwj_fire_due(void)
 	if (!kwj_scheduler_enabled)
 		return 0;
 	kwj_shared_schedules_looked(step.now);
+	end_behind();
 	if (next > step.now)
 		return 0;
 	kwj_blocked_wait();
-	if (GetCurrentTimestamp() >= behind_until)
-		behind = DT_NOBEGIN;
 	step.next = DT_NOEND;
 	error = run_step(act_on_batch, &step, true);
 	if (error != NULL && step.due.n == 0)
@@ -383,7 +402,8 @@ kwj_fire_due(void)
 		for (int i = 0; i < step.due.n; i++)
 		{
 			step.schedule_id = step.due.ids[i];
-			act_singly(&step);
+			if (!act_singly(&step))
+				break;
 		}
 		next = TimestampTzPlusMilliseconds(step.now, step.due.n > 0 ? AGAIN_MS : BLIND_MS);
 		return step.due.n;
@@ -394,7 +414,7 @@ kwj_fire_due(void)
 		return step.due.n;
 	/* Others have locked the schedules that are due, or this process has set them aside. */
 	behind = step.now;
-	behind_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ASIDE_S * 1000);
+	behind_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ASIDE_MS);
 	next = DT_NOEND;
 	return 0;
 }
@@ -457,12 +477,37 @@ note_one_end(void *arg)
 		note_end_of(step->run, step->now);
 }
 
+/*
+ * Makes a step of the round through the runs. If that raises an error, notes the end of each run in a transaction
+ * of its own. Returns false at an error that may pass, such as that an index of the table is being built: then
+ * another round has to follow, because nobody tells this process when the lock is released.
+ */
+static bool
+take_round_step(Step *step)
+{
+	ErrorData  *error = run_step(note_ends, step, true);
+	ListCell   *lc;
+
+	if (error == NULL)
+		return true;
+	if (step->ended == NIL)
+		return !kwj_error_is_passing(error);
+	foreach(lc, step->ended)
+	{
+		step->run = lfirst(lc);
+		error = run_step(note_one_end, step, false);
+		if (error != NULL && kwj_error_is_passing(error))
+			return false;
+	}
+	return true;
+}
+
 void
 kwj_fire_note_ends(bool jobs_wait)
 {
 	Step		step = {.now = kwj_clock(), .scratch = CurrentMemoryContext};
 	bool		may_wait = jobs_wait || (kwj_scheduler_enabled && next <= step.now);
-	ListCell   *lc;
+	int			pause_ms = RUNS_PAUSE_MS;
 
 	if (!round_runs && round_wanted)
 	{
@@ -473,13 +518,12 @@ kwj_fire_note_ends(bool jobs_wait)
 	runs_due = may_wait ? Max(runs_again, runs_latest) : runs_again;
 	if (!round_runs || GetCurrentTimestamp() < runs_due)
 		return;
-	if (run_step(note_ends, &step, true) != NULL)
-		foreach(lc, step.ended)
-		{
-			step.run = lfirst(lc);
-			(void) run_step(note_one_end, &step, false);
-		}
-	runs_again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RUNS_PAUSE_MS);
+	if (!take_round_step(&step))
+	{
+		round_wanted = true;
+		pause_ms = BLIND_MS;
+	}
+	runs_again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pause_ms);
 	runs_due = may_wait ? Max(runs_again, runs_latest) : runs_again;
 	round_runs = place.schedule_id != 0;
 }

@@ -33,6 +33,7 @@
  *     4943  worker        ..., has written its reject file aside        (type/import/reject_file.c)
  *     4944  worker        ..., has renamed the reject file, before the commit              (there)
  *     4945  worker        of a BACKUP, before it verifies it by a restore     (type/backup/verify.c)
+ *     4947  worker        of a BACKUP, has restored it, before it dumps it again               (there)
  *     4950  worker        of an IMPORT, compares a file with its checksum       (type/import/verify.c)
  *     4951  worker        of an IMPORT, has compared all files                               (there)
  *     4960  coordinator   before it looks which schedules are due              (coordinator/fire.c)

@@ -475,10 +475,11 @@ kwj_due_times_give_up(KwjSchedule *schedule, TimestampTz now, const char *why)
 }
 
 void
-kwj_due_times_go_back(KwjSchedule *schedule, TimestampTz now)
+kwj_due_times_go_back(KwjSchedule *schedule, TimestampTz now, TimestampTz latest)
 {
-	kwj_recurrence_go_on(schedule, now);
-	schedule->last_due = 0;
+	if (schedule->last_due > latest)
+		schedule->last_due = 0;
+	kwj_recurrence_go_on(schedule, Max(now, schedule->last_due));
 	kwj_store_schedule_update(schedule, KWJ_WRITE_RULES);
 }
 

@@ -58,10 +58,10 @@ extern void kwj_due_times_pause(KwjSchedule *schedule, TimestampTz now, Oid by, 
 extern void kwj_due_times_give_up(KwjSchedule *schedule, TimestampTz now, const char *why);
 
 /*
- * The clock was set back, to `now`, by more than a correction of a few hours: makes the next due time
- * the first one after it. Errors: 22023.
+ * The clock was set back, to `now`: makes the next due time the first one after it. But if the schedule had its
+ * last due time after `now` and not after `latest`, that one does not come again. Errors: 22023.
  */
-extern void kwj_due_times_go_back(KwjSchedule *schedule, TimestampTz now);
+extern void kwj_due_times_go_back(KwjSchedule *schedule, TimestampTz now, TimestampTz latest);
 
 /*
  * Notes how a run has ended, and does what the schedule says for a failure. The caller has locked the

@@ -397,11 +397,15 @@ is_clock_set_back(void)
 	return back;
 }
 
-/* Visits all databases with kwjobs, if a setting has changed, or the clock was set back. */
+/*
+ * Visits all databases with kwjobs, if a setting has changed, or the clock was set back; then also those whose
+ * coordinators keep dying, because the time of the next one was computed by the old time.
+ */
 static void
 see_new_limits(void)
 {
 	bool		back = is_clock_set_back();
+	TimestampTz now = GetCurrentTimestamp();
 	ListCell   *lc;
 
 	if (!has_setting_changed() && !back)
@@ -410,8 +414,9 @@ see_new_limits(void)
 	{
 		Visit	   *visit = lfirst(lc);
 
-		if (visit->has_kwjobs)
-			visit->due = Min(visit->due, GetCurrentTimestamp());
+		if (visit->has_kwjobs || (back && visit->died_young > 0))
+			visit->due = Min(visit->due, now);
+		visit->died = Min(visit->died, now);
 	}
 }
 
@@ -615,16 +620,18 @@ see_changes(void)
 {
 	static TimestampTz next = 0;
 	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz latest = TimestampTzPlusMilliseconds(now, autovacuum_naptime * 1000L);
 	ListCell   *lc;
 
 	if (!kwj_collection_enabled || AutoVacuumingActive())
 		return DT_NOEND;
-	if (now < next)
+	/* A time that is later than this was computed before the clock was set back, or with another naptime. */
+	if (now < next && next <= latest)
 		return next;
 	pgstat_clear_snapshot();
 	foreach(lc, visits)
 		kwj_collection_tell(((Visit *) lfirst(lc))->dboid);
-	next = TimestampTzPlusMilliseconds(now, autovacuum_naptime * 1000L);
+	next = latest;
 	return next;
 }
 
@@ -651,6 +658,7 @@ kwj_launcher_main(Datum arg)
 		TimestampTz until;
 		TimestampTz changes;
 
+		kwj_shared_launcher_looks();
 		note_admin_role();
 		reap();
 		hear_who_left();
@@ -660,6 +668,7 @@ kwj_launcher_main(Datum arg)
 		hear_who_asks();
 		forget_lockouts();
 		until = begin_visits();
-		kwj_process_wait(Min(until, changes));
+		until = Min(until, changes);
+		kwj_process_wait(kwj_shared_launcher_was_woken() ? GetCurrentTimestamp() : until);
 	}
 }

@@ -100,6 +100,22 @@ kwj_wake(PGPROC *proc)
 }
 
 void
+kwj_wake_coordinator(KwjDatabase *database)
+{
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
+	database->woken = true;
+	kwj_wake(database->proc);
+}
+
+void
+kwj_wake_launcher(void)
+{
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
+	kwj_shared->launcher_woken = true;
+	kwj_wake(kwj_shared->launcher);
+}
+
+void
 kwj_signal(const PGPROC *proc, int signal_number)
 {
 	Assert(kwj_holds_lock(LW_SHARED));
@@ -123,7 +139,7 @@ kwj_wake_coordinator_of(Oid dboid)
 	KwjDatabase *database = kwj_find_database(dboid);
 
 	if (database != NULL && database->state == DATABASE_RUNNING)
-		kwj_wake(database->proc);
+		kwj_wake_coordinator(database);
 }
 
 void
@@ -140,7 +156,7 @@ kwj_wake_if_watched(KwjSlot *slot)
 		return;
 	database->lowest_rank = DT_NOBEGIN;
 	database->released = true;
-	kwj_wake(database->proc);
+	kwj_wake_coordinator(database);
 }
 
 void
@@ -148,7 +164,7 @@ kwj_wake_all_coordinators(void)
 {
 	for (int i = 0; i < kwj_entries; i++)
 		if (OidIsValid(kwj_databases[i].dboid) && kwj_databases[i].state == DATABASE_RUNNING)
-			kwj_wake(kwj_databases[i].proc);
+			kwj_wake_coordinator(&kwj_databases[i]);
 }
 
 void
@@ -160,7 +176,7 @@ kwj_wake_waiting_coordinators(Oid dboid)
 
 		if (OidIsValid(database->dboid) && database->state == DATABASE_RUNNING &&
 			(database->dboid == dboid || database->ready.who != KWJ_NOBODY_WAITS))
-			kwj_wake(database->proc);
+			kwj_wake_coordinator(database);
 	}
 	kwj_wake_kept_for();
 }
@@ -184,7 +200,7 @@ kwj_wake_kept_for(void)
 			continue;
 		if (database->limited_woken == 0)
 			database->limited_woken = GetCurrentTimestamp();
-		kwj_wake(database->proc);
+		kwj_wake_coordinator(database);
 	}
 }
 
@@ -289,7 +305,7 @@ want(Oid dboid)
 	if (known < KWJ_WANTED)
 		kwj_shared->wanted[known] = dboid;
 	kwj_shared->n_wanted++;
-	kwj_wake(kwj_shared->launcher);
+	kwj_wake_launcher();
 }
 
 int
@@ -358,7 +374,7 @@ kwj_need_coordinator(Oid dboid)
 	if (database == NULL || database->state == DATABASE_IDLE)
 		want(dboid);
 	else if (database->state == DATABASE_RUNNING)
-		kwj_wake(database->proc);
+		kwj_wake_coordinator(database);
 }
 
 bool

@@ -73,8 +73,15 @@ extern void kwj_forget_ready(KwjDatabase *database);
  */
 extern bool kwj_holds_are_old(const KwjDatabase *database, uint32 as_of);
 
-/* Sets the latch of the process; does nothing for NULL. */
+/* Sets the latch of the process; does nothing for NULL. Coordinators and the launcher have functions of their own. */
 extern void kwj_wake(PGPROC *proc);
+
+/*
+ * Set the latch of the database's coordinator, if it has one, and of the launcher. They also note that, because
+ * the process resets its latch where it waits for a lock. The caller holds the lock exclusively.
+ */
+extern void kwj_wake_coordinator(KwjDatabase *database);
+extern void kwj_wake_launcher(void);
 
 /*
  * Sends a signal to a process that the caller has found in shared memory while it holds the lock.

@@ -58,7 +58,7 @@ note_change_everywhere(uint32 number)
 	kwj_wake_all_coordinators();
 	/* A number above KWJ_WANTED makes the launcher visit all databases. */
 	kwj_shared->n_wanted = KWJ_WANTED + 1;
-	kwj_wake(kwj_shared->launcher);
+	kwj_wake_launcher();
 }
 
 void

@@ -140,6 +140,25 @@ kwj_shared_take_left(KwjLeft *left)
 	return found;
 }
 
+void
+kwj_shared_launcher_looks(void)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	kwj_shared->launcher_woken = false;
+	LWLockRelease(kwj_shared->lock);
+}
+
+bool
+kwj_shared_launcher_was_woken(void)
+{
+	bool		woken;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	woken = kwj_shared->launcher_woken;
+	LWLockRelease(kwj_shared->lock);
+	return woken;
+}
+
 bool
 kwj_shared_take_wanted(Oid *dboid, bool *any)
 {
@@ -248,7 +267,7 @@ make_place(TimestampTz now, bool *crowded)
 	/* A coordinator that is blocked in its first pass does not look at its latch. */
 	if (!first->looked)
 		kwj_signal(first->proc, SIGTERM);
-	kwj_wake(first->proc);
+	kwj_wake_coordinator(first);
 	return later(now, TOLD_MS);
 }
 
@@ -395,7 +414,7 @@ coordinator_exits(int code, Datum arg)
 		database->proc = NULL;
 		memset(&database->ready, 0, sizeof(database->ready));
 	}
-	kwj_wake(kwj_shared->launcher);
+	kwj_wake_launcher();
 	LWLockRelease(kwj_shared->lock);
 	ConditionVariableBroadcast(&kwj_shared->left);
 }
@@ -456,7 +475,7 @@ kwj_shared_coordinator_has_looked(void)
 		if (!database->in_order)
 			database->interrupted = false;
 	}
-	kwj_wake(kwj_shared->launcher);
+	kwj_wake_launcher();
 	LWLockRelease(kwj_shared->lock);
 }
 
@@ -492,7 +511,7 @@ kwj_shared_coordinator_idle(TimestampTz since)
 	if (database != NULL)
 		database->idle_since = since;
 	if (since != 0 && kwj_shared->place_wanted)
-		kwj_wake(kwj_shared->launcher);
+		kwj_wake_launcher();
 	LWLockRelease(kwj_shared->lock);
 }
 

@@ -39,6 +39,14 @@ typedef struct KwjLeft
 extern bool kwj_shared_take_left(KwjLeft *left);
 
 /*
+ * The launcher calls the first function before it looks at what has happened, and the second one before it sleeps,
+ * which returns whether a process has woken it in between. Its latch need not be set any more: where the launcher
+ * has waited for a lock, PostgreSQL has reset the latch.
+ */
+extern void kwj_shared_launcher_looks(void);
+extern bool kwj_shared_launcher_was_woken(void);
+
+/*
  * Takes a database that needs a coordinator and has none. Returns false if there is none. Sets *any
  * to true if so many databases needed one that some are not in the list; then the launcher has to
  * visit all databases. The launcher calls this until it returns false.

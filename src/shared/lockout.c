@@ -194,7 +194,7 @@ kwj_shared_end_lockouts(Oid gone)
 		kwj_forget_quiet(gone);
 	}
 	my_waits_end = InvalidOid;
-	kwj_wake(kwj_shared->launcher);
+	kwj_wake_launcher();
 	LWLockRelease(kwj_shared->lock);
 	/* Sessions of other databases may wait for jobs of a database that is gone, or has no kwjobs. */
 	kwj_wake_waiters(0);

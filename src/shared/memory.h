@@ -164,6 +164,7 @@ typedef struct KwjDatabase
 	TimestampTz limited_woken;
 	bool		overlooked;		/* see kwj_shared_take_overlooked() */
 	TimestampTz lowest_rank;	/* see kwj_shared_take_lowest_rank() */
+	bool		woken;			/* see kwj_shared_coordinator_was_woken() */
 	bool		released;		/* see kwj_shared_take_released() */
 	bool		start_unrecorded;	/* the start of the server is not recorded yet, see start.h */
 	uint32		quiet_changes;	/* see kwj_quiet_changes() */
@@ -320,6 +321,7 @@ typedef struct KwjShared
 {
 	LWLock	   *lock;
 	PGPROC	   *launcher;		/* protected by lock; NULL: no launcher runs */
+	bool		launcher_woken; /* protected by lock; see kwj_shared_launcher_was_woken() */
 	/* These two: protected by lock; set by the postmaster, and by the launcher when a setting has changed. */
 	int			max_coordinators;
 	int			max_sessions;	/* how many sessions private servers may have; below 0: even workers lack places */

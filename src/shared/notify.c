@@ -78,7 +78,7 @@ kwj_shared_wake_refused(void)
 			kwj_databases[i].ready.refused)
 		{
 			kwj_databases[i].lowest_rank = DT_NOBEGIN;
-			kwj_wake(kwj_databases[i].proc);
+			kwj_wake_coordinator(&kwj_databases[i]);
 		}
 	LWLockRelease(kwj_shared->lock);
 }

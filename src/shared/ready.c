@@ -50,7 +50,7 @@ kwj_shared_set_ready(const KwjReady *ready)
 		 * began: another pass has to follow.
 		 */
 		if (database->lowest_rank != DT_NOEND)
-			kwj_wake(database->proc);
+			kwj_wake_coordinator(database);
 	}
 	if (ready->who == KWJ_NOBODY_WAITS || has_workers())
 		kwj_not_starving(MyDatabaseId);
@@ -83,9 +83,20 @@ kwj_shared_take_lowest_rank(void)
 	{
 		lowest_rank = database->lowest_rank;
 		database->lowest_rank = DT_NOEND;
+		database->woken = false;
 	}
 	LWLockRelease(kwj_shared->lock);
 	return lowest_rank;
+}
+
+bool
+kwj_shared_coordinator_was_woken(void)
+{
+	const KwjDatabase *database = kwj_lock_my_database(LW_SHARED);
+	bool		woken = database != NULL && database->woken;
+
+	LWLockRelease(kwj_shared->lock);
+	return woken;
 }
 
 bool

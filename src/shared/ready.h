@@ -78,6 +78,13 @@ extern TimestampTz kwj_shared_kept_until(TimestampTz pass_began);
 extern TimestampTz kwj_shared_take_lowest_rank(void);
 
 /*
+ * Returns whether a process has woken this coordinator since the last call of kwj_shared_take_lowest_rank().
+ * The coordinator asks before it sleeps, because its latch need not be set any more: where it has waited for
+ * a lock, PostgreSQL has reset the latch.
+ */
+extern bool kwj_shared_coordinator_was_woken(void);
+
+/*
  * Returns whether a transaction has ended since the last call that may have locked rows of jobs, or
  * has created jobs that depend on others.
  */

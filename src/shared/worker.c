@@ -84,7 +84,7 @@ worker_exits(int code, Datum arg)
 	note_unbegun(kwj_my_slot());
 	kwj_team_lose(kwj_my_slot());
 	kwj_free_slot(kwj_my_slot());
-	kwj_wake(kwj_shared->launcher);
+	kwj_wake_launcher();
 	LWLockRelease(kwj_shared->lock);
 	kwj_set_my_slot(NULL);
 	ConditionVariableBroadcast(&kwj_shared->left);
@@ -180,7 +180,7 @@ kwj_shared_take_job(const char *job_type, int64 *job_id)
 		slot->next_holds_noted = ready->holds_noted;
 		/* Wake the coordinator, once for each list, so that it lists more jobs if there are any. */
 		if (ready->n >= KWJ_READY_MIN && ready->taken == ready->n / 2)
-			kwj_wake(database->proc);
+			kwj_wake_coordinator(database);
 	}
 	LWLockRelease(kwj_shared->lock);
 	return may;

@@ -134,9 +134,9 @@ static KwjQuery next_query = {
 
 static KwjQuery ahead_query = {
 	"SELECT s.schedule_id FROM kwjobs.schedule AS s"
-	" WHERE (s.last_due > $1 OR (s.anchor > $1 AND s.first_run IS NULL)) AND s.paused IS NULL"
-	" AND s.next_run IS NOT NULL LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED",
-	2, {TIMESTAMPTZOID, INT4OID}
+	" WHERE (s.last_due > $1 OR (s.anchor > $1 AND s.first_run IS NULL) OR s.modified > $2) AND s.paused IS NULL"
+	" AND s.next_run IS NOT NULL LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED",
+	3, {TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID}
 };
 
 static void
@@ -524,10 +524,10 @@ kwj_store_schedules_next(TimestampTz after)
 }
 
 KwjJobs
-kwj_store_schedules_ahead(TimestampTz of, int limit)
+kwj_store_schedules_ahead(TimestampTz due, TimestampTz modified, int limit)
 {
 	KwjStoreScope scope;
-	Datum		values[2] = {TimestampTzGetDatum(of), Int32GetDatum(limit)};
+	Datum		values[3] = {TimestampTzGetDatum(due), TimestampTzGetDatum(modified), Int32GetDatum(limit)};
 	KwjJobs		ahead;
 
 	kwj_store_enter(&scope);

@@ -148,10 +148,11 @@ extern KwjJobs kwj_store_schedules_due(TimestampTz now, int limit, KwjJobs witho
 extern TimestampTz kwj_store_schedules_next(TimestampTz after);
 
 /*
- * Looks for schedules for which the clock has been set back: they are not paused, and the time of their
- * last due time, or of their creation or last change, is after this one. Locks their rows, and returns
- * their ids, at most `limit` of them. Those that another transaction has locked are left out.
+ * Looks for schedules for which the clock has been set back: they are not paused, and their last due time, or
+ * their creation, is after `due` (by kwj_clock), or their last change after `modified` (by the server's clock).
+ * Locks their rows, and returns their ids, at most `limit` of them. Those that another transaction has locked are
+ * left out.
  */
-extern KwjJobs kwj_store_schedules_ahead(TimestampTz of, int limit);
+extern KwjJobs kwj_store_schedules_ahead(TimestampTz due, TimestampTz modified, int limit);
 
 #endif

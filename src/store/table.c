@@ -37,6 +37,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "compat.h"
 #include "executor/executor.h"
@@ -170,9 +171,9 @@ note_indexes(KwjTable *table)
 
 /*
  * Opens kwjobs.job in the current memory context. The session only inserts, so it does without an executor
- * state (EState) and without a copy of the triggers. It needs no triggers: if users have created some, the
- * session does not insert (kwj_table_may_refuse), and the triggers of foreign keys to this table do
- * nothing for an INSERT.
+ * state (EState) and without a copy of the triggers. It needs no triggers: if users have created some, or
+ * foreign keys of this table, the session does not insert (kwj_table_may_refuse), and the triggers of foreign
+ * keys to this table do nothing for an INSERT.
  */
 static KwjTable *
 make_records(void)
@@ -699,14 +700,29 @@ kwj_table_forget_lost_row(KwjTable *table)
 	ExecClearTuple(table->row);
 }
 
+/*
+ * Returns whether the trigger is one of PostgreSQL's own that refuses no row that kwjobs writes. That is so
+ * if it does nothing for new rows, as those of the table that a foreign key refers to, and if it belongs to
+ * one of our foreign keys, by which other tables refer to kwjobs.job.
+ */
+static bool
+is_harmless(const KwjTable *table, const Trigger *trigger)
+{
+	Oid			jobs;
+
+	if (!trigger->tgisinternal || !TRIGGER_FOR_INSERT(trigger->tgtype))
+		return trigger->tgisinternal;
+	jobs = kwj_store_relation("job");
+	return trigger->tgconstrrelid == jobs && RelationGetRelid(table->rel) != jobs;
+}
+
 static bool
 has_triggers(const KwjTable *table)
 {
 	const TriggerDesc *triggers = table->rel->trigdesc;
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
-		/* leave out the triggers of foreign keys, which are PostgreSQL's own */
-		if (!triggers->triggers[i].tgisinternal)
+		if (!is_harmless(table, &triggers->triggers[i]))
 			return true;
 	return false;
 }
@@ -716,8 +732,8 @@ has_constraints(const KwjTable *table)
 {
 	const TupleConstr *constraints = RelationGetDescr(table->rel)->constr;
 
-	return constraints != NULL &&
-		(constraints->num_check > 0 || constraints->has_generated_stored);
+	return table->rel->rd_rel->relispartition ||
+		(constraints != NULL && (constraints->num_check > 0 || constraints->has_generated_stored));
 }
 
 static bool
@@ -743,12 +759,25 @@ kwj_table_may_refuse(const KwjTable *table)
 	return table->rows == KWJ_RECORDS ? table->may_refuse : may_refuse(table);
 }
 
+/* PostgreSQL does not count an identity column as one with a DEFAULT. */
+static bool
+has_identity(const KwjTable *table)
+{
+	TupleDesc	columns = RelationGetDescr(table->rel);
+
+	for (int i = 0; i < columns->natts; i++)
+		if (TupleDescAttr(columns, i)->attidentity != '\0')
+			return true;
+	return false;
+}
+
 bool
 kwj_table_is_changed(const KwjTable *table, int n_defaults)
 {
 	const TupleConstr *constraints = RelationGetDescr(table->rel)->constr;
 
-	return has_triggers(table) || constraints == NULL || constraints->num_defval != n_defaults;
+	return has_triggers(table) || constraints == NULL || constraints->num_defval != n_defaults ||
+		has_identity(table);
 }
 
 ItemPointerData

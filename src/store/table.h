@@ -154,15 +154,15 @@ extern void kwj_table_forget_lost_row(KwjTable *table);
 
 /*
  * Returns whether a change of a row may raise an error that is not the server's own: a user has
- * created triggers, constraints, or indexes on expressions on the table, or has made a constraint
- * deferrable.
+ * created triggers, constraints, or indexes on expressions on the table, has made a constraint
+ * deferrable, or has made the table a partition.
  */
 extern bool kwj_table_may_refuse(const KwjTable *table);
 
 /*
- * Returns whether a user has changed what happens when a row is inserted: there are triggers, or
- * not just this number of columns with a DEFAULT. kwj_table_insert evaluates no DEFAULT, and fires
- * no triggers for statements.
+ * Returns whether a user has changed what happens when a row is inserted: there are triggers, an
+ * identity column, or not just this number of columns with a DEFAULT. kwj_table_insert evaluates no
+ * DEFAULT, and fires no triggers for statements.
  */
 extern bool kwj_table_is_changed(const KwjTable *table, int n_defaults);
 

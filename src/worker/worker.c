@@ -339,10 +339,15 @@ wait_for_work(KwjAssignment *assignment)
 	report_idle();
 	while (!kwj_shared_assignment(assignment))
 	{
-		/* Computed each time, because the setting may change. */
-		TimestampTz deadline = TimestampTzPlusMilliseconds(idle_since, kwj_worker_idle_timeout);
-		bool		late = GetCurrentTimestamp() >= deadline;
+		TimestampTz now = GetCurrentTimestamp();
+		TimestampTz deadline;
+		bool		late;
 
+		/* If the clock was set back, this worker would stay until it shows the same time again. */
+		idle_since = Min(idle_since, now);
+		/* Computed each time, because the setting may change. */
+		deadline = TimestampTzPlusMilliseconds(idle_since, kwj_worker_idle_timeout);
+		late = now >= deadline;
 		if (kwj_shared_worker_leaves(late))
 			return false;
 		/*

@@ -140,10 +140,21 @@ set_lock_timeout(KwjBackupSpec *spec, const KwjGiven *option)
 static void
 set_verify(KwjBackupSpec *spec, const KwjGiven *option)
 {
-	if (option->value == NULL || (strcmp(option->value, "read") != 0 && strcmp(option->value, "restore") != 0))
+	static const char *const values[] = {KWJ_VERIFIED_READ, KWJ_VERIFIED_RESTORE, KWJ_VERIFIED_NO_OWNER};
+
+	spec->verify = NULL;
+	for (int i = 0; i < lengthof(values) && option->value != NULL; i++)
+		if (strcmp(option->value, values[i]) == 0)
+			spec->verify = option->value;
+	if (spec->verify == NULL)
 		kwj_given_refuse_value("BACKUP", option->name, option->value,
-							   "Type verify = 'read' to read the backup back, as is the default, or 'restore' to also restore it into a scratch database and compare.");
-	spec->verify_restore = strcmp(option->value, "restore") == 0;
+							   "Type verify = 'read' to read the backup back, as is the default, or 'restore' to also restore it into a scratch database and compare, or 'restore_no_owner' to do that without owners, rights and publications.");
+}
+
+bool
+kwj_backup_is_restored(const KwjBackupSpec *spec)
+{
+	return strcmp(spec->verify, KWJ_VERIFIED_READ) != 0;
 }
 
 static void
@@ -317,7 +328,7 @@ validate_as_owner(void *arg)
 	kwj_backup_check_may_write();
 	kwj_backup_check_may_connect(checking->spec->database, "A backup is made in sessions of its owner.");
 	check_tables(checking);
-	if (checking->spec->verify_restore)
+	if (kwj_backup_is_restored(checking->spec))
 		kwj_work_check_may_create(KWJ_VERIFY_NEEDS);
 	kwj_backup_check_directory(checking->spec->directory);
 }
@@ -336,9 +347,9 @@ make_payload(const KwjBackupSpec *spec)
 	escape_json(&json, spec->database);
 	appendStringInfoString(&json, ", \"tables\": ");
 	kwj_json_append_texts(&json, spec->tables);
-	appendStringInfo(&json, ", \"workers\": %d, \"lock_timeout_ms\": %d, \"schema_only\": %s, \"verify_restore\": %s",
+	appendStringInfo(&json, ", \"workers\": %d, \"lock_timeout_ms\": %d, \"schema_only\": %s, \"verify\": \"%s\"",
 					 spec->workers, spec->lock_timeout_ms, spec->schema_only ? "true" : "false",
-					 spec->verify_restore ? "true" : "false");
+					 spec->verify);
 	if (spec->compress)
 		appendStringInfo(&json, ", \"compress\": \"%s\"", spec->compress);
 	appendStringInfoChar(&json, '}');
@@ -354,7 +365,7 @@ kwj_backup_read_payload(Jsonb *payload, KwjBackupSpec *spec)
 	spec->workers = (int) kwj_json_int64(payload, "workers");
 	spec->lock_timeout_ms = (int) kwj_json_int64(payload, "lock_timeout_ms");
 	spec->schema_only = kwj_json_bool_or_false(payload, "schema_only");
-	spec->verify_restore = kwj_json_bool_or_false(payload, "verify_restore");
+	spec->verify = kwj_json_text(payload, "verify");
 	spec->compress = kwj_json_text_or_null(payload, "compress");
 }
 
@@ -368,7 +379,7 @@ kwj_backup_sessions(int workers)
 int
 kwj_backup_sessions_of(const KwjBackupSpec *spec)
 {
-	return kwj_backup_sessions(spec->verify_restore ? Max(spec->workers, KWJ_VERIFY_WORKERS) : spec->workers);
+	return kwj_backup_sessions(kwj_backup_is_restored(spec) ? Max(spec->workers, KWJ_VERIFY_WORKERS) : spec->workers);
 }
 
 List *
@@ -412,7 +423,7 @@ describe(const KwjBackupSpec *spec, List *given)
 void
 kwj_backup_validate(const KwjNewBackup *backup, KwjNewJob *job)
 {
-	KwjBackupSpec spec = {.workers = KWJ_BACKUP_WORKERS};
+	KwjBackupSpec spec = {.workers = KWJ_BACKUP_WORKERS, .verify = KWJ_VERIFIED_READ};
 	Checking	checking = {backup, &spec};
 	List	   *given;
 	ListCell   *lc;

@@ -28,8 +28,11 @@ typedef struct KwjBackupSpec
 	char	   *compress;		/* as pg_dump takes it; NULL: its default */
 	int			lock_timeout_ms;	/* how long to wait for a table's lock; 0: no limit */
 	bool		schema_only;
-	bool		verify_restore;	/* restore it into a scratch database, and compare */
+	const char *verify;			/* how it is verified: one of KWJ_VERIFIED_... (manifest.h) */
 } KwjBackupSpec;
+
+/* Returns whether the backup is verified by a restore into a scratch database. */
+extern bool kwj_backup_is_restored(const KwjBackupSpec *spec);
 
 /*
  * Returns the arguments by which the same BACKUP or RESTORE can be created in another database. directory,

@@ -11,7 +11,7 @@
  *                 table also the partitions that it has then, or the attempt fails
  *     sum up      the worker reads all files, for their checksums
  *     read back   pg_restore reads and decompresses every block that pg_dump has written
- *     verify      with verify = 'restore': it is restored into a scratch database, and compared (verify.c)
+ *     verify      with verify = 'restore' or 'restore_no_owner': it is restored into a scratch database, and compared (verify.c)
  *     complete    the manifest is written, the directory renamed, the job succeeds
  *
  * An attempt that fails or dies has done nothing that counts: the next one removes what is left, and
@@ -117,7 +117,7 @@ show_progress(void *arg)
 	else
 		snprintf(text, sizeof(text), "data " UINT64_FORMAT "/" UINT64_FORMAT " tables, " UINT64_FORMAT " MB",
 				 Min(backup->begun, backup->tables), backup->tables, sent / (1024 * 1024));
-	kwj_progress_set_all(done * (backup->spec.verify_restore ? DUMP_PERCENT_OF_RESTORE : DUMP_PERCENT),
+	kwj_progress_set_all(done * (kwj_backup_is_restored(&backup->spec) ? DUMP_PERCENT_OF_RESTORE : DUMP_PERCENT),
 						 total * 100, 0, text);
 }
 
@@ -221,7 +221,7 @@ begin(Backup *backup)
 		return true;
 	}
 	kwj_backup_check_directory(backup->spec.directory);
-	if (backup->spec.verify_restore)
+	if (kwj_backup_is_restored(&backup->spec))
 	{
 		kwj_work_check_may_create(KWJ_VERIFY_NEEDS);
 		backup->work = kwj_work_open(backup->attempt, backup->context);
@@ -485,7 +485,7 @@ write_manifest(Backup *backup)
 	manifest->schema_only = backup->spec.schema_only;
 	manifest->server_version = unconstify(char *, GetConfigOption("server_version", false, false));
 	manifest->version_num = atoi(GetConfigOption("server_version_num", false, false));
-	manifest->verified = backup->spec.verify_restore ? KWJ_VERIFIED_RESTORE : KWJ_VERIFIED_READ;
+	manifest->verified = backup->spec.verify;
 	manifest->created = pstrdup(timestamptz_to_str(GetCurrentTimestamp()));
 	kwj_manifest_write(manifest, backup->directory);
 }

@@ -12,9 +12,13 @@
 
 #define KWJ_MANIFEST	"manifest.json"
 
-/* How a backup was verified when it was made: all of it was read back; it was also restored, and compared. */
+/*
+ * How a backup was verified when it was made, and values of the option verify: all of it was read back; it was
+ * also restored, and compared; or without owners, rights and publications.
+ */
 #define KWJ_VERIFIED_READ		"read"
 #define KWJ_VERIFIED_RESTORE	"restore"
+#define KWJ_VERIFIED_NO_OWNER	"restore_no_owner"
 
 /* The digits of a SHA-256. */
 #define KWJ_CHECKSUM_LEN	64
@@ -39,7 +43,7 @@ typedef struct KwjManifest
 	char	   *ctype;
 	char	   *provider;		/* datlocprovider: 'c', 'i', 'b' */
 	char	   *locale;			/* of ICU or the built-in provider; "": none */
-	char	   *verified;		/* KWJ_VERIFIED_READ or KWJ_VERIFIED_RESTORE */
+	const char *verified;		/* one of KWJ_VERIFIED_... */
 	char	   *created;		/* when it was complete, in ISO format with a time zone */
 	int64		bytes;			/* of all files */
 	List	   *files;			/* KwjBackupFile *, sorted by name */
