@@ -29,6 +29,8 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 	wait_for_ends($node);
 	is(schedule_field($node, 'hourly', q(concat_ws(' ', next_run, last_due, last_outcome, runs, succeeded))),
 		'2030-01-01 02:00:00+00 2030-01-01 01:00:00+00 succeeded 1 1', '... and what is shown of it');
+	is(sql(q{SELECT s.last_success = j.finished FROM kwdb_internal.schedules AS s, kwdb_internal.jobs AS j WHERE s.name = 'hourly' AND j.created_by_id = s.id}),
+		't', '... it was successful when its run ended, however late the coordinator has noted that');
 	clock('2030-01-01 01:59:59');
 	is(due_times($node, 'hourly'), '01:00 run', '... once');
 	is(sql('SELECT count(*) FROM runs'), 1, '... its job has done its work once');
