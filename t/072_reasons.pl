@@ -117,7 +117,9 @@ sql('CREATE ROLE one LOGIN; CREATE ROLE two LOGIN');
 
 	# 20000 of them, in a moment, and nothing is written for it
 	sql(q{SELECT count(kwjobs.submit('SELECT 1', run_as => r::regrole)) FROM generate_series(1, 10000), unnest(ARRAY['one', 'two']) AS r});
-	wait_query($node, 'SELECT count(*) > 20000 FROM kwjobs.job WHERE rank IS NOT NULL');
+	wait_query($node, 'SELECT count(*) = 20002 FROM kwjobs.job WHERE rank IS NOT NULL');
+	# the coordinator reports what it has written before it sleeps
+	wait_query($node, q{SELECT bool_and(wait_event_type = 'Extension') FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'});
 	my $before = sql('SELECT n_tup_upd FROM pg_stat_all_tables WHERE relid = $$kwjobs.job$$::regclass');
 	is(sql(q{SELECT count(*) FROM kwdb_internal.jobs WHERE status = 'pending' AND running_status = 'waiting for a worker (2 of 2 run jobs)'}),
 		20002, 'all jobs that wait say so');
@@ -184,10 +186,11 @@ for my $limit (
 	$node->restart;
 
 	# a lock keeps a coordinator in its first pass; what SHOW JOBS reads is free
-	my $job = sql(q{SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '3 seconds')});
+	my $job = sql(q{SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow')});
 	$locker = $node->background_psql('postgres');
 	$locker->query_safe('BEGIN; LOCK TABLE kwjobs.home IN ACCESS EXCLUSIVE MODE');
-	sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'});
+	sql(q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'});
+	sql("UPDATE kwjobs.job SET due = now(), run_at = NULL WHERE job_id = $job");
 	my $why = 'waiting for the coordinator \(PID \d+\), which waits for a lock on the tables of kwjobs that process \d+ has';
 	wait_query($node, "SELECT running_status ~ '^$why\$' FROM kwdb_internal.jobs WHERE job_id = $job");
 	like(reason($job), qr/^pending\|$why$/, 'a lock is in the way of the coordinator');

@@ -138,6 +138,36 @@ sub test_truncate
 	return;
 }
 
+# What comes into being after that look is locked after the snapshot. If it is truncated in between, another
+# snapshot is taken.
+sub test_late_truncate
+{
+	sql('CREATE TABLE parted (n integer) PARTITION BY LIST (n); CREATE TABLE first PARTITION OF parted FOR VALUES IN (1); INSERT INTO parted VALUES (1)');
+	my $late = q{FROM pg_locks WHERE relation = 'late'::regclass AND};
+	for my $what ('TABLE parted', 'SELECT * FROM parted', 'DATABASE postgres')
+	{
+		my $dir = make_directory();
+		my $session = $node->background_psql('postgres');
+		my $gate = close_gates($node, 4934);
+		my $job = sql("EXPORT INTO CSV '$dir' FROM $what WITH detached" . ($what =~ /SELECT/ ? '' : ', data_only'));
+		wait_at_gate($node, $job);
+		sql('CREATE TABLE late (n integer); INSERT INTO late VALUES (2), (3)');
+		sql('ALTER TABLE parted ATTACH PARTITION late FOR VALUES IN (2, 3, 7)') unless $what =~ /DATABASE/;
+		$session->query_safe('BEGIN; TRUNCATE late; INSERT INTO late VALUES (7)');
+		$gate->quit;
+		wait_query($node, "SELECT count(*) > 0 $late NOT granted AND mode = 'AccessShareLock'");
+		$session->query_safe('COMMIT');
+		$session->quit;
+		wait_for_end($node, $job);
+		is(field($job, 'status'), 'succeeded', "$what: a table that came late is truncated");
+		my @files = grep { /\.csv$/ && ($what !~ /DATABASE/ || m{/late/}) } map { "$dir/$_" } split(/ /, files_below($dir));
+		is(join('', map { slurp_file($_) } @files), $what =~ /DATABASE/ ? "7\n" : "1\n7\n", "$what: the rows after it");
+		sql('DROP TABLE late');
+	}
+	sql('DROP TABLE parted');
+	return;
+}
+
 # ---- PAUSE, CANCEL ----
 
 sub test_pause
@@ -712,6 +742,7 @@ sub test_compression
 
 test_running();
 test_truncate();
+test_late_truncate();
 test_pause();
 test_keep();
 test_cancel();

@@ -10,6 +10,7 @@ use lib "$FindBin::RealBin/lib";
 use KwjCsv qw(write_file compress);
 use KwjTest;
 use KwjWeb;
+use POSIX qw(mkfifo);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -392,6 +393,51 @@ for my $verb ('pause', 'cancel')
 	cmp_ok(time - $begin, '<', 10, '... at once');
 	configure($node, 'kwjobs.import_urls', "$http/open, $o, http://localhost:$other");
 	is(result_as($node, 'postgres', "SET statement_timeout = '60s'; SELECT kwjobs.import('t', ARRAY['http://localhost:$other/x'])"), '08006', 'a server that is not there');
+}
+
+# No name server answers: libcurl's thread hangs in the C library. Nobody waits for it.
+{
+	my $fifo = "$base/names";
+	# Names get stuck, and there is nobody yet who waits for one.
+	my $get_stuck = sub { unlink("$fifo.called"); return -p $fifo || mkfifo($fifo, 0600) || die "$fifo: $!" };
+	my $is_stuck = sub { return wait_query($node, "SELECT (pg_stat_file('$fifo.called', true)).size IS NOT NULL") };
+
+	ok(build_library($node, 'stuck_names', $base), 'the library is built');
+	$node->stop;
+	{
+		local $ENV{LD_PRELOAD} = "$base/stuck_names.so";
+		local $ENV{KWJ_STUCK_NAMES} = $fifo;
+		$node->start;
+	}
+	my $named = "http://web.test:$odd";
+	configure($node, 'kwjobs.import_urls', $named);
+	my $job = create_import("$named/hangs");
+	wait_query($node, "SELECT fraction_completed > 0.2 FROM kwdb_internal.jobs WHERE job_id = $job");
+	sql("SELECT kwjobs.pause($job)");
+	wait_for_status($node, $job, 'paused');
+	for my $verb ('pause', 'cancel')
+	{
+		$get_stuck->();
+		sql("SELECT kwjobs.resume($job)");
+		$is_stuck->();
+		sql("SELECT kwjobs.$verb($job)");
+		wait_for_status($node, $job, $verb eq 'pause' ? 'paused' : 'canceled');
+		ok(!-e "$fifo.signal", "$verb while a name is looked up; the thread has no signals of PostgreSQL");
+	}
+	is(result_as($node, 'postgres', "SET statement_timeout = 500; SELECT kwjobs.import('t', ARRAY['$named/nothing'])"), '57014', '... and so is a session canceled');
+	unlink($fifo);
+	$job = create_import("$named/hangs");
+	wait_query($node, "SELECT fraction_completed > 0.2 FROM kwdb_internal.jobs WHERE job_id = $job");
+	sql("SELECT kwjobs.pause($job)");
+	wait_for_status($node, $job, 'paused');
+	$get_stuck->();
+	sql("SELECT kwjobs.resume($job)");
+	$is_stuck->();
+	$node->stop;
+	unlink($fifo);
+	$node->start;
+	sql("SELECT kwjobs.cancel($job)");
+	ends_with($job, qr/^canceled/, '... and the server stops');
 }
 
 stop_nginx($nginx);
