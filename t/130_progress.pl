@@ -19,7 +19,7 @@ sub sql { return $node->safe_psql('postgres', $_[0]) }
 sub field { my ($job, $field) = @_; return job_field($node, $job, $field) }
 sub session { return $node->background_psql('postgres', on_error_stop => 0) }
 
-# Fifty pages with two rows each. While an index on stop(a) is built, the build stops at rows 11, 51
+# Fifty pages with two rows each. While an index on stop(a) is built, the build stops at rows 1, 11, 51
 # and 91 if the gate of this number is closed, that is if a session has the advisory lock. The build
 # must not wait for that lock, because SHOW JOBS would then say so, and not how far the build is. So
 # it waits for the end of a job, which table gate names and which a test cancels to open the gate.
@@ -38,7 +38,7 @@ BEGIN
 END $$;
 CREATE FUNCTION stop(a integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-    IF a IN (11, 51, 91) THEN
+    IF a IN (1, 11, 51, 91) THEN
         PERFORM public.stop_at(a);
     END IF;
     RETURN a;
@@ -115,13 +115,13 @@ sub wait_until_waiting
 my $shown = q(running_status, round(fraction_completed::numeric, 2));
 my $scanning = 'building index: scanning table';
 
-# Runs the statement as a SQL job, which stops at gate 51. There, this function compares what is
-# shown of the job with a text, or with a regular expression. Then it lets the job succeed.
+# Runs the statement as a SQL job, which stops at gate 51, or at another one. There, this function compares what
+# is shown of the job with a text, or with a regular expression. Then it lets the job succeed.
 sub shows_at_gate
 {
-	my ($statement, $expected, $name) = @_;
+	my ($statement, $expected, $name, $gate) = (@_, 51);
 	my $compare = ref $expected ? \&like : \&is;
-	my $gates = close_some(51);
+	my $gates = close_some($gate);
 	my $job = sql("SELECT kwjobs.submit(\$sql\$$statement\$sql\$)");
 	wait_until_stopped(1);
 	$compare->(field($job, $shown), $expected, $name);
@@ -167,7 +167,8 @@ sub test_create_index
 	follow_build($job, $gates, 'a session');
 	$session->quit;
 
-	sql('DROP INDEX pages_stop');
+	shows_at_gate('CREATE INDEX pages_1 ON pages (stop(a))', "$scanning|", 'in the first page PostgreSQL says that all is done, so nothing is known', 1);
+	sql('DROP INDEX pages_1, pages_stop');
 	$gates = close_some(51, 91);
 	$job = sql(q{SELECT kwjobs.submit('CREATE INDEX pages_stop ON pages (stop(a))')});
 	wait_until_stopped(1);

@@ -291,7 +291,7 @@ EOF
 	$session->query_safe(q{BEGIN; SELECT FROM kwjobs.schedule WHERE name = 'locked' FOR UPDATE});
 	clock('2030-11-01 05:00');
 	busy_looks($node, 75);
-	cmp_ok(busy_looks($node, 20), '<', 10, 'the coordinator sleeps as long as the row of a schedule is locked');
+	is_once(sub { busy_looks($node, 20) < 10 ? 'sleeps' : 'busy' }, 'sleeps', 'the coordinator sleeps as long as the row of a schedule is locked');
 	is(due_times($node, 'locked'), '', '... without a job for it');
 	$session->query_safe('COMMIT');
 	$session->quit;
