@@ -106,6 +106,7 @@ SELECT kwjobs.submit('SELECT 1', queue => 'mail') AS k \gset
 CALL wait_for_job(format('job_id IN (%s, %s, %s) AND due = ''infinity'' HAVING count(*) = 3', :i, :j, :k));
 PAUSE JOB :h;
 SELECT job_id = :k AS last, status FROM [SHOW JOBS WHEN COMPLETE VALUES (:j), (:k)] ORDER BY job_id;
+CALL wait_for_job(format('job_id = %s AND total_num_of_fail = 2 AND status = ''pending''', :i));
 SELECT job_id = :h AS paused, status FROM kwdb_internal.jobs WHERE job_id IN (:h, :i) ORDER BY job_id;
 SELECT pg_advisory_unlock(4714);
 RESUME JOB :h;

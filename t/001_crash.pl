@@ -38,11 +38,13 @@ sub ends_well
 	return;
 }
 
+# The process of this type that serves the job.
 sub pid_of
 {
-	my ($type) = @_;
+	my ($type, $job) = @_;
+	return job_field($node, $job, 'pid') if $type eq 'worker';
 	return $node->safe_psql('postgres',
-		"SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs $type'");
+		"SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs $type' AND coalesce(datname, 'postgres') = 'postgres'");
 }
 
 # A process dies by a signal: the postmaster restarts everything. The gate's session
@@ -51,7 +53,7 @@ for my $type (qw(worker coordinator launcher))
 {
 	my $table = "killed_$type";
 	my ($job, $gate) = import_in_the_middle($table);
-	kill_process($node, pid_of($type), $gate);
+	kill_process($node, pid_of($type, $job), $gate);
 	ends_well($job, $table);
 	is(attempt_statuses($node, $job), 'crashed,succeeded', "$table: the lost attempt is on record");
 }
@@ -61,11 +63,11 @@ for my $type (qw(worker coordinator launcher))
 {
 	my $table = "terminated_$type";
 	my ($job, $gate) = import_in_the_middle($table);
-	my $pid = pid_of($type);
+	my $pid = pid_of($type, $job);
 	$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
 	wait_query($node, <<"EOF");
 SELECT count(*) = 1 FROM pg_stat_activity
- WHERE backend_type = 'kwjobs $type' AND pid <> $pid
+ WHERE backend_type = 'kwjobs $type' AND pid <> $pid AND coalesce(datname, 'postgres') = 'postgres'
 EOF
 	open_gate($gate);
 	ends_well($job, $table);

@@ -349,16 +349,17 @@ EOF
 
 # --- clients ---------------------------------------------------------------
 
-# A session that waits in IMPORT; its job waits at the gate.
+# A session that waits in IMPORT; its job waits at the gate. $stops: the session is stopped before it waits.
 sub client_at_gate
 {
-	my ($table, $settings) = @_;
+	my ($table, $settings, $stops) = @_;
 	make_target($node, $table, 1000);
 	my $gate = close_gate($node);
 	my $client = $node->background_psql('postgres', on_error_stop => 0);
 	$client->query_safe($settings) if $settings;
 	my $pid = $client->query_safe('SELECT pg_backend_pid()');
 	$client->query_until(qr/started/, "\\echo started\nIMPORT INTO $table CSV DATA ('$csv');\n");
+	wait_query($node, "SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $pid") unless $stops;
 	my $find = "FROM kwdb_internal.jobs WHERE description LIKE 'IMPORT INTO public.$table CSV%'";
 	wait_query($node, "SELECT count(*) = 1 $find");
 	my $job = run_sql("SELECT job_id $find");
@@ -421,6 +422,17 @@ sub is_told
 	is_told($client, $job, 'FATAL:  terminating connection due to administrator command', 'session terminated');
 	goes_on($job, $gate, 'wait_terminated', 'session terminated');
 	$client->{run}->kill_kill;
+}
+
+# The session is canceled just after the commit of its job, at gate 4923 of test builds.
+{
+	my $stop = close_gates($node, 4923);
+	my ($job, $gate, $client, $pid) = client_at_gate('canceled_before_wait', undef, 1);
+	wait_at_gates($node, 1, "objid = 4923 AND pid = $pid");
+	run_sql("SELECT pg_cancel_backend($pid)");
+	is_told($client, $job, 'ERROR:  canceling statement due to user request', 'canceled before the wait');
+	goes_on($job, $gate, 'canceled_before_wait', 'canceled before the wait');
+	$_->quit for $client, $stop;
 }
 
 # Another session pauses, resumes, cancels the job of a session that waits.

@@ -89,6 +89,9 @@ sub check_explain
 sub check_statements
 {
 	my ($order) = @_;
+	# imports that do not count here, and may run still
+	my $no_import = "SELECT count(*) = 0 FROM kwdb_internal.jobs WHERE finished IS NULL AND description LIKE 'IMPORT INTO public.target %'";
+	wait_query($node, $no_import);
 	$node->safe_psql('postgres', <<"EOF");
 CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
 SELECT pg_stat_statements_reset();
@@ -111,8 +114,7 @@ IMPORT INTO target CSV DATA ('$csv') WITH detached;
 IMPORT INTO target CSV DATA ('$csv') WITH detached;
 EOF
 	# the worker's batches are statements, too, with the description of the job as their text
-	$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM kwdb_internal.jobs
-		WHERE finished IS NULL AND description LIKE 'IMPORT INTO public.target %'");
+	wait_query($node, $no_import);
 	my %calls = split /[|\n]/, $node->safe_psql('postgres', <<'EOF');
 SELECT query, sum(calls) FROM pg_stat_statements
  WHERE toplevel AND query ~ '^(SHOW|PAUSE|RESUME|CANCEL|IMPORT|SELECT count.* FROM .SHOW)'

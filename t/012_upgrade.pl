@@ -82,7 +82,8 @@ wait_for_status($new, $canceled, 'canceled');
 is($new->safe_psql('postgres', 'SELECT n FROM canceled'), '-1', 'another is reverted');
 
 is(job_field($new, $of_somebody, 'user_name, created_by, created_by_session'), 'somebody|creator|creator', 'roles are the same');
-$new->safe_psql('postgres', "UPDATE kwjobs.job SET run_at = NULL, due = now() WHERE job_id = $of_somebody; SELECT kwjobs.pause($of_somebody)");
+# in one transaction, so that it does not start before it is paused
+$new->safe_psql('postgres', "BEGIN; UPDATE kwjobs.job SET run_at = NULL, due = now() WHERE job_id = $of_somebody; SELECT kwjobs.pause($of_somebody); COMMIT");
 wait_for_status($new, $of_somebody, 'paused');
 $new->safe_psql('postgres', "SELECT kwjobs.resume($of_somebody)");
 wait_for_status($new, $of_somebody, 'succeeded');

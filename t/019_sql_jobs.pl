@@ -225,8 +225,9 @@ for my $case (
 {
 	my ($statement, $written) = @$case;
 	my ($others, $writer) = start_reindex($statement, $written);
+	# in one transaction, so that no other attempt begins before the job is paused
 	$node->safe_psql('postgres',
-		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'kwjobs worker'; SELECT kwjobs.pause($others)");
+		"BEGIN; SELECT kwjobs.pause($others); SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE backend_type = 'kwjobs worker'; COMMIT");
 	wait_for_status($node, $others, 'paused');
 	# whose they are now
 	my $left = invalid_indexes();

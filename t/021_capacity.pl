@@ -340,8 +340,14 @@ set_limit('kwjobs.max_workers_per_role', '0');
 	{
 		$job{$tag} = submit("''at $tag''", "run_at => now() + interval '$at{$tag}'");
 	}
-	$job{resumed} = submit("''at resumed''", "run_at => now() + interval '2 seconds'");
-	sql("SELECT kwjobs.pause($job{resumed})");
+	# in one transaction, so that its time does not come before it is paused
+	$job{resumed} = sql(<<'EOF');
+BEGIN;
+SELECT kwjobs.submit('SELECT work(''at resumed'')', run_at => now() + interval '2 seconds') AS job \gset
+PAUSE JOB :job;
+COMMIT;
+SELECT :job;
+EOF
 	wait_for_status($node, $job{resumed}, 'paused');
 	sql("SELECT kwjobs.resume($job{resumed})");
 	my $never = submit("''at never''", "run_at => now() + interval '1 day'");

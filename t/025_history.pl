@@ -112,6 +112,7 @@ is($node->safe_psql('postgres', 'SELECT day, sum(jobs) FROM kwdb_internal.job_hi
 
 # By number: the latest stay. No whole table is read, however small they were at first.
 add_finished(10001, 13000, $recently);
+wait_for_statistics($node);
 $scans = whole_scans();
 my $deleted = "SELECT sum(n_tup_del) FROM pg_stat_user_tables WHERE schemaname = 'kwjobs' AND relname = 'attempt'";
 my $before = $node->safe_psql('postgres', $deleted);

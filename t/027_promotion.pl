@@ -146,8 +146,11 @@ EOF
 
 {
 	my ($primary, $standby) = new_pair('sync');
-	$primary->append_conf('postgresql.conf', "synchronous_standby_names = 'sync_standby'\n");
-	$primary->reload;
+	# From now on all commits wait: first for a standby that is not there, then for this one.
+	$primary->safe_psql('postgres', 'CREATE TABLE written (n integer)');
+	my $writer = lose_standby($primary);
+	set_standby($primary, 'sync_standby');
+	$writer->quit;
 	wait_query($primary, q{SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'});
 
 	# Sessions that run job after job and write down what they were told.

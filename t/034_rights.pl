@@ -137,6 +137,8 @@ $node->safe_psql('handed_over', 'CREATE TABLE proof (who text)');
 	my $first = $node->safe_psql('handed_over', q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)', priority => 10)});
 	$node->safe_psql('handed_over', q{SELECT count(kwjobs.submit('INSERT INTO proof VALUES (''submitted'')')) FROM generate_series(1, 200)});
 	wait_at_gate($node, $first, 'handed_over');
+	# the coordinator has set out jobs for the worker
+	wait_for_pass($node, 'handed_over');
 	$node->safe_psql('handed_over', <<'EOF');
 ALTER TABLE kwjobs.job OWNER TO writer;
 UPDATE kwjobs.job SET payload = jsonb_set(payload, '{statement}', '"INSERT INTO proof VALUES (''forged'')"') WHERE status = 'pending';

@@ -25,12 +25,13 @@ BEGIN
 END $$;
 EOF
 
+# $timeout ends a wait; what is expected to be refused gets the time that this takes on a busy machine.
 # Job 3 is over: a wait for it ends at once. For one that this transaction has touched it is refused, also
 # if it has finished meanwhile for others; so a job that runs at a gate is waited for.
 sub refuses
 {
-	my ($job, $statements, $name) = @_;
-	my ($rc, $out, $err) = $node->psql('postgres', "SET statement_timeout = '200ms'; BEGIN; $statements; SHOW JOB WHEN COMPLETE $job");
+	my ($job, $statements, $timeout) = @_;
+	my ($rc, $out, $err) = $node->psql('postgres', "BEGIN; $statements; SET LOCAL statement_timeout = '$timeout'; SHOW JOB WHEN COMPLETE $job");
 	return $err =~ /cannot wait for job $job in the transaction that created or controlled it/ ? 'refused'
 	  : $err =~ /canceling statement due to statement timeout/ ? 'waits' : $err;
 }
@@ -62,18 +63,20 @@ for my $case (
 	[ "SAVEPOINT s; SELECT kwjobs.submit('SELECT 1'); ROLLBACK TO s", 0 ])
 {
 	my ($statements, $touched) = @$case;
-	is(refuses($job, $statements), $touched ? 'refused' : 'waits', "a wait: $statements");
+	is(refuses($job, $statements, $touched ? '60s' : '200ms'), $touched ? 'refused' : 'waits', "a wait: $statements");
 	is(prepares($statements), $touched ? 'refused' : 'prepared', "PREPARE TRANSACTION: $statements");
 }
-is(refuses($job, $many), 'refused', 'a wait after more jobs than are remembered');
-is(refuses($job, "$many; SAVEPOINT s; PAUSE JOB 1; ROLLBACK TO s"), 'refused', '... also after a rollback of another one');
+is(refuses($job, $many, '60s'), 'refused', 'a wait after more jobs than are remembered');
+is(refuses($job, "$many; SAVEPOINT s; PAUSE JOB 1; ROLLBACK TO s", '60s'), 'refused', '... also after a rollback of another one');
 is(prepares($many), 'refused', '... as is PREPARE TRANSACTION');
 
 # A job whose lock is given back with the savepoint runs, while the transaction goes on.
 my $session = $node->background_psql('postgres');
-my $later = $node->safe_psql('postgres', "SELECT kwjobs.submit('INSERT INTO ran DEFAULT VALUES', run_at => now() + interval '1 second')");
+my $later = $node->safe_psql('postgres', "SELECT kwjobs.submit('INSERT INTO ran DEFAULT VALUES', run_at => 'tomorrow')");
 $session->query_safe($_) for 'BEGIN', 'SAVEPOINT s', "SELECT kwjobs.cancel($later)";
-wait_query($node, "SELECT due < now() FROM kwdb_internal.jobs WHERE job_id = $later");
+set_clock($node, 'tomorrow');
+wait_for_pass($node);
+is(job_field($node, $later, 'status'), 'pending', 'its time has come while its row is locked');
 $session->query_safe('ROLLBACK TO s');
 wait_for_status($node, $later, 'succeeded');
 $session->query_safe('COMMIT');

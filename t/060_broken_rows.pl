@@ -186,11 +186,9 @@ for my $late ('', 'DEFERRABLE INITIALLY DEFERRED')
 	my $name = 'a row that nobody can change' . ($late ? ', deferred' : '');
 	my $log = -s $node->logfile;
 	$bad = submit_bad($work, q{run_as => 'owner_of_bad'});
-	make_due($bad);
-	sql($late ? "CREATE CONSTRAINT TRIGGER bad AFTER UPDATE ON kwjobs.job $late FOR EACH ROW
-		 WHEN (NEW.description = 'bad') EXECUTE FUNCTION raise();
-		 INSERT INTO victim VALUES ($bad)" :
-		 "CREATE TRIGGER bad BEFORE UPDATE ON kwjobs.job FOR EACH ROW EXECUTE FUNCTION raise(); INSERT INTO victim VALUES ($bad)");
+	make_due($bad, undef, ($late ? "CREATE CONSTRAINT TRIGGER bad AFTER UPDATE ON kwjobs.job $late FOR EACH ROW
+		 WHEN (NEW.description = 'bad')" : 'CREATE TRIGGER bad BEFORE UPDATE ON kwjobs.job FOR EACH ROW')
+		 . " EXECUTE FUNCTION raise(); INSERT INTO victim VALUES ($bad)");
 	my @jobs = (submit_others(3), submit_others(1, 'other'));
 	$node->wait_for_log(qr/kwjobs leaves job $bad alone for now/, $log);
 	others_are_well($name, @jobs, submit_others(2), submit_others(1, 'other'));
@@ -314,8 +312,7 @@ is_consistent($node);
 # The coordinator goes job by job as long as there is a job that nobody can change.
 sql(q{CREATE TRIGGER bad BEFORE UPDATE ON kwjobs.job FOR EACH ROW WHEN (NEW.description = 'bad') EXECUTE FUNCTION raise()});
 $bad = submit_bad($work);
-make_due($bad);
-sql("INSERT INTO victim VALUES ($bad)");
+make_due($bad, undef, "INSERT INTO victim VALUES ($bad)");
 {
 	my $log = -s $node->logfile;
 	sql('SELECT kwjobs.cancel(kwjobs.submit($$SELECT 1$$))');
@@ -328,6 +325,10 @@ sql("INSERT INTO victim VALUES ($bad)");
 	my $name = 'job by job, behind many that are locked';
 	my $many = 450;
 	my $locker = $node->background_psql('postgres');
+	# Gate 4924 stops the coordinator before it claims a job, until the rows are locked.
+	my $gate = close_gates($node, 4924);
+	submit_others(1);
+	wait_at_gates($node, 1, 'objid = 4924');
 	$locker->query_safe('BEGIN');
 	sql(<<"EOT");
 INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due, max_attempts, payload, created, modified)
@@ -339,6 +340,7 @@ INSERT INTO kwjobs.dependency (job_id, depends_on, status, fresh)
 SELECT n, 1, 'succeeded', false FROM generate_series(2 * $many + 1, 3 * $many) AS n;
 EOT
 	$locker->query_safe("SELECT count(*) FROM (SELECT FROM kwjobs.job WHERE job_id <= 3 * $many FOR NO KEY UPDATE) AS l");
+	$gate->quit;
 	my $first = sql(q{SELECT kwjobs.submit('SELECT 1')});
 	my $second = sql("SELECT kwjobs.submit('SELECT 1', depends_on => ARRAY[$first])");
 	my $canceled = sql(q{SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')});

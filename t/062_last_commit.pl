@@ -44,26 +44,30 @@ EOT
 
 # name, how to make the job, what is done at the gate (in the session that holds it), how the job ends,
 # and how many seconds the wait is to last: longer than what PAUSE waits before it interrupts, and six
-# times what CANCEL waits before it interrupts again, the last time with SIGTERM; or than the timeout
+# times what CANCEL waits before it interrupts again, the last time with SIGTERM; or than the timeout.
+# Commits wait for the standby from before the job on, so an attempt that fails before its revert does
+# not wait, and the revert does.
 my $patience = 2;
+my $local_job = q(settings => '{"synchronous_commit": "local"}');
+my $revert_at_gate = q(on_revert => 'SET LOCAL synchronous_commit = on; SELECT pg_advisory_xact_lock_shared(4711)');
 my @cases = (
 	[ 'SQL, PAUSE', sub { sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)')}) }, 'PAUSE JOB %s', 'succeeded' ],
 	[ 'IMPORT, PAUSE', sub { sql("SELECT kwjobs.import('target', ARRAY['$csv'])") }, 'PAUSE JOB %s', 'succeeded' ],
-	[ 'revert, timeout', sub { sql(q{SELECT kwjobs.submit('SELECT 1 / 0', timeout => '5s', on_revert => 'SELECT pg_advisory_xact_lock_shared(4711)')}) }, '', 'failed', 6 ],
-	[ 'revert, PAUSE', sub { sql(q{SELECT kwjobs.submit('SELECT 1 / 0', on_revert => 'SELECT pg_advisory_xact_lock_shared(4711)')}) }, 'PAUSE JOB %s', 'failed' ],
+	[ 'revert, timeout', sub { sql("SELECT kwjobs.submit('SELECT 1 / 0', timeout => '5s', $local_job, $revert_at_gate)") }, '', 'failed', 6 ],
+	[ 'revert, PAUSE', sub { sql("SELECT kwjobs.submit('SELECT 1 / 0', $local_job, $revert_at_gate)") }, 'PAUSE JOB %s', 'failed' ],
 	[ 'SQL, CANCEL: the commit that settles it', sub { sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)')}) }, 'CANCEL JOB %s', 'canceled' ],
-	[ 'SQL, PAUSE: the commit that settles it', sub { sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711), pg_sleep(2)')}) }, 'PAUSE JOB %s', 'paused' ],
+	[ 'SQL, PAUSE: the commit that settles it', sub { sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711), pg_sleep(600)')}) }, 'PAUSE JOB %s', 'paused' ],
 );
 for my $case (@cases)
 {
 	my ($name, $make, $request, $status, $seconds) = @$case;
+	my $writer = lose_standby($node);
 	my $gate = close_local_gate();
 	my $job = $make->();
 	wait_query($node, $at_gate);
-	my $writer = lose_standby($node);
 	my $log = -s $node->logfile;
-	$gate->query_safe(sprintf($request, $job)) if $request;
-	$gate->query_safe('SELECT pg_advisory_unlock(4711)');
+	# One transaction requests it and opens the gate, so the work goes on when the request is there.
+	$gate->query_safe(($request ? sprintf($request, $job) . ' \\; ' : '') . 'SELECT pg_advisory_unlock(4711)');
 	$gate->quit;
 	wait_query($node, $worker_waits);
 	sql('SELECT pg_sleep(' . ($seconds // $patience) . ')');

@@ -76,6 +76,7 @@ for my $workers (4, 1, 2)
 	wait_query($node, q{SELECT count(*) = 1 FROM kwjobs.job WHERE status = 'canceled'});
 	wait_for_pass($node);
 	# with one worker, bob's job has it now, and another role gets the extra worker
+	wait_at_gates($node, $workers == 1 ? 2 : $workers);
 	is(sql("SELECT count(*) $at_gates"), $workers == 1 ? 2 : $workers, 'a job that ends is not replaced while one too many runs');
 	$gates->quit;
 	wait_until_over();

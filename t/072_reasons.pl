@@ -111,13 +111,15 @@ sql('CREATE ROLE one LOGIN; CREATE ROLE two LOGIN');
 	my $job = sql(q{SELECT kwjobs.submit('SELECT 1')});
 	waits_because($job, 'waiting for a worker (2 of 2 run jobs)', 'all workers have jobs');
 	my $second = sql(q{SELECT kwjobs.submit('SELECT 1')});
-	like(sql("SELECT kwjobs.why($second)"), qr/^1 jobs of its role and type are to start before it\.$/m, '... and how many jobs come before it');
+	like(sql("SELECT kwjobs.why($second)"), qr/^1 job of its role and type is to start before it\.$/m, '... and how many jobs come before it');
 	sql("SELECT kwjobs.cancel($second)");
 	is_told(q{CALL kwjobs.run('SELECT 1');}, qr/does not run: waiting for a worker \(2 of 2 run jobs\)/, '... as a session is told that waits');
 
 	# 20000 of them, in a moment, and nothing is written for it
 	sql(q{SELECT count(kwjobs.submit('SELECT 1', run_as => r::regrole)) FROM generate_series(1, 10000), unnest(ARRAY['one', 'two']) AS r});
-	wait_query($node, 'SELECT count(*) > 20000 FROM kwjobs.job WHERE rank IS NOT NULL');
+	wait_query($node, 'SELECT count(*) = 20002 FROM kwjobs.job WHERE rank IS NOT NULL');
+	# the coordinator reports what it has written before it sleeps
+	wait_query($node, q{SELECT bool_and(wait_event_type = 'Extension') FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'});
 	my $before = sql('SELECT n_tup_upd FROM pg_stat_all_tables WHERE relid = $$kwjobs.job$$::regclass');
 	is(sql(q{SELECT count(*) FROM kwdb_internal.jobs WHERE status = 'pending' AND running_status = 'waiting for a worker (2 of 2 run jobs)'}),
 		20002, 'all jobs that wait say so');
@@ -184,10 +186,11 @@ for my $limit (
 	$node->restart;
 
 	# a lock keeps a coordinator in its first pass; what SHOW JOBS reads is free
-	my $job = sql(q{SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '3 seconds')});
+	my $job = sql(q{SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow')});
 	$locker = $node->background_psql('postgres');
 	$locker->query_safe('BEGIN; LOCK TABLE kwjobs.home IN ACCESS EXCLUSIVE MODE');
-	sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'});
+	sql(q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'});
+	sql("UPDATE kwjobs.job SET due = now(), run_at = NULL WHERE job_id = $job");
 	my $why = 'waiting for the coordinator \(PID \d+\), which waits for a lock on the tables of kwjobs that process \d+ has';
 	wait_query($node, "SELECT running_status ~ '^$why\$' FROM kwdb_internal.jobs WHERE job_id = $job");
 	like(reason($job), qr/^pending\|$why$/, 'a lock is in the way of the coordinator');
@@ -242,6 +245,15 @@ EOF
 	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
 	is(sql('SELECT count(*) FROM target'), 10, 'the jobs run when there is room');
 	is(sql(q{SELECT count(*) FROM kwdb_internal.jobs WHERE running_status LIKE 'waiting%'}), 0, 'and nothing is left of the reason');
+	$node->stop;
+}
+
+# With a slot for the coordinator, but none for a worker: to run the job "now" would not help.
+{
+	$node = new_node('slots3', "max_worker_processes = 3\nkwjobs.max_workers = 1\n", extra => ['--no-locale', '--encoding=UTF8']);
+	my $job = sql(q{SELECT kwjobs.submit('SELECT 1')});
+	ok(becomes_true($node, "SELECT kwjobs.why($job) LIKE '%: waiting for a background worker slot._To have room for it, raise max_worker_processes, which is 3, %'"),
+		'no slot for a worker, and what to do');
 	$node->stop;
 }
 

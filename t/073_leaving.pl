@@ -37,14 +37,14 @@ sub complaints
 my $busy = q{DO $$ BEGIN LOOP PERFORM 1; EXIT WHEN EXISTS (SELECT FROM pg_catalog.pg_class WHERE relname = 'over'); END LOOP; END $$};
 
 # Starts a coordinator and three workers: one whose job is busy, one whose job sleeps, and one in
-# the middle of an import.
+# the middle of an import, which would take minutes.
 sub fill
 {
 	my ($db) = @_;
 	sql(<<"EOF", $db);
 DROP TABLE IF EXISTS over;
 CREATE TABLE IF NOT EXISTS target (n integer, t text);
-CREATE OR REPLACE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.01); RETURN NEW; END';
+CREATE OR REPLACE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.1); RETURN NEW; END';
 DROP TRIGGER IF EXISTS slowly ON target;
 CREATE TRIGGER slowly BEFORE INSERT ON target FOR EACH ROW EXECUTE FUNCTION slowly();
 EOF
@@ -53,6 +53,15 @@ EOF
 	sql(q{SELECT kwjobs.submit('SELECT pg_sleep(3600)')}, $db);
 	start_import($node, 'target', $csv, $db);
 	wait_query($node, 'SELECT count(*) = 3 FROM kwdb_internal.jobs WHERE pid IS NOT NULL', $db);
+	return;
+}
+
+# Ends these jobs. The busy one may end by itself before it is canceled.
+sub end_jobs
+{
+	sql('CREATE TABLE over ()');
+	sql(q{SELECT kwjobs.cancel_jobs(array_agg(job_id)) FROM kwdb_internal.jobs WHERE finished IS NULL AND status <> 'reverting'});
+	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
 	return;
 }
 
@@ -69,9 +78,7 @@ for my $mode ('fast', 'smart')
 	wait_query($node, 'SELECT count(*) = 3 FROM kwdb_internal.jobs WHERE pid IS NOT NULL');
 	is(sql(q{SELECT count(*) FROM kwdb_internal.job_attempts WHERE status = 'crashed'}), 0, '... and the jobs go on, interrupted and not failed');
 	is(complaints($log), '', '... nor does the start log anything');
-	sql('CREATE TABLE over ()');
-	sql(q{SELECT kwjobs.cancel(job_id) FROM kwdb_internal.jobs WHERE finished IS NULL AND status <> 'reverting'});
-	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
+	end_jobs();
 }
 
 # ---- databases and extension ----
@@ -154,9 +161,7 @@ for my $mode ('fast', 'smart')
 	is(sql(q{SELECT count(*) FROM pg_database WHERE datname = 'other'}), 0, 'nor is any for DROP DATABASE WITH (FORCE)');
 	eval { $forced->quit };
 }
-sql('CREATE TABLE over ()');
-sql(q{SELECT kwjobs.cancel(job_id) FROM kwdb_internal.jobs WHERE finished IS NULL AND status <> 'reverting'});
-wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
+end_jobs();
 is_consistent($node);
 $node->stop;
 

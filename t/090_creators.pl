@@ -35,7 +35,8 @@ sub run_now
 {
 	my (@jobs) = @_;
 	my $ids = join(',', @jobs);
-	sql("UPDATE kwjobs.job SET due = now(), run_at = NULL WHERE job_id IN ($ids); SELECT kwjobs.pause($jobs[0])");
+	# in one transaction, so that it does not start before it is paused
+	sql("BEGIN; UPDATE kwjobs.job SET due = now(), run_at = NULL WHERE job_id IN ($ids); SELECT kwjobs.pause($jobs[0]); COMMIT");
 	wait_for_status($node, $jobs[0], 'paused');
 	sql("SELECT kwjobs.resume($jobs[0])");
 	return;
@@ -177,6 +178,7 @@ is(sql('SELECT count(*) FROM target'), '0', '... and its rows are removed');
 sql('CREATE ROLE eve LOGIN');
 $job = submit('eve', "'SELECT 1'");
 sql("SELECT kwjobs.pause($job)");
+wait_for_status($node, $job, 'paused');
 sql('ALTER ROLE eve RENAME TO eve2; CREATE ROLE eve SUPERUSER LOGIN');
 my $shown = "user_name, created_by, created_by_session";
 is(job_field($node, $job, $shown), 'eve2|eve2|eve2', 'renamed: the name of now');

@@ -12,8 +12,8 @@ use Test::More;
 my $node = new_node('admin_role', '');
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 
-like(slurp_file($node->logfile), qr/kwjobs launcher LOG:  role "admin", which kwjobs\.admin_role names, does not exist\n.*DETAIL:  Only superusers see and control everybody's jobs\.\n.*HINT:  To have others do so, type CREATE ROLE admin and GRANT admin TO them\./,
-	'a name without a role is said in the log');
+$node->wait_for_log(qr/kwjobs launcher LOG:  role "admin", which kwjobs\.admin_role names, does not exist\n.*DETAIL:  Only superusers see and control everybody's jobs\.\n.*HINT:  To have others do so, type CREATE ROLE admin and GRANT admin TO them\./);
+note('a name without a role is said in the log');
 
 sql('CREATE ROLE cr LOGIN CREATEROLE; CREATE DATABASE elsewhere');
 is(result_as($node, 'cr', 'CREATE ROLE harmless'), '', 'a role with CREATEROLE creates roles');

@@ -47,6 +47,8 @@ for my $part (1 .. 11)
 {
 	my $id = mallory("SELECT kwjobs.submit('SELECT 1', settings => (SELECT jsonb_object_agg('c.p$part' || '_' || n, n) FROM generate_series(1, 100) AS n))");
 	wait_for_status($node, $id, 'succeeded');
+	# until its worker can take the next one
+	wait_query($node, q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs worker' AND state IS DISTINCT FROM 'idle'});
 	$pids{ sql("SELECT pid FROM kwdb_internal.job_attempts WHERE job_id = $id") } = 1;
 }
 is(scalar(keys %pids), 2, 'settings do not pile up in a worker');

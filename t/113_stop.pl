@@ -213,29 +213,33 @@ for my $mode (qw(fast smart))
 $node->safe_psql('postgres', <<'EOT');
 CREATE TABLE step (job bigint, n bigint);
 CREATE SEQUENCE steps;
+-- how many seconds a step takes
+CREATE TABLE pace (seconds double precision);
+INSERT INTO pace VALUES (0);
 CREATE PROCEDURE do_steps(last integer) LANGUAGE plpgsql AS $$
 BEGIN
     FOR i IN coalesce(kwjobs.checkpoint_state()::integer, 0) + 1 .. last LOOP
         INSERT INTO step VALUES (kwjobs.current_job(), i);
-        PERFORM nextval('steps'), pg_sleep(0.02);
+        PERFORM nextval('steps'), pg_sleep(seconds) FROM pace;
         CALL kwjobs.checkpoint(i::float8 / last, to_jsonb(i));
     END LOOP;
 END $$;
 CREATE FUNCTION do_piece(piece bigint, transaction bigint) RETURNS void LANGUAGE plpgsql SET search_path = public AS $$
 BEGIN
     INSERT INTO step VALUES (kwjobs.current_job(), 10 * piece + transaction);
-    PERFORM nextval('steps'), pg_sleep(0.02);
+    PERFORM nextval('steps'), pg_sleep(seconds) FROM pace;
 END $$;
 EOT
 
-# Returns how many steps were done in vain.
+# Returns how many steps were done in vain. Until the stop, all steps would take seconds.
 sub stop_steps
 {
 	my ($create) = @_;
-	my $job = $node->safe_psql('postgres', "ALTER SEQUENCE steps RESTART; SELECT $create");
+	my $job = $node->safe_psql('postgres', "UPDATE pace SET seconds = 0.1; ALTER SEQUENCE steps RESTART; SELECT $create");
 	wait_query($node, 'SELECT count(*) >= 5 FROM step WHERE job = ' . $job);
 	$node->stop('fast');
 	$node->start;
+	$node->safe_psql('postgres', 'UPDATE pace SET seconds = 0');
 	wait_for_status($node, $job, 'succeeded');
 	is($node->safe_psql('postgres', "SELECT count(*), count(DISTINCT n) FROM step WHERE job = $job"), '60|60', 'each step is there once');
 	is(attempt_statuses($node, $job), 'interrupted,succeeded', '... and the stop was no failure');

@@ -68,14 +68,18 @@ EOF
 }
 
 # Instead of leaving, the coordinator waits for a job that is due within its idle timeout. It
-# decides that in the full pass which follows after a second.
+# decides that in the full pass which follows after a second. While the job waits at its gate, the
+# coordinator stays.
 {
 	configure($node, 'kwjobs.coordinator_idle_timeout', '300ms');
-	my $job = sql(q{SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1.2 s')});
+	my $gate = close_gate($node);
+	my $job = sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)', run_at => now() + interval '1.2 s')});
 	wait_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'});
 	my $coordinator = pid_of('coordinator');
-	wait_for_status($node, $job, 'succeeded');
+	wait_at_gate($node, $job);
 	is(pid_of('coordinator'), $coordinator, 'a coordinator does not leave if a job is due soon');
+	open_gate($gate);
+	wait_for_status($node, $job, 'succeeded');
 	configure($node, 'kwjobs.coordinator_idle_timeout', '0');
 }
 
@@ -116,7 +120,8 @@ EOF
 # A short pass begins with this search. It locks the tables of kwjobs in the order of their names,
 # as all do. A session keeps the pass from its first table, kwjobs.hold, until another one has
 # locked kwjobs.attempt. If the pass begins more than a second after the last full one, it is a full
-# one, and has locked kwjobs.attempt before: then the test begins anew.
+# one, and has locked kwjobs.attempt before: then the test begins anew. What has to happen within this
+# second is done by sessions that are connected already.
 {
 	my $waits_for = q{SELECT count(*) = 1 FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
 		WHERE a.backend_type = 'kwjobs coordinator' AND NOT l.granted AND l.relation = 'kwjobs.%s'::regclass};
@@ -127,11 +132,11 @@ EOF
 		my $gate = close_gates($node, 4904);
 		my ($holder, $alters) = map { $node->background_psql('postgres', on_error_stop => 0) } 1 .. 2;
 		push(@jobs, sql("SELECT $tomorrow"));
-		wait_at_gates($node, 1, 'objid = 4904');
-		push(@jobs, sql(q{SELECT kwjobs.submit('SELECT 1')}));
+		wait_in($alters, q{EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 4904 AND NOT granted)});
+		push(@jobs, $alters->query_safe(q{SELECT kwjobs.submit('SELECT 1')}));
 		$holder->query_until(qr/locking/, "BEGIN;\n\\echo locking\nLOCK TABLE kwjobs.hold;\n");
-		wait_query($node, q{SELECT count(*) = 1 FROM pg_locks WHERE relation = 'kwjobs.hold'::regclass AND NOT granted});
-		$gate->quit;
+		wait_in($alters, q{EXISTS (SELECT FROM pg_locks WHERE relation = 'kwjobs.hold'::regclass AND NOT granted)});
+		$gate->query_safe('SELECT pg_advisory_unlock(4904)');
 		wait_query($node, sprintf($waits_for, 'hold'));
 		$alters->query('BEGIN');
 		$alters->query('LOCK TABLE kwjobs.attempt NOWAIT');
@@ -144,7 +149,7 @@ EOF
 				WHERE a.backend_type = 'kwjobs coordinator' AND l.granted AND l.relation = 'kwjobs.job'::regclass});
 		}
 		$alters->query('ROLLBACK');
-		$_->quit for $holder, $alters;
+		$_->quit for $holder, $alters, $gate;
 		last if $is_short;
 	}
 	is($locked, '0', 'a short pass that waits for kwjobs.attempt has not locked kwjobs.job');

@@ -398,6 +398,9 @@ foreach my $wrong ('', '{', '[]', '{}', "\xff", substr($text, 0, 100), $text =~ 
 	overwrite("$place/one/manifest.json", $wrong);
 	fails_with("SHOW BACKUP '$place/one'", qr/the manifest of backup ".*" is damaged/, 'a damaged manifest');
 }
+overwrite("$place/one/manifest.json", '{"kwjobs_export": 1}');
+fails_with("SHOW BACKUP '$place/one'", qr/is no backup\n.*EXPORT.*\n.*IMPORT DATABASE CSV DATA \('\Q$place\E\/one'\)\./, 'what an EXPORT has written');
+fails_with("RESTORE FROM '$place/one'", qr/is no backup\n.*EXPORT/, '... is not restored');
 overwrite("$place/one/manifest.json", $text =~ s/"kwjobs_backup": 1/"kwjobs_backup": 2/r);
 fails_with("SHOW BACKUP '$place/one'", qr/was made by a newer version of kwjobs/);
 unlink("$place/one/manifest.json");

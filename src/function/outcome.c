@@ -21,6 +21,7 @@
 #include "funcapi.h"
 #include "function/outcome.h"
 #include "function/waits.h"
+#include "job/test_gate.h"
 #include "job/transaction.h"
 #include "lifecycle/control.h"
 #include "lifecycle/wait.h"
@@ -30,8 +31,8 @@
 #include "store/jobs.h"
 
 /*
- * What the error of a canceled wait tells the user. The session finds it out before the wait,
- * because it cannot look into tables while it raises an error.
+ * What the error of a canceled wait tells the user. The session finds it out before the commit of
+ * the job, because it cannot look into tables while it raises an error.
  */
 typedef struct CanceledWait
 {
@@ -79,16 +80,18 @@ tell_progress(int64 job_id, const KwjOutcome *outcome)
 static void
 wait_for(int64 job_id, KwjOutcome *outcome)
 {
-	CanceledWait wait = {job_id, kwj_to_type("CANCEL JOB", "kwjobs.cancel", job_id)};
-	ErrorContextCallback callback = {error_context_stack, explain_canceled_wait, &wait};
-
-	error_context_stack = &callback;
+	/* t/008_import_changes.pl stops the session here. */
+	kwj_test_gate(4923);
+	/*
+	 * Under REPEATABLE READ, the transaction would keep the snapshot of the first look, and hold
+	 * back vacuum as long as it waits.
+	 */
+	kwj_set_locally("transaction_isolation", "read committed");
 	if (!kwj_wait_for(job_id, outcome, tell_progress, kwj_progress_interval, DT_NOEND))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("job with ID " INT64_FORMAT " does not exist any more", job_id),
 				 errhint("It was deleted while this session waited for it.")));
-	error_context_stack = callback.previous;
 }
 
 /* Raises the error that the job has ended with. */
@@ -138,25 +141,20 @@ kwj_begin_to_wait(FunctionCallInfo fcinfo, const char *statement, const char *hi
 	return desc;
 }
 
-static void
-wait_for_success(int64 job_id, KwjOutcome *outcome)
-{
-	/*
-	 * Under REPEATABLE READ, the transaction would keep the snapshot of the first look, and hold
-	 * back vacuum as long as it waits.
-	 */
-	kwj_set_locally("transaction_isolation", "read committed");
-	wait_for(job_id, outcome);
-	if (outcome->status != KWJ_SUCCEEDED)
-		raise_job_error(job_id, outcome);
-}
-
 void
 kwj_commit_and_wait(int64 job_id, MemoryContext memory, KwjOutcome *outcome,
 					KwjReturned *returned)
 {
+	CanceledWait wait = {job_id, kwj_to_type("CANCEL JOB", "kwjobs.cancel", job_id)};
+	ErrorContextCallback callback = {error_context_stack, explain_canceled_wait, &wait};
+
 	SPI_commit();
-	wait_for_success(job_id, outcome);
+	/* From the commit on, the job goes on: nothing in between can be canceled. */
+	error_context_stack = &callback;
+	wait_for(job_id, outcome);
+	error_context_stack = callback.previous;
+	if (outcome->status != KWJ_SUCCEEDED)
+		raise_job_error(job_id, outcome);
 	MemoryContextSwitchTo(memory);
 	if (returned != NULL)
 		kwj_store_returned(job_id, returned);

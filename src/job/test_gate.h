@@ -12,6 +12,7 @@
  *     4920  worker        as the last part of a job, before it ends the attempt     (worker/parts.c)
  *     4921  worker        as a later part, before it enters                        (worker/worker.c)
  *     4922  session       after a tracked statement, with interrupts held            (track/track.c)
+ *     4923  session       has committed the job for which it is to wait         (function/outcome.c)
  *     4924  coordinator   job by job, before it claims                        (coordinator/singly.c)
  *     4925  coordinator   has found a job that may start, before it locks it  (store/candidates.c)
  *     4926  coordinator   before it reads its jobs for another database       (coordinator/answer.c)

@@ -20,10 +20,10 @@ our $work = 'INSERT INTO ran SELECT kwjobs.current_job()';
 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 
-sub coordinator
-{
-	return sql("SELECT string_agg(pid::text, ',') FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'");
-}
+# That of this database. When the server starts, those of other databases come for a moment, too.
+my $coordinators = q{FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'};
+
+sub coordinator { return sql("SELECT string_agg(pid::text, ',') $coordinators") }
 
 sub broken_node
 {
@@ -37,7 +37,7 @@ sub broken_node
 # The coordinator that is to stay from now on.
 sub know_coordinator
 {
-	wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'");
+	wait_query($node, "SELECT count(*) = 1 $coordinators");
 	$coordinator = coordinator();
 	return;
 }
@@ -50,10 +50,13 @@ sub submit_bad
 		  . ($more ? ", $more" : '') . ')');
 }
 
+# $more: statements of the same transaction, so that the job does not start before they have taken effect. It
+# takes the lock of CREATE TRIGGER first, so that it keeps nobody waiting while it waits for this lock.
 sub make_due
 {
-	my ($job, $change) = @_;
-	sql("UPDATE kwjobs.job SET due = clock_timestamp()" . ($change ? ", $change" : '') . " WHERE job_id = $job");
+	my ($job, $change, $more) = @_;
+	my $update = 'UPDATE kwjobs.job SET due = clock_timestamp()' . ($change ? ", $change" : '') . " WHERE job_id = $job";
+	sql($more ? "BEGIN; LOCK TABLE kwjobs.job IN SHARE ROW EXCLUSIVE MODE; $update; $more; COMMIT" : $update);
 	return;
 }
 

@@ -29,7 +29,7 @@ our @EXPORT = qw(new_node start_standby set_standby lose_standby configure set_c
   wait_for_status wait_for_end wait_for_pass wait_for_session_jobs start_wait
   begin_waiting ends_as
   wait_for_no_coordinator unrecorded
-  busy_looks index_reads job_field attempt_statuses is_imported is_consistent is_once
+  busy_looks wait_for_statistics index_reads job_field attempt_statuses is_imported is_consistent is_once
   server_processes start_when_possible files_below build_library);
 
 # Makes the node's cluster. initdb takes longer than many a test, so ./test names a directory in
@@ -397,15 +397,22 @@ EOF
 	return $session ? $session->query_safe("$look;") : $node->safe_psql('postgres', $look);
 }
 
-# Returns how many rows the indexes of this table of kwjobs, or else of all, have given until now. Waits until workers
-# and coordinators are idle, as that is when they report what they have read.
-sub index_reads
+# Waits until workers and coordinators are idle, as that is when they report what they have read and written.
+sub wait_for_statistics
 {
-	my ($node, $table) = @_;
+	my ($node) = @_;
 	wait_query($node, <<'EOF');
 SELECT bool_and(wait_event_type IN ('Extension', 'Activity'))
   FROM pg_stat_activity WHERE backend_type IN ('kwjobs worker', 'kwjobs coordinator')
 EOF
+	return;
+}
+
+# Returns how many rows the indexes of this table of kwjobs, or else of all, have given until now.
+sub index_reads
+{
+	my ($node, $table) = @_;
+	wait_for_statistics($node);
 	return $node->safe_psql('postgres', "SELECT sum(idx_tup_read) FROM pg_stat_all_indexes WHERE schemaname = 'kwjobs'"
 		  . (defined $table ? " AND relname = '$table'" : ''));
 }

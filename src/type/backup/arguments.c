@@ -226,10 +226,15 @@ check_kind(Relation rel)
 static char *
 check_table(const char *text)
 {
-	RangeVar   *name = makeRangeVarFromNameList(stringToQualifiedNameList(text KWJ_NO_ESCONTEXT));
-	Relation	rel = relation_openrv(name, AccessShareLock);
+	List	   *names = stringToQualifiedNameList(text KWJ_NO_ESCONTEXT);
+	Relation	rel = relation_openrv_extended(makeRangeVarFromNameList(names), AccessShareLock, true);
 	char	   *full;
 
+	if (rel == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_TABLE),
+				errmsg("relation \"%s\" does not exist", NameListToString(names)),
+				errhint("BACKUP TABLE takes the names of tables; type BACKUP DATABASE name TO 'directory' for a database."));
 	check_kind(rel);
 	if (pg_class_aclcheck(RelationGetRelid(rel), GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		ereport(ERROR,

@@ -207,6 +207,8 @@ restore(Verification *v)
 		request = create_schemas(v);
 	if (request != KWJ_REQUEST_NONE)
 		return request;
+	if (v->verify->spec->tables == NIL)
+		kwj_contents_tell_of_database(&v->dumped, v->verify->spec->directory);
 	if (!v->is_superuser)
 		(void) kwj_contents_leave_kwjobs_out(&v->dumped);
 	foreach(lc, v->dumped.entries)
@@ -636,9 +638,9 @@ compare_different(Verification *v)
 	/* The checksums need a transaction for their memory. */
 	kwj_attempt_begin_without_snapshot();
 	MemoryContextSwitchTo(verify->context);
-	request = kwj_rows_read(verify->again, ROWS_OF_BACKUP, &dumped);
+	request = kwj_rows_read(verify->again, ROWS_OF_BACKUP, NIL, &dumped);
 	if (request == KWJ_REQUEST_NONE)
-		request = kwj_rows_read(verify->again, ROWS_AGAIN, &again);
+		request = kwj_rows_read(verify->again, ROWS_AGAIN, dumped, &again);
 	kwj_attempt_end_look(verify->context);
 	if (request == KWJ_REQUEST_NONE)
 		compare_rows(dumped, again);
