@@ -306,6 +306,12 @@ my $odd;
 		print $socket $head . 'Content-Length: ' . ($size - $from) . "\r\n\r\n";
 		return substr($text, $from);
 	};
+	my $short_range = sub {
+		my ($from) = @_;
+		# up to the end of a record, so that no record seems to be cut off
+		my $part = substr($csv, $from, 300_000) =~ s/[^\n]*\z//r;
+		return "HTTP/1.1 206 Partial Content\r\n${etag}Content-Range: bytes $from-" . ($from + length($part) - 1) . '/' . length($csv) . "\r\nContent-Length: " . length($part) . "\r\n\r\n$part";
+	};
 	my %answers = (
 		# breaks off after 100 kB each time
 		'/breaks' => sub { my ($n, $from, $socket) = @_; print $socket substr($from_here->($socket, $from, $csv, $etag), 0, 100_000) },
@@ -327,6 +333,10 @@ my $odd;
 		'/changing' => sub { my ($n, $from, $socket) = @_; print $socket substr($from_here->($socket, $from, $csv, "ETag: \"" . ($n > 2) . "\"\r\n"), 0, $n == 1 ? 10_000_000 : 600_000) },
 		'/wrong_range' => sub { my ($n, $from, $socket) = @_; if ($from) { print $socket "HTTP/1.1 206 Partial Content\r\n${etag}Content-Range: bytes " . ($from + 1) . '-' . (length($csv) - 1) . '/' . length($csv) . "\r\nContent-Length: 5\r\n\r\n1,x\n2" } else { print $socket substr($from_here->($socket, 0, $csv, $etag), 0, 500_000) } },
 		'/early_range' => sub { my ($n, $from, $socket) = @_; $from = 10 if $from; print $socket substr($from_here->($socket, $from, $csv, $etag), 0, $from ? 10_000_000 : 500_000) },
+		# sends at most 300 kB of a range, or nothing that is new
+		'/short_range' => sub { my ($n, $from, $socket) = @_; print $socket $from ? $short_range->($from) : substr($from_here->($socket, 0, $csv, $etag), 0, 500_000) },
+		'/short_range_of_unknown_size' => sub { my ($n, $from, $socket) = @_; print $socket $from ? $short_range->($from) : "HTTP/1.1 200 OK\r\n${etag}Transfer-Encoding: chunked\r\n\r\n7a120\r\n" . substr($csv, 0, 500_000) . "\r\n" },
+		'/old_range' => sub { my ($n, $from, $socket) = @_; print $socket $from ? "HTTP/1.1 206 Partial Content\r\n${etag}Content-Range: bytes 0-9/" . length($csv) . "\r\nContent-Length: 10\r\n\r\n" . substr($csv, 0, 10) : substr($from_here->($socket, 0, $csv, $etag), 0, 500_000) },
 		'/no_head' => sub { my ($n, $from, $socket) = @_; print $socket "1,a\n2,b\n" },
 		'/long_head' => sub { my ($n, $from, $socket) = @_; print $socket "HTTP/1.1 200 OK\r\n"; print $socket 'X: ' . 'x' x 10000 . "\r\n" for 1 .. 1000 },
 		'/negative' => sub { my ($n, $from, $socket) = @_; print $socket "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n1,a\n" },
@@ -345,7 +355,7 @@ configure($node, 'kwjobs.test_haste', 10);
 sql('ALTER DATABASE postgres SET kwjobs.test_url_silence = 2000');
 my $once = '{"max_attempts": 1}';
 
-for my $path (qw(breaks busy silent chunked early_range))
+for my $path (qw(breaks busy silent chunked early_range short_range short_range_of_unknown_size))
 {
 	ends_with(create_import("$o/$path"), qr/^succeeded\|$rows$/, "$path: all rows");
 	is_all('... each once');
@@ -354,9 +364,10 @@ is(job_field($node, create_import("$o/too_much"), 'status IS NOT NULL'), 't', 'm
 ends_with(sql('SELECT max(job_id) FROM kwdb_internal.jobs'), qr/^succeeded\|1$/, '... is not read');
 
 {
-	my @jobs = map { [ $_, sql("CREATE TABLE to_$_ (n integer, t text); SELECT kwjobs.import('to_$_', ARRAY['$o/$_'], NULL, '$once')") ] } qw(cut cut_without_ranges chunked_cut changing wrong_range);
+	my @jobs = map { [ $_, sql("CREATE TABLE to_$_ (n integer, t text); SELECT kwjobs.import('to_$_', ARRAY['$o/$_'], NULL, '$once')") ] } qw(cut cut_without_ranges chunked_cut changing wrong_range old_range);
 	my %expected = (
 		cut => '08006\|could not read',
+		old_range => '08006\|could not read ".*": the server sends less than it was asked for',
 		cut_without_ranges => '08006\|could not read',
 		chunked_cut => '08006\|could not read',
 		changing => '55000\|file ".*" was changed while it was being imported\|Its ETag or Last-Modified',
