@@ -63,6 +63,7 @@
 #include "coordinator/retention.h"
 #include "coordinator/singly.h"
 #include "coordinator/window.h"
+#include "job/noted.h"
 #include "job/test_gate.h"
 #include "job/transaction.h"
 #include "miscadmin.h"
@@ -472,7 +473,7 @@ unclaim(void *arg)
 	const Unclaim *what = arg;
 
 	kwj_store_unclaim(what->claim->job_id, what->claim->attempt,
-					  "waiting for a background worker slot", what->delay_ms);
+					  KWJ_NOTED_NO_SLOT, what->delay_ms);
 }
 
 static void

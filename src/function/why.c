@@ -108,8 +108,9 @@ say_pending(StringInfo into, int64 job_id, const KwjStanding *job)
 	if (job->before > 0)
 	{
 		next_line(into);
-		appendStringInfo(into, "%s" INT64_FORMAT " jobs of its role and type are to start before it.",
-						 job->before >= KWJ_MOST_BEFORE ? "At least " : "", job->before);
+		appendStringInfo(into, "%s" INT64_FORMAT " %s of its role and type %s to start before it.",
+						 job->before >= KWJ_MOST_BEFORE ? "At least " : "", job->before,
+						 job->before == 1 ? "job" : "jobs", job->before == 1 ? "is" : "are");
 	}
 	if (job->attempts > 0)
 		say_error(into, "Its last error", job);
