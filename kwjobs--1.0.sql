@@ -1346,23 +1346,26 @@ COMMENT ON FUNCTION pg_catalog.kwjobs_all_jobs(text, text) IS
 CREATE FUNCTION kwjobs.pause(job_id bigint, reason text DEFAULT NULL)
 RETURNS void LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_pause';
-COMMENT ON FUNCTION kwjobs.pause(bigint, text) IS 'PAUSE JOB as a function, also for one''s own jobs';
+COMMENT ON FUNCTION kwjobs.pause(bigint, text) IS
+'PAUSE JOB as a function: the job stops at its next checkpoint, or where it can be interrupted; also for one''s own jobs';
 
 CREATE FUNCTION kwjobs.resume(job_id bigint, reason text DEFAULT NULL)
 RETURNS void LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_resume';
-COMMENT ON FUNCTION kwjobs.resume(bigint, text) IS 'RESUME JOB as a function, also for one''s own jobs';
+COMMENT ON FUNCTION kwjobs.resume(bigint, text) IS
+'RESUME JOB as a function: the job goes on from its last checkpoint; also for one''s own jobs';
 
 CREATE FUNCTION kwjobs.cancel(job_id bigint, reason text DEFAULT NULL)
 RETURNS void LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_cancel';
-COMMENT ON FUNCTION kwjobs.cancel(bigint, text) IS 'CANCEL JOB as a function, also for one''s own jobs';
+COMMENT ON FUNCTION kwjobs.cancel(bigint, text) IS
+'CANCEL JOB as a function: the job stops for good, and what it did is reverted; also for one''s own jobs';
 
 CREATE FUNCTION kwjobs.retry(job_id bigint, reason text DEFAULT NULL)
 RETURNS void LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_retry';
 COMMENT ON FUNCTION kwjobs.retry(bigint, text) IS
-'RETRY JOB as a function: a job that failed or was canceled is pending again, and those that failed because of it, also for one''s own jobs';
+'RETRY JOB as a function: a job that failed or was canceled is pending again, and so are those that failed because of it; also for one''s own jobs';
 
 CREATE FUNCTION kwjobs.run_now(job_id bigint)
 RETURNS void LANGUAGE c STRICT
@@ -1429,7 +1432,7 @@ CREATE FUNCTION kwjobs.pause_jobs(job_ids bigint[], reason text DEFAULT NULL)
 RETURNS bigint LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_pause_jobs';
 COMMENT ON FUNCTION kwjobs.pause_jobs(bigint[], text) IS
-'PAUSE JOBS as a function: leaves out jobs that are over, returns how many it has paused';
+'PAUSE JOBS as a function: leaves out jobs that are over or being canceled, returns how many are asked to pause';
 
 CREATE FUNCTION kwjobs.resume_jobs(job_ids bigint[], reason text DEFAULT NULL)
 RETURNS bigint LANGUAGE c
@@ -1441,7 +1444,7 @@ CREATE FUNCTION kwjobs.cancel_jobs(job_ids bigint[], reason text DEFAULT NULL)
 RETURNS bigint LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_cancel_jobs';
 COMMENT ON FUNCTION kwjobs.cancel_jobs(bigint[], text) IS
-'CANCEL JOBS as a function: leaves out jobs that are over, returns how many it has canceled';
+'CANCEL JOBS as a function: leaves out jobs that are over or being reverted, returns how many are asked to end';
 
 CREATE FUNCTION kwjobs.delete(job_id bigint)
 RETURNS void LANGUAGE c
@@ -1506,7 +1509,7 @@ CREATE FUNCTION kwjobs.why(job_id bigint)
 RETURNS text LANGUAGE c STRICT
 AS 'MODULE_PATHNAME', 'kwjobs_why';
 COMMENT ON FUNCTION kwjobs.why(bigint) IS
-'says why the job does not run, or does not end, and what to type, in sentences; for every role, for its own jobs, and for those that it may see';
+'says why the job does not run, does not end, or has failed, and what to type, in sentences; for every role, for its own jobs, and for those that it may see';
 
 CREATE FUNCTION kwjobs.messages(
     job_id bigint,

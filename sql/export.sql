@@ -228,6 +228,8 @@ CALL refused(:'new' || '''t''', '[]');
 CALL refused(:'new' || '''t''', '{"nothing": 1}');
 CALL refused(:'new' || '''t''', '{"header": true}');
 CALL refused(:'new' || '''t''', '{"delimiter": null}');
+CALL refused(:'new' || '''t''', '{"delimiter": false}');
+CALL refused(:'new' || '''t''', '{"chunk_rows": false}');
 CALL refused(:'new' || '''t''', '{"delimiter": "\\t"}');
 CALL refused(:'new' || '''t''', '{"delimiter": "\""}');
 CALL refused(:'new' || '''t''', '{"delimiter": "\\", "escaped": "\\"}');

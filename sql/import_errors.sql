@@ -250,6 +250,19 @@ SELECT kwjobs.import('target', ARRAY[:'good'], options => '{"header": null}');
 :state
 SELECT kwjobs.import('target', ARRAY[:'good'], options => '{"header": {"a": [1]}}');
 :state
+-- an option that is no flag takes neither true nor false; a flag takes both
+SELECT kwjobs.import('target', ARRAY[:'good'], options => '{"header": false}');
+:state
+SELECT kwjobs.import('target', ARRAY[:'good'], options => '{"delimiter": false}');
+:state
+SELECT kwjobs.import('target', ARRAY[:'good'], options => '{"nullif": true}');
+:state
+SELECT kwjobs.import('target', ARRAY[:'good'], options => '{"force_null": false}');
+:state
+SELECT kwjobs.create_job('IMPORT', jsonb_build_object('target', 'target', 'files', ARRAY[:'good'], 'options', jsonb_build_object('skip', false)));
+:state
+SELECT kwjobs.import('target', ARRAY[:'good'], options => '{"Freeze": false}');
+:state
 IMPORT INTO target CSV DATA (:'good') WITH delimiter = '\t';
 :state
 -- the format

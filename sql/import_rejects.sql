@@ -99,6 +99,10 @@ IMPORT INTO names CSV DATA (:'file') WITH on_error = 'skip', reject_table = 'rej
 SELECT * FROM names;
 
 -- 3. reject_limit: the next bad record is the error of the job
+-- (an error with a hint of its own)
+CREATE TABLE words (w text);
+SELECT write_file(:'file', E'one,\ntwo,\n') \gset
+IMPORT INTO words CSV DATA (:'file') WITH on_error = 'skip', reject_limit = '1';
 SELECT write_file(:'file', E'1,one,1\nx,two,2\n3,three,3\ny,four,4\n5,five,500\n') \gset
 IMPORT INTO t CSV DATA (:'file') WITH on_error = 'skip', reject_table = 'rejected', reject_limit = 1;
 :job

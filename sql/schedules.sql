@@ -85,6 +85,11 @@ CREATE SCHEDULE x FOR SQL 'SELECT 1' RECURRING '@daily' WITH SCHEDULE OPTIONS on
 CREATE SCHEDULE x FOR SQL 'SELECT 1' RECURRING '@daily' WITH SCHEDULE OPTIONS on_execution_failure = 'PAUSE';
 CREATE SCHEDULE x FOR SQL 'SELECT 1' RECURRING '@daily' WITH SCHEDULE OPTIONS catch_up = some;
 CREATE SCHEDULE x FOR SQL 'SELECT 1' RECURRING '@daily' WITH SCHEDULE OPTIONS time_zone = 'Mars/Olympus';
+CREATE SCHEDULE x FOR SQL 'SELECT 1' RECURRING '@daily' WITH SCHEDULE OPTIONS time_zone = 'ABC3';
+SET timezone = '<+03>-3';
+CREATE SCHEDULE x FOR SQL 'SELECT 1' RECURRING '@daily';
+SET timezone = 'UTC';
+ALTER SCHEDULE late WITH SCHEDULE OPTIONS time_zone = 'ABC3';
 CREATE SCHEDULE x FOR SQL 'SELECT 1' RECURRING '@daily' WITH SCHEDULE OPTIONS first_run = 'soon';
 CREATE SCHEDULE x FOR SQL 'SELECT 1' RECURRING '@daily' WITH SCHEDULE OPTIONS first_run = infinity;
 CREATE SCHEDULE x FOR SQL 'SELECT 1' RECURRING '@daily' WITH SCHEDULE OPTIONS jitter = soon;
@@ -108,6 +113,11 @@ SELECT kwjobs.create_schedule('x', '@daily', 'SELECT 1', options => '{"end": nul
 SELECT kwjobs.create_schedule('x', '@daily', 'SELECT 1', options => '{"settings": {"work_mem": "8MB"}}');
 SELECT kwjobs.create_schedule('x', '@daily', 'SELECT 1', options => '{"tags": {"a": 1}}');
 SELECT kwjobs.create_schedule('x', '@daily', 'SELECT 1', options => '{"tags": ["a", null]}');
+SELECT kwjobs.create_schedule('x', '@daily', 'SELECT 1', options => '{"queue": false}');
+SELECT kwjobs.create_schedule('x', '@daily', 'SELECT 1', options => '{"failure_statement": false}');
+SELECT kwjobs.create_schedule('x', '@daily', 'SELECT 1', options => '{"priority": [1]}');
+SELECT kwjobs.create_schedule('x', '@daily', 'SELECT 1', options => '{"depends_on": [1]}');
+SELECT kwjobs.create_schedule('x', '@daily', 'SELECT 1', options => '{"Queue": "a"}');
 CALL kwjobs_create_schedule_of_job('x', 1, '@daily', '{}', false);
 BEGIN; SELECT kwjobs_for_schedule('x', false); SELECT kwjobs.submit('SELECT 1'); COMMIT;
 SELECT count(*) - :before AS created FROM kwjobs.schedule;

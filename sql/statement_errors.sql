@@ -146,6 +146,8 @@ RETRY JOB ALL;
 RETRY JOB 1, 2;
 DROP JOB 1;
 DELETE JOB 1;
+ALTER JOB 1;
+ALTER JOB 1 SET PRIORITY 2;
 KILL JOB 1;
 STOP JOBS (SELECT 1);
 START JOB 1;
@@ -182,6 +184,28 @@ DO $$ BEGIN EXECUTE $s$ IMPORT INTO error_target CSV DATA (('x') $s$; END $$;
 DO $$ BEGIN EXECUTE $s$ IMPORT INTO error_target CSV DATA ('x') WITH OPTIONS (detached now $s$; END $$;
 DO $$ BEGIN PAUSE JOB nosuch; END $$;
 
+DO $$ BEGIN EXPORT INTO CSV '/x' FROM TABLE error_target; END $$;
+CREATE FUNCTION wrong() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    CREATE SCHEDULE s FOR IMPORT INTO error_target CSV DATA ('/x') RECURRING '@daily';
+END $$;
+DO $$ BEGIN SELECT 1 INTO nosuch; END $$;
+
+-- A text without quotes
+SHOW JOBS WHERE status = running;
+SELECT 'ü', status FROM [SHOW JOBS WHERE status = running] WHERE 'ü' = 'ü';
+SELECT job_id FROM [SHOW JOBS] WHERE status = ü;
+IMPORT INTO error_target CSV DATA ('/x') WITH header = skip;
+EXPORT INTO CSV '/x' FROM TABLE error_target WITH compression =zstd, comment;
+DO $$ BEGIN IMPORT INTO error_target CSV DATA ('/x') WITH header = skip; END $$;
+PREPARE p AS IMPORT INTO error_target CSV DATA ('/x') WITH header = skip;
+-- ... but not where none can be meant
+SHOW JOBS WHERE nosuch = 'running';
+SHOW JOBS WHERE nosuch;
+SHOW JOBS WHERE status = "running";
+SHOW JOBS WHERE status = running.x;
+SELECT a FROM error_target WHERE a = nosuch;
+
 -- 6. What is not a job statement gets PostgreSQL's own error.
 SELEC 1;
 SELECT pause job FORM x;
@@ -199,6 +223,7 @@ SELECT 'DROP JOB 1' FORM /* SHOW RUNNING JOBS */ x;
 DROP TABLE job 1;
 DROP jobs;
 DROP job;
+ALTER job ADD COLUMN b integer;
 DELETE job WHERE a = 1;
 CREATE job (a integer);
 SHOW jobs.retention_time \g /dev/null

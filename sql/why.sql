@@ -49,6 +49,17 @@ SELECT status FROM kwjobs.wait(:good);
 SELECT status FROM kwjobs.wait(:bad);
 SELECT * FROM why(:good);
 SELECT * FROM why(:bad);
+-- with its hint, and its place
+SELECT kwjobs.submit('SELECT 1', depends_on => :bad) AS failed_with_it \gset
+SELECT status FROM kwjobs.wait(:failed_with_it);
+SELECT * FROM why(:failed_with_it);
+CREATE TABLE why_target (a integer);
+\set wrong /proc/self/cwd/kwj_why.csv
+COPY (VALUES ('1'), ('x')) TO :'wrong';
+SELECT kwjobs.import('why_target', ARRAY[:'wrong']) AS wrong_file \gset
+SELECT status FROM kwjobs.wait(:wrong_file);
+SELECT * FROM why(:wrong_file);
+DROP TABLE why_target;
 CANCEL JOB :later;
 SELECT status FROM kwjobs.wait(:later);
 SELECT * FROM why(:later);

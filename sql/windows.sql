@@ -43,6 +43,13 @@ SELECT * FROM kwjobs.next_windows('01:00-02:30', 4, '2024-10-26 12:00');
 SELECT count(*) FROM kwjobs.next_windows('22:00-06:00', 0);
 CALL fails($$SELECT kwjobs.next_windows('22:00-06:00', -1)$$);
 CALL fails($$SELECT kwjobs.next_windows('22:00-06:00', 1, 'infinity')$$);
+-- At the end of all times, which is a Sunday, PostgreSQL has no instant for the next opening.
+SELECT * FROM kwjobs.next_windows('mon 10:00-11:00 UTC', 3, '294276-12-31 12:00 UTC');
+SELECT opens AT TIME ZONE 'UTC' AS opens, closes FROM kwjobs.next_windows('sat,sun UTC', 3, '294276-12-31 12:00 UTC');
+BEGIN;
+SELECT kwjobs.submit('SELECT 1', run_at => '294276-12-31 12:00 UTC', timeout => '1 min', "window" => 'mon 10:00-11:00 UTC') AS far \gset
+SELECT due AT TIME ZONE 'UTC' AS due FROM kwjobs.my_jobs WHERE job_id = :far;
+ROLLBACK;
 RESET ROLE;
 
 -- 2. What is no window.

@@ -111,7 +111,7 @@ sql('CREATE ROLE one LOGIN; CREATE ROLE two LOGIN');
 	my $job = sql(q{SELECT kwjobs.submit('SELECT 1')});
 	waits_because($job, 'waiting for a worker (2 of 2 run jobs)', 'all workers have jobs');
 	my $second = sql(q{SELECT kwjobs.submit('SELECT 1')});
-	like(sql("SELECT kwjobs.why($second)"), qr/^1 jobs of its role and type are to start before it\.$/m, '... and how many jobs come before it');
+	like(sql("SELECT kwjobs.why($second)"), qr/^1 job of its role and type is to start before it\.$/m, '... and how many jobs come before it');
 	sql("SELECT kwjobs.cancel($second)");
 	is_told(q{CALL kwjobs.run('SELECT 1');}, qr/does not run: waiting for a worker \(2 of 2 run jobs\)/, '... as a session is told that waits');
 
@@ -245,6 +245,15 @@ EOF
 	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
 	is(sql('SELECT count(*) FROM target'), 10, 'the jobs run when there is room');
 	is(sql(q{SELECT count(*) FROM kwdb_internal.jobs WHERE running_status LIKE 'waiting%'}), 0, 'and nothing is left of the reason');
+	$node->stop;
+}
+
+# With a slot for the coordinator, but none for a worker: to run the job "now" would not help.
+{
+	$node = new_node('slots3', "max_worker_processes = 3\nkwjobs.max_workers = 1\n", extra => ['--no-locale', '--encoding=UTF8']);
+	my $job = sql(q{SELECT kwjobs.submit('SELECT 1')});
+	ok(becomes_true($node, "SELECT kwjobs.why($job) LIKE '%: waiting for a background worker slot._To have room for it, raise max_worker_processes, which is 3, %'"),
+		'no slot for a worker, and what to do');
 	$node->stop;
 }
 

@@ -69,7 +69,7 @@ configure($node, 'kwjobs.coordinator_idle_timeout', 0);
 configure($node, 'kwjobs.max_workers', 0);
 wait_query($node, "SELECT ($workers) = 0");
 my ($rc, $out, $err) = $node->psql('postgres', "SELECT kwjobs.submit('SELECT 1', description => 'zero')");
-like($err, qr/NOTICE:  job \d+ waits: kwjobs\.max_workers is 0\nHINT:  .*SET CLUSTER SETTING kwjobs\.max_workers/, 'a submit says that nothing starts');
+like($err, qr/NOTICE:  job \d+ waits: kwjobs\.max_workers is 0\nHINT:  .*type SET CLUSTER SETTING kwjobs\.max_workers = 4\./, 'a submit says that nothing starts');
 wait_query($node, "SELECT ($coordinators) = 0");
 is(sql("SELECT status, running_status FROM kwdb_internal.jobs WHERE description = 'zero'"), 'pending|waiting: no job may start (kwjobs.max_workers is 0)', 'a job says that nothing starts');
 is(sql("SELECT sum(total_num_of_ex) FROM kwdb_internal.jobs WHERE description = 'zero'"), 0, 'it has not started');

@@ -307,6 +307,33 @@ sql("SELECT kwjobs.set_queue('q', 1)");
 	check_queue(3, 1, 'all three');
 }
 
+# More owners wait in a queue than one look of the coordinator is at. The job of the last of them has waited longest,
+# so it has the first place or, if the first look was at other owners, the second.
+{
+	sql("SELECT kwjobs.hold(); SELECT kwjobs.set_queue('crowded', 0)");
+	sql(q{DO $$ BEGIN FOR i IN 1 .. 1011 LOOP EXECUTE format('CREATE ROLE many%s LOGIN', i); END LOOP; END $$});
+	my $last = submit(q{'SELECT 1', queue => 'crowded', run_as => 'many1011'});
+	sql(q{SELECT count(kwjobs.submit('SELECT 1', queue => 'crowded', run_as => 'many' || i)) FROM generate_series(1, 1010) AS i});
+	my $placed = q{FROM kwjobs.job WHERE queue = 'crowded' AND rank IS NOT NULL};
+	wait_query($node, q{SELECT count(*) = 1011 FROM kwjobs.job WHERE queue = 'crowded' AND queued IS NOT NULL});
+	sql("SELECT kwjobs.set_queue('crowded', 1)");
+	my @had = map {
+		wait_query($node, "SELECT count(*) = 1 $placed");
+		my $job = sql("SELECT job_id $placed");
+		sql("SELECT kwjobs.cancel($job)");
+		wait_for_status($node, $job, 'canceled');
+		$job
+	} 1 .. 2;
+	ok((grep { $_ == $last } @had), 'the owner behind a thousand others has its turn');
+
+	# ... and each other one has, too.
+	sql("SELECT kwjobs.set_queue('crowded', 2000)");
+	wait_query($node, "SELECT count(*) = 1009 $placed");
+	sql("SELECT kwjobs.cancel_jobs(ARRAY(SELECT job_id $placed))");
+	wait_query($node, q{SELECT bool_and(finished IS NOT NULL) FROM kwjobs.job WHERE queue = 'crowded'});
+	sql('SELECT kwjobs.release()');
+}
+
 # A lower limit counts for jobs that have a place, and have not begun, as all workers are busy.
 {
 	sql("SELECT kwjobs.set_queue('narrow', 5)");

@@ -50,6 +50,24 @@ sub start_over
 	return;
 }
 
+# ---- a job whose row the coordinator writes after it has failed ----
+
+# Between the session's error and the coordinator's commit the next look of any session may take its snapshot.
+sub test_older_snapshot
+{
+	my $older = session();
+	$older->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM kwdb_internal.jobs');
+	$node->psql('postgres', 'CREATE INDEX CONCURRENTLY ON no_table (a)');
+	wait_for_session_jobs($node);
+	my $look = q{SELECT status, finished IS NOT NULL, error FROM kwdb_internal.jobs WHERE description LIKE '%no_table%'};
+	is(sql($look), 'failed|t|relation "no_table" does not exist', 'a failed statement has its row');
+	is($older->query_safe($look), sql($look), '... and a snapshot that is older than the row sees the same, not that it runs');
+	$older->query_safe('COMMIT');
+	$older->quit;
+	start_over();
+	return;
+}
+
 # ---- a statement that waits for a lock ----
 
 sub test_running
@@ -437,6 +455,7 @@ sub test_kill
 }
 
 sql('CREATE TABLE t (a integer, b text); INSERT INTO t SELECT n FROM generate_series(1, 1000) AS n');
+test_older_snapshot();
 test_running();
 test_not_kept();
 test_concurrently();

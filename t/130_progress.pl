@@ -19,7 +19,7 @@ sub sql { return $node->safe_psql('postgres', $_[0]) }
 sub field { my ($job, $field) = @_; return job_field($node, $job, $field) }
 sub session { return $node->background_psql('postgres', on_error_stop => 0) }
 
-# Fifty pages with two rows each. While an index on stop(a) is built, the build stops at rows 11, 51
+# Fifty pages with two rows each. While an index on stop(a) is built, the build stops at rows 1, 11, 51
 # and 91 if the gate of this number is closed, that is if a session has the advisory lock. The build
 # must not wait for that lock, because SHOW JOBS would then say so, and not how far the build is. So
 # it waits for the end of a job, which table gate names and which a test cancels to open the gate.
@@ -38,7 +38,7 @@ BEGIN
 END $$;
 CREATE FUNCTION stop(a integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-    IF a IN (11, 51, 91) THEN
+    IF a IN (1, 11, 51, 91) THEN
         PERFORM public.stop_at(a);
     END IF;
     RETURN a;
@@ -81,12 +81,7 @@ sub open_others
 }
 
 # Waits until the build has been stopped for the n-th time.
-sub wait_until_stopped
-{
-	my ($n) = @_;
-	wait_query($node, "SELECT is_called AND last_value = $n FROM stopped");
-	return;
-}
+sub wait_until_stopped { my ($n) = @_; wait_query($node, "SELECT is_called AND last_value = $n FROM stopped"); return }
 
 # Has the session begin a statement. Returns the statement's job.
 sub begin_statement
@@ -98,24 +93,35 @@ sub begin_statement
 	return sql("SELECT job_id $is_it");
 }
 
-# Waits until the process of the job waits for a lock.
+# The same with a statement that is stopped. Nobody looks at the job before that.
+sub begin_and_stop
+{
+	my ($session, $statement) = @_;
+	$session->query_until(qr/begins/, "\\echo begins\n$statement;\n");
+	wait_until_stopped(1);
+	return sql("SELECT job_id FROM kwdb_internal.session_jobs() WHERE description = '$statement' AND status = 'running'");
+}
+
+# Waits until the process of the job waits for a lock: that of the process $pid, and of no other, if it is given.
+# (Sessions that look at jobs have snapshots, too, for which a job may wait.)
 sub wait_until_waiting
 {
-	my ($job) = @_;
-	wait_query($node, "SELECT count(*) = 1 FROM kwdb_internal.jobs AS j JOIN pg_stat_activity AS a USING (pid) WHERE j.job_id = $job AND a.wait_event_type = 'Lock'");
+	my ($job, $pid) = @_;
+	my $for = defined $pid ? " AND pg_blocking_pids(pid) = '{$pid}'" : '';
+	wait_query($node, "SELECT count(*) = 1 FROM kwdb_internal.jobs AS j JOIN pg_stat_activity AS a USING (pid) WHERE j.job_id = $job AND a.wait_event_type = 'Lock'$for");
 	return;
 }
 
 my $shown = q(running_status, round(fraction_completed::numeric, 2));
 my $scanning = 'building index: scanning table';
 
-# Runs the statement as a SQL job, which stops at gate 51. There, this function compares what is
-# shown of the job with a text, or with a regular expression. Then it lets the job succeed.
+# Runs the statement as a SQL job, which stops at gate 51, or at another one. There, this function compares what
+# is shown of the job with a text, or with a regular expression. Then it lets the job succeed.
 sub shows_at_gate
 {
-	my ($statement, $expected, $name) = @_;
+	my ($statement, $expected, $name, $gate) = (@_, 51);
 	my $compare = ref $expected ? \&like : \&is;
-	my $gates = close_some(51);
+	my $gates = close_some($gate);
 	my $job = sql("SELECT kwjobs.submit(\$sql\$$statement\$sql\$)");
 	wait_until_stopped(1);
 	$compare->(field($job, $shown), $expected, $name);
@@ -133,8 +139,10 @@ sub follow_build
 	is(field($job, $shown), "$scanning|0.25", "$name: half of the scan is a quarter");
 	is(field($job, 'moved IS NULL'), 't', '... and nothing is known to have moved since the look before');
 	wait_query($node, "SELECT eta IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job");
-	# A quarter is done, so the rest takes three times as long as it took until now.
-	is(field($job, 'round((extract(epoch FROM eta - clock_timestamp()) / extract(epoch FROM clock_timestamp() - started))::numeric, 1) BETWEEN 2 AND 4'),
+	# A quarter is done, so the rest takes three times as long as it took until the look, which is in this statement.
+	my $started = "coalesce((SELECT since FROM kwjobs.running WHERE job_id = $job), started)";
+	my $ratio = sub { return "round((extract(epoch FROM eta - $_[0]) / extract(epoch FROM $_[0] - $started))::numeric, 1)" };
+	is(field($job, $ratio->('statement_timestamp()') . ' >= 2 AND ' . $ratio->('clock_timestamp()') . ' <= 4'),
 		't', '... eta is three times as far away as the start');
 	my $before = sql('SELECT clock_timestamp()');
 	open_one($gates, 51);
@@ -154,13 +162,13 @@ sub test_create_index
 {
 	my $gates = close_some(51, 91);
 	my $session = session();
-	my $job = begin_statement($session, 'CREATE INDEX pages_stop ON pages (stop(a))');
-	wait_until_stopped(1);
+	my $job = begin_and_stop($session, 'CREATE INDEX pages_stop ON pages (stop(a))');
 	is(sql("SELECT running_status FROM [SHOW JOB $job]"), $scanning, 'SHOW JOB shows the phase');
 	follow_build($job, $gates, 'a session');
 	$session->quit;
 
-	sql('DROP INDEX pages_stop');
+	shows_at_gate('CREATE INDEX pages_1 ON pages (stop(a))', "$scanning|", 'in the first page PostgreSQL says that all is done, so nothing is known', 1);
+	sql('DROP INDEX pages_1, pages_stop');
 	$gates = close_some(51, 91);
 	$job = sql(q{SELECT kwjobs.submit('CREATE INDEX pages_stop ON pages (stop(a))')});
 	wait_until_stopped(1);
@@ -174,8 +182,7 @@ sub test_several_indexes
 	sql('CREATE INDEX pages_a ON pages (a)');
 	my $gates = close_some(51);
 	my $session = session();
-	my $job = begin_statement($session, 'REINDEX TABLE pages');
-	wait_until_stopped(1);
+	my $job = begin_and_stop($session, 'REINDEX TABLE pages');
 	is(field($job, $shown), "$scanning|", 'the fraction of one of several indexes is not that of the job');
 	is(field($job, 'eta IS NULL'), 't', '... and there is no eta');
 	sql("CANCEL JOB $job");
@@ -184,8 +191,7 @@ sub test_several_indexes
 	open_others($gates);
 
 	$gates = close_some(51);
-	$job = begin_statement($session, 'REINDEX INDEX pages_stop');
-	wait_until_stopped(1);
+	$job = begin_and_stop($session, 'REINDEX INDEX pages_stop');
 	is(field($job, $shown), "$scanning|0.25", 'the fraction of the only index is');
 	open_others($gates);
 	wait_for_status($node, $job, 'succeeded');
@@ -372,8 +378,7 @@ sub test_vacuum_full
 	sql('CREATE INDEX pages_stop ON pages (stop(a))');
 	my $gates = close_some(51);
 	my $session = session();
-	my $job = begin_statement($session, 'VACUUM FULL pages');
-	wait_until_stopped(1);
+	my $job = begin_and_stop($session, 'VACUUM FULL pages');
 	is(field($job, $shown), 'rebuilding indexes|0.75', 'VACUUM FULL rebuilds the index');
 	open_one($gates, 51);
 	wait_for_status($node, $job, 'succeeded');
@@ -396,8 +401,7 @@ sub test_rewrite
 	sql('CREATE INDEX pages_a ON pages (a)');
 	my $gates = close_some(51, 91);
 	my $session = session();
-	my $job = begin_statement($session, $rewrite);
-	wait_until_stopped(1);
+	my $job = begin_and_stop($session, $rewrite);
 	like(field($job, 'running_status'), qr/$writing of about 400 kB$/, 'a session: the size of the new file');
 	is(field($job, 'fraction_completed BETWEEN 0.75 * 0.48 AND 0.75 * 0.7'), 't', '... half of it is written');
 	wait_query($node, "SELECT eta IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job");
@@ -429,8 +433,7 @@ sub test_rewrite_indexes
 	sql('CREATE INDEX pages_stop ON pages (stop(a))');
 	my $gates = close_some(51);
 	my $session = session();
-	my $job = begin_statement($session, 'ALTER TABLE pages ALTER a TYPE integer USING a + 0');
-	wait_until_stopped(1);
+	my $job = begin_and_stop($session, 'ALTER TABLE pages ALTER a TYPE integer USING a + 0');
 	is(field($job, $shown), 'rebuilding indexes|0.75', 'ALTER TABLE rebuilds the index');
 	open_others($gates);
 	wait_for_status($node, $job, 'succeeded');
@@ -461,8 +464,7 @@ sub test_new_table
 	{
 		my $gates = close_some(51);
 		my $session = session();
-		my $job = begin_statement($session, $statement);
-		wait_until_stopped(1);
+		my $job = begin_and_stop($session, $statement);
 		like(field($job, $shown), qr/$writing\|$/, "$statement: the size of the new file");
 		open_others($gates);
 		wait_for_status($node, $job, 'succeeded');
@@ -488,11 +490,12 @@ sub test_refresh
 
 # ---- the scan that drives a statement ----
 
-# Waits until a job shows how far its scan is.
+# Waits until a job shows how far its scan is, and that it is there ($percent: a regular expression). Its process
+# looks twice a second, and may have looked before the scan was stopped.
 sub wait_for_scan
 {
-	my ($job) = @_;
-	wait_query($node, "SELECT running_status LIKE '%of the scan done' FROM kwdb_internal.jobs WHERE job_id = $job");
+	my ($job, $percent) = (@_, '\d+');
+	wait_query($node, "SELECT running_status ~ 'about ($percent) % of the scan done\$' FROM kwdb_internal.jobs WHERE job_id = $job");
 	return;
 }
 
@@ -508,13 +511,12 @@ sub show_later_scan
 	return $job;
 }
 
-# The worker looks twice a second how far its scan is, so the test waits for the first look. The
-# scan is at row 51, which is in page 25 or 26 of 50, or of 64, where PostgreSQL extends a file by
-# many pages.
+# The scan is at row 51, which is in page 25 or 26 of 50, or of 64, where PostgreSQL extends a file by many pages.
 sub test_scan
 {
 	sql('CREATE TABLE target (a integer, b text); CREATE TABLE few (a integer); INSERT INTO few VALUES (1)');
-	my $read = qr/about (39|40|4[89]|5\d) % of the scan done/;
+	my $percent = '39|40|4[89]|5\d';
+	my $read = qr/about ($percent) % of the scan done/;
 	for my $case ([ 'INSERT INTO target SELECT stop(a), b FROM pages', $read ],
 		[ 'DELETE FROM pages WHERE stop(a) < 0', $read ],
 		[ 'UPDATE pages SET b = b WHERE stop(a) < 0', $read ],
@@ -525,7 +527,7 @@ sub test_scan
 		my $gates = close_some(51);
 		my $job = sql("SELECT kwjobs.submit('$statement')");
 		wait_until_stopped(1);
-		wait_for_scan($job);
+		wait_for_scan($job, $percent);
 		like(field($job, $shown), qr/^$expected\|0\.(3[89]|4[789]|5\d)$/, "the scan is in the middle: $statement");
 		open_others($gates);
 		wait_for_status($node, $job, 'succeeded');
@@ -537,7 +539,7 @@ sub test_scan
 	my $gates = close_some(51);
 	my $job = sql(q(SELECT kwjobs.submit('INSERT INTO target SELECT stop(a), b FROM pages; UPDATE few SET a = 1 WHERE stop_at(52) IS NOT NULL')));
 	wait_until_stopped(1);
-	wait_for_scan($job);
+	wait_for_scan($job, $percent);
 	like(field($job, $shown), qr/^statement 1 of 2: $read\|0\.(19|2\d)$/, 'the first of two statements');
 	my $second = close_gates($node, 52);
 	sql(q(INSERT INTO gate SELECT 52, kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')));
@@ -558,7 +560,7 @@ sub shows_scan
 	my $gates = close_some(51);
 	my $job = sql("SELECT kwjobs.submit('$statement', settings => '$settings')");
 	wait_until_stopped(1);
-	wait_for_scan($job);
+	wait_for_scan($job, join('|', $from .. $to));
 	my ($percent, $fraction) = split /\|/, field($job, q(substring(running_status FROM 'about (\d+) %'), fraction_completed));
 	ok($percent >= $from && $percent <= $to, "$percent % of the scan, in $from..$to: $statement");
 	cmp_ok(abs($fraction - 0.98 * $percent / 100), '<', 0.011, '... and the fraction is that');
@@ -629,7 +631,7 @@ SELECT kwjobs.submit('CREATE TABLE made AS SELECT stop_leader(a) AS a, b FROM pa
     "min_parallel_table_scan_size": "0", "max_parallel_workers_per_gather": "1", "parallel_leader_participation": "off"}')
 EOF
 	wait_at_gates($node, 1, 'objid = 51');
-	wait_query($node, "SELECT fraction_completed IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job");
+	wait_query($node, "SELECT fraction_completed >= 0.38 FROM kwdb_internal.jobs WHERE job_id = $job");
 	# The process is ahead of the worker by as many rows as there is room for between the two.
 	is(field($job, 'fraction_completed BETWEEN 0.38 AND 0.98'), 't', 'a parallel scan, of which half has come to the worker');
 	$gate->quit;
@@ -641,7 +643,8 @@ EOF
 
 # ---- constraints ----
 
-my $validated = qr/^validating constraint, about (39|40|4\d|5[0-4]) % of the scan done\|0\.(38|39|4\d|5[0-3])$/;
+my $half = '39|40|4\d|5[0-4]';
+my $validated = qr/^validating constraint, about ($half) % of the scan done\|0\.(38|39|4\d|5[0-3])$/;
 
 # Runs a statement that checks constraints, in a session and as a SQL job. Its scan stops at row 51, and
 # this function compares what is shown of it there. $undo: removes the constraints afterwards.
@@ -654,7 +657,7 @@ sub shows_validation
 		my $gates = close_some(51);
 		my $job = $in eq 'a session' ? begin_statement($session, $statement) : sql("SELECT kwjobs.submit('$statement')");
 		wait_until_stopped(1);
-		wait_for_scan($job);
+		wait_for_scan($job, $half);
 		like(field($job, $shown), $validated, "$in: $statement");
 		open_others($gates);
 		wait_for_status($node, $job, 'succeeded');
@@ -681,9 +684,8 @@ sub test_validation
 	my $session = session();
 	my $gates = close_some(51);
 	$session->query_safe('BEGIN; ALTER TABLE pages ADD CONSTRAINT c CHECK (a > 0)');
-	my $job = begin_statement($session, $statement);
-	wait_until_stopped(1);
-	wait_for_scan($job);
+	my $job = begin_and_stop($session, $statement);
+	wait_for_scan($job, $half);
 	like(field($job, $shown), $validated, 'the second statement of a transaction');
 	open_others($gates);
 	$session->query_safe('ROLLBACK');
@@ -722,7 +724,7 @@ EOF
 	my $gates = close_some(51);
 	my $job = sql('SELECT kwjobs.submit($$ALTER TABLE of_kind VALIDATE CONSTRAINT f$$)');
 	wait_until_stopped(1);
-	wait_for_scan($job);
+	wait_for_scan($job, $half);
 	like(field($job, $shown), $validated, 'VALIDATE CONSTRAINT of a foreign key');
 	open_others($gates);
 	wait_for_status($node, $job, 'succeeded');
@@ -747,15 +749,13 @@ sub test_validation_fails
 	sql('CREATE TABLE small (a integer); INSERT INTO small VALUES (51)');
 	my $session = session();
 	my $gates = close_some(51);
-	my $job = begin_statement($session, 'ALTER TABLE pages ADD CHECK (stop(a) < 52)');
-	wait_until_stopped(1);
+	my $job = begin_and_stop($session, 'ALTER TABLE pages ADD CHECK (stop(a) < 52)');
 	wait_for_scan($job);
 	open_others($gates);
 	wait_for_status($node, $job, 'failed');
 	is(field($job, 'running_status, fraction_completed'), '|0', 'nothing is left of a check that has failed');
 	$gates = close_some(51);
-	$job = begin_statement($session, 'ALTER TABLE small ADD CHECK (stop(a) > 0)');
-	wait_until_stopped(1);
+	$job = begin_and_stop($session, 'ALTER TABLE small ADD CHECK (stop(a) > 0)');
 	my $other = show_later_scan('pages');
 	is(field($job, $shown), 'validating constraint|', '... nor is anything shown of the next one, which reads a page');
 	open_others($gates);
@@ -893,13 +893,13 @@ sub test_old_snapshots
 	my $pid = $holds->query_safe('SELECT pg_backend_pid()');
 	$holds->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
 	my $job = begin_statement($session, 'CREATE INDEX CONCURRENTLY t_a ON t (a)');
-	wait_until_waiting($job);
+	wait_until_waiting($job, $pid);
 	like(field($job, 'running_status'), qr/^waiting for old snapshots: pid $pid \(pg_dump\), idle in transaction for \d+ s$/, 'old snapshots');
 	is(field($job, 'round(fraction_completed::numeric, 2)'), '0.98', '... once the index is built');
 	$holds->query_safe('COMMIT; BEGIN; INSERT INTO t VALUES (1)');
 	wait_for_status($node, $job, 'succeeded');
 	$job = begin_statement($session, 'DROP INDEX CONCURRENTLY t_a');
-	wait_until_waiting($job);
+	wait_until_waiting($job, $pid);
 	like(field($job, 'running_status'), qr/^waiting for the end of a transaction: pid $pid \(pg_dump\), idle in transaction for \d+ s$/, 'a command without a phase');
 	$holds->query_safe('COMMIT');
 	wait_for_status($node, $job, 'succeeded');

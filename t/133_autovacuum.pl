@@ -214,6 +214,9 @@ sub test_vacuum
 	create('twice', 'stop(a)');
 	sql('DELETE FROM twice WHERE a > 50; ALTER TABLE twice SET (autovacuum_vacuum_threshold = 1, autovacuum_vacuum_scale_factor = 0)');
 	my $gates = close_gates($node, $gate);
+	# Autovacuum must not come before PostgreSQL has counted the rows. A session may report them only when it ends,
+	# and psql does not wait for that.
+	wait_query($node, q(SELECT n_tup_ins = 100 AND n_dead_tup = 50 FROM pg_stat_user_tables WHERE relname = 'twice'));
 	let_autovacuum('twice');
 	my $analyze = wait_for_job('ANALYZE public.twice', 'running');
 	my $vacuum = wait_for_job('VACUUM public.twice', 'succeeded');
@@ -256,15 +259,20 @@ sub test_left_out
 	return;
 }
 
-# Has autovacuum come to a table that is locked. A RESET would wait for the lock, so that the
-# session that has the lock runs it.
+# Has autovacuum come to a table that is locked. A RESET would wait for the lock, and a lock after the RESET for
+# autovacuum. So a session waits for the lock that the RESET has, and gets its own at the commit.
 sub let_autovacuum_beside_lock
 {
 	my ($table) = @_;
-	my $session = session();
+	my ($resets, $session) = (session(), session());
 	my $log = -s $node->logfile;
-	$session->query_safe("ALTER TABLE $table SET (log_autovacuum_min_duration = 0)");
-	$session->query_safe("BEGIN; ALTER TABLE $table RESET (autovacuum_enabled); COMMIT AND CHAIN; LOCK TABLE $table");
+	$resets->query_safe("ALTER TABLE $table SET (log_autovacuum_min_duration = 0)");
+	$resets->query_safe("BEGIN; ALTER TABLE $table RESET (autovacuum_enabled)");
+	my $pid = $session->query_safe('SELECT pg_backend_pid()');
+	$session->query_until(qr/locking/, "BEGIN;\n\\echo locking\nLOCK TABLE $table;\n");
+	wait_query($node, "SELECT count(*) = 1 FROM pg_locks WHERE pid = $pid AND NOT granted");
+	$resets->query_safe('COMMIT');
+	$resets->quit;
 	ok($node->wait_for_log(qr/skipping analyze of "$table" --- lock not available/, $log), 'autovacuum leaves out a table that is locked');
 	wait_for_session_jobs($node);
 	is(sql(qq(SELECT count(*) FROM kwjobs.job WHERE statement = 'ANALYZE public.$table')), 0, '... which is no job');
@@ -273,13 +281,24 @@ sub let_autovacuum_beside_lock
 	return;
 }
 
+# Changes a setting of the database, and waits until no autovacuum worker is left that has the one before.
+sub set_for_autovacuum
+{
+	my ($change) = @_;
+	sql("ALTER DATABASE postgres $change");
+	my $changed = sql('SELECT clock_timestamp()');
+	wait_query($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'autovacuum worker' AND backend_start < '$changed'");
+	return;
+}
+
 sub test_settings
 {
-	sql(q(ALTER DATABASE postgres SET kwjobs.track_min_duration = '1h'));
+	set_for_autovacuum(q(SET kwjobs.track_min_duration = '1h'));
 	create('short');
 	let_autovacuum('short');
 	wait_for_analyze('short');
-	sql('ALTER DATABASE postgres RESET kwjobs.track_min_duration; ALTER DATABASE postgres SET kwjobs.track_autovacuum = off');
+	sql('ALTER DATABASE postgres RESET kwjobs.track_min_duration');
+	set_for_autovacuum('SET kwjobs.track_autovacuum = off');
 	create('off');
 	let_autovacuum('off');
 	wait_for_analyze('off');

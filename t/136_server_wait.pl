@@ -41,14 +41,6 @@ sub job_at_gate
 	return $job;
 }
 
-# Waits until this number of sessions sleep in statements that begin() has begun.
-sub waits
-{
-	my ($n) = @_;
-	wait_query($node, "SELECT count(*) = $n FROM pg_stat_activity WHERE wait_event_type = 'Extension' AND backend_type = 'client backend' AND query LIKE '%waiting%'");
-	return;
-}
-
 # Returns a session that begins this statement, which will wait. Pass it to ends().
 sub begin
 {
@@ -56,6 +48,19 @@ sub begin
 	my $session = $node->background_psql('postgres', on_error_stop => 0);
 	$session->query_until(qr/begun/, "\\echo begun\n$statement -- waiting\n;\n");
 	return $session;
+}
+
+# Returns sessions that have begun these statements, and sleep. A session that asks another database how the job
+# stands cannot be told from one that sleeps, so they are stopped when they have been told.
+sub begin_sleep
+{
+	my @statements = @_;
+	my $before_sleep = close_gates_in($node, 'postgres', 4937);
+	my @begun = map { begin($_) } @statements;
+	wait_at_gates($node, scalar(@begun), 'objid = 4937');
+	$before_sleep->quit;
+	wait_query($node, 'SELECT count(*) = ' . @begun . " FROM pg_stat_activity WHERE wait_event_type = 'Extension' AND backend_type = 'client backend' AND query LIKE '%waiting%'");
+	return @begun;
 }
 
 # Waits for the end of the session's statement. Returns what it prints, with its messages.
@@ -92,10 +97,9 @@ $gate = close_gates_in($node, 'one', 4711);
 $job = job_at_gate('one');
 is(run("SELECT status, error FROM kwjobs.wait($job, '0');"), 'running|', 'a timeout');
 is(run("SELECT status, error FROM kwjobs.wait($job, '300 ms');"), 'running|', '... that is longer');
-@sessions = (begin("SELECT status FROM [SHOW JOB WHEN COMPLETE $job]"), begin("SELECT (kwjobs.wait($job)).status"),
-	begin("SELECT status FROM kwjobs.wait($job)"), begin("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT status FROM [SHOW JOB $job WHEN COMPLETE]"),
-	begin("DO \$\$ BEGIN ASSERT (SELECT status FROM kwjobs.wait($job)) = 'succeeded'; RAISE INFO 'succeeded'; END \$\$"));
-waits(5);
+@sessions = begin_sleep("SELECT status FROM [SHOW JOB WHEN COMPLETE $job]", "SELECT (kwjobs.wait($job)).status",
+	"SELECT status FROM kwjobs.wait($job)", "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT status FROM [SHOW JOB $job WHEN COMPLETE]",
+	"DO \$\$ BEGIN ASSERT (SELECT status FROM kwjobs.wait($job)) = 'succeeded'; RAISE INFO 'succeeded'; END \$\$");
 wait_query($node, q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'});
 is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%waiting%' AND backend_xmin IS NOT NULL AND query LIKE '%[SHOW JOB WHEN%' AND pid <> pg_backend_pid()}),
 	'0', 'WHEN COMPLETE waits without a snapshot');
@@ -124,8 +128,7 @@ my $waiter = $node->safe_psql('postgres', "SELECT kwjobs.submit('SELECT kwjobs.w
 wait_for_status($node, $waiter, 'failed');
 is($node->safe_psql('postgres', "SELECT error_code, error FROM kwdb_internal.jobs WHERE job_id = $waiter"),
 	"0A000|a job cannot wait for job $job, which is a job of another database", 'a job does not wait for one of another database');
-$session = begin("SELECT status FROM kwjobs.wait($job)");
-waits(1);
+($session) = begin_sleep("SELECT status FROM kwjobs.wait($job)");
 run("CANCEL JOB $job;");
 like(ends($session), qr/canceled/, 'a CANCEL from a session of another database ends the wait');
 
@@ -134,8 +137,7 @@ like(ends($session), qr/canceled/, 'a CANCEL from a session of another database 
 # The coordinator is terminated while the session waits; the job ends later.
 $gate = close_gates_in($node, 'one', 4711);
 $job = job_at_gate('one');
-$session = begin("SELECT status FROM kwjobs.wait($job)");
-waits(1);
+($session) = begin_sleep("SELECT status FROM kwjobs.wait($job)");
 $node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'});
 $gate->quit;
 like(ends($session), qr/succeeded/, 'the coordinator is terminated meanwhile');
@@ -144,47 +146,45 @@ like(ends($session), qr/succeeded/, 'the coordinator is terminated meanwhile');
 $gate = close_gates_in($node, 'one', 4711);
 $job = $node->safe_psql('one', q{SELECT kwjobs.submit('SELECT pg_advisory_lock_shared(4711)', max_attempts => 1)});
 wait_at_gate($node, $job, 'one');
-$session = begin("SELECT status FROM kwjobs.wait($job)");
-waits(1);
+($session) = begin_sleep("SELECT status FROM kwjobs.wait($job)");
 $node->safe_psql('one', "SELECT kwjobs.cancel($job)");
 like(ends($session), qr/canceled/, 'the job is canceled at home');
 $gate->quit;
 
 # The database or its kwjobs goes away. At the beginning of that, the session is woken and asks, and
-# nobody answers. So it must not be patient any more once it has found the job.
-sub begin_impatient
+# nobody answers. So it must not be patient any more once it has found the job. Its own questions are answered in
+# time, because the coordinator that answers the first one stays.
+configure($node, 'kwjobs.coordinator_idle_timeout', '-1');
+sub begin_impatient_sleep
 {
-	my ($job, $statement) = @_;
-	return begin("BEGIN; SELECT status FROM kwjobs.wait($job, '0'); SET LOCAL kwjobs.test_silence = '1s'; $statement");
+	my ($job, @statements) = @_;
+	return begin_sleep(map { "BEGIN; SELECT status FROM kwjobs.wait($job, '0'); SET LOCAL kwjobs.test_silence = '1s'; $_" } @statements);
 }
 
 $job = waiting_job($node, 'one');
-$session = begin_impatient($job, "SELECT status FROM kwjobs.wait($job)");
-waits(1);
+($session) = begin_impatient_sleep($job, "SELECT status FROM kwjobs.wait($job)");
 $node->safe_psql('one', "BEGIN; DELETE FROM kwjobs.job WHERE job_id = $job; COMMIT");
 $node->safe_psql('one', 'DROP EXTENSION kwjobs');
 like(ends($session), qr/ERROR:  job with ID $job does not exist/, 'the extension is dropped there: kwjobs.wait raises an error');
 $node->safe_psql('one', 'CREATE EXTENSION kwjobs');
 $job = waiting_job($node, 'two');
-@sessions = map { begin_impatient($job, $_) } "SELECT count(*) FROM [SHOW JOB WHEN COMPLETE $job]", "SELECT status FROM kwjobs.wait($job)";
-waits(2);
+@sessions = begin_impatient_sleep($job, "SELECT count(*) FROM [SHOW JOB WHEN COMPLETE $job]", "SELECT status FROM kwjobs.wait($job)");
 $node->safe_psql('postgres', 'DROP DATABASE two');
+configure($node, 'kwjobs.coordinator_idle_timeout', '0');
 like(ends($sessions[0]), qr/^0$/m, 'the database is dropped: WHEN COMPLETE shows no job');
 like(ends($sessions[1]), qr/ERROR:  job with ID $job does not exist/, '... and kwjobs.wait raises an error');
 
 # The role loses the admin role while it waits, and the coordinator meets an error. A change of the
 # job makes the session look.
 $job = waiting_job($node, 'one');
-$session = begin("SET ROLE chief; SELECT status FROM kwjobs.wait($job)");
-waits(1);
+($session) = begin_sleep("SET ROLE chief; SELECT status FROM kwjobs.wait($job)");
 # The coordinator has left: it has answered the first question.
 wait_for_no_coordinator($node);
 $node->safe_psql('postgres', 'REVOKE admin FROM chief');
 $node->safe_psql('one', "PAUSE JOB $job");
 like(ends($session), qr/ERROR:  the jobs of database "one" are left out: role "chief" does not have the admin role of the server/,
 	'a role loses the admin role while it waits');
-$session = begin("SELECT status FROM kwjobs.wait($job)");
-waits(1);
+($session) = begin_sleep("SELECT status FROM kwjobs.wait($job)");
 wait_for_no_coordinator($node);
 $node->safe_psql('one', 'ALTER FUNCTION pg_catalog.kwjobs_shown(text) RENAME TO kwjobs_not_shown');
 $node->safe_psql('one', "RESUME JOB $job");

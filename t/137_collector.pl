@@ -30,11 +30,22 @@ sub switch { my ($on) = @_; sql("SET CLUSTER SETTING sql.stats.automatic_collect
 
 sub change_rows { sql('INSERT INTO changes SELECT generate_series(1, 100)'); return }
 
+# Waits until PostgreSQL has counted so many changes of these tables together. A session may report what it has
+# changed only when it ends, and psql does not wait for that.
+sub wait_for_counts
+{
+	my ($changes, @tables) = @_;
+	my $list = join(', ', map { "'$_'" } @tables);
+	wait_query($node, "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) >= $changes FROM pg_stat_user_tables WHERE relname IN ($list)");
+	return;
+}
+
 # Creates a table with 100 rows. Autovacuum leaves it alone, so that it is the collector's.
 sub create
 {
 	my ($table) = @_;
 	sql("CREATE TABLE $table (a integer) WITH (autovacuum_enabled = off); INSERT INTO $table SELECT generate_series(1, 100)");
+	wait_for_counts(100, $table);
 	return;
 }
 
@@ -118,6 +129,7 @@ EOF
 
 	# Statistics that a user has collected count.
 	sql('UPDATE parted SET a = a + 1 WHERE a > 800');
+	wait_for_counts(1000 + 150 + 80 + 200, 'parted1', 'parted2');
 	sql('ANALYZE parted');
 	sql('UPDATE parted SET a = a + 1 WHERE a > 900');
 	wait_for_looks();
@@ -187,6 +199,7 @@ INSERT INTO eager3 SELECT generate_series(1, 1000);
 INSERT INTO modest1 SELECT generate_series(1, 20);
 INSERT INTO modest2 SELECT generate_series(1, 10);
 EOF
+	wait_for_counts(6030, qw(eager1 eager2 eager3 modest1 modest2));
 	switch('true');
 	wait_for_job($_, 'succeeded') for ('eager3', 'modest2');
 	is(sql(q{SELECT string_agg(substring(description FROM '[a-z]*.$'), ' ' ORDER BY job_id) } . jobs_of('(eager|modest).')),
@@ -273,8 +286,11 @@ sub test_switched_off
 sub test_locked
 {
 	my $session = session();
+	# The collector must not come to the tables before they are locked.
+	switch('false');
 	create('locked');
 	$session->query_safe('BEGIN; LOCK TABLE locked');
+	switch('true');
 	my $job = wait_for_job('locked', 'pending');
 	wait_query($node, "SELECT count(*) > 1 FROM kwdb_internal.job_attempts WHERE job_id = $job AND status = 'failed'");
 	is(sql("SELECT DISTINCT error_code, error FROM kwdb_internal.job_attempts WHERE job_id = $job AND status = 'failed'"), '55P03|table public.locked is locked', 'it does not wait for a lock');
@@ -282,10 +298,12 @@ sub test_locked
 	sql("SELECT kwjobs.run_now($job)");
 	wait_for_status($node, $job, 'succeeded');
 
+	switch('false');
 	sql('CREATE TABLE barred (a integer) PARTITION BY LIST (a); CREATE TABLE bar PARTITION OF barred DEFAULT');
 	sql('INSERT INTO barred SELECT generate_series(1, 5)');
+	wait_for_counts(5, 'bar');
 	$session->query_safe('BEGIN; LOCK TABLE bar');
-	change_rows();
+	switch('true');
 	$job = wait_for_job('barred', 'pending');
 	wait_query($node, "SELECT count(*) > 0 FROM kwdb_internal.job_attempts WHERE job_id = $job AND status = 'failed'");
 	is(sql("SELECT DISTINCT error_code, error FROM kwdb_internal.job_attempts WHERE job_id = $job AND status = 'failed'"), '55P03|table public.bar is locked', '... nor for that of a partition');
@@ -324,7 +342,8 @@ sub test_gives_way
 	$gates->quit;
 	wait_for_status($node, $job, 'succeeded');
 
-	# The cancel comes when ANALYZE has read the table, and before it has ended.
+	# The cancel comes when ANALYZE has read the table, and before it has ended. The session logs that it sends the
+	# cancel before it does so, and that it still waits after that.
 	$gates = close_gates($node, 4935);
 	create('late');
 	change_rows();
@@ -332,9 +351,9 @@ sub test_gives_way
 	wait_at_gates($node, 1, 'objid = 4935');
 	my $log = -s $node->logfile;
 	my $session = session();
-	$session->query_safe('SET log_min_messages = debug1');
+	$session->query_safe('SET log_min_messages = debug1; SET log_lock_waits = on');
 	$session->query_until(qr/begun/, "\\echo begun\nBEGIN; LOCK TABLE late;\n");
-	$node->wait_for_log(qr/sending cancel to blocking autovacuum/, $log);
+	$node->wait_for_log(qr/sending cancel to blocking autovacuum.*still waiting for AccessExclusiveLock/s, $log);
 	$gates->quit;
 	wait_query($node, "SELECT count(*) > 0 FROM kwdb_internal.job_attempts WHERE job_id = $job AND status = 'failed'");
 	like(sql("SELECT error_code, error FROM kwdb_internal.job_attempts WHERE job_id = $job AND status = 'failed' ORDER BY attempt LIMIT 1"),
@@ -386,8 +405,9 @@ EOF
 	wait_query($node, "SELECT count(*) = 1 $analyze");
 	my $job = sql("SELECT job_id $analyze");
 	wait_at_gate($node, $job);
-	# From now on autovacuum does not come back by itself.
-	sql('ALTER SYSTEM SET autovacuum_naptime = 3600');
+	# From now on autovacuum does not come back by itself, and none of its other workers is about to look at the table.
+	configure($node, 'autovacuum_naptime', 3600);
+	wait_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'});
 	switch('true');
 	sql("CANCEL JOB $job");
 	my $again = wait_for_job('taken', 'running');
@@ -464,9 +484,14 @@ sub test_idle
 			$node->wait_for_log(qr/autovacuum: processing database "quiet"/, -s $node->logfile);
 		}
 	};
-	# In the first rounds the collector looks because of the rows that its own job has written.
-	$rounds->();
-	wait_query($node, q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type ~ '^kwjobs (coord|work)'});
+	# In the first rounds the collector looks because of the rows that its own job has written. That may take more
+	# than three rounds, as the log shows a round when it begins, and not when it has told the collector.
+	ok(comes_true(sub {
+		becomes_true($node, q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type ~ '^kwjobs (coord|work)'}) or return 0;
+		my $from = -s $node->logfile;
+		$rounds->();
+		return slurp_file($node->logfile, $from) !~ $starts;
+	}), 'the collector comes to rest');
 	sql('CHECKPOINT');
 	my $log = -s $node->logfile;
 	my $before = sql('SELECT pg_current_wal_insert_lsn()');

@@ -138,6 +138,36 @@ sub test_truncate
 	return;
 }
 
+# What comes into being after that look is locked after the snapshot. If it is truncated in between, another
+# snapshot is taken.
+sub test_late_truncate
+{
+	sql('CREATE TABLE parted (n integer) PARTITION BY LIST (n); CREATE TABLE first PARTITION OF parted FOR VALUES IN (1); INSERT INTO parted VALUES (1)');
+	my $late = q{FROM pg_locks WHERE relation = 'late'::regclass AND};
+	for my $what ('TABLE parted', 'SELECT * FROM parted', 'DATABASE postgres')
+	{
+		my $dir = make_directory();
+		my $session = $node->background_psql('postgres');
+		my $gate = close_gates($node, 4934);
+		my $job = sql("EXPORT INTO CSV '$dir' FROM $what WITH detached" . ($what =~ /SELECT/ ? '' : ', data_only'));
+		wait_at_gate($node, $job);
+		sql('CREATE TABLE late (n integer); INSERT INTO late VALUES (2), (3)');
+		sql('ALTER TABLE parted ATTACH PARTITION late FOR VALUES IN (2, 3, 7)') unless $what =~ /DATABASE/;
+		$session->query_safe('BEGIN; TRUNCATE late; INSERT INTO late VALUES (7)');
+		$gate->quit;
+		wait_query($node, "SELECT count(*) > 0 $late NOT granted AND mode = 'AccessShareLock'");
+		$session->query_safe('COMMIT');
+		$session->quit;
+		wait_for_end($node, $job);
+		is(field($job, 'status'), 'succeeded', "$what: a table that came late is truncated");
+		my @files = grep { /\.csv$/ && ($what !~ /DATABASE/ || m{/late/}) } map { "$dir/$_" } split(/ /, files_below($dir));
+		is(join('', map { slurp_file($_) } @files), $what =~ /DATABASE/ ? "7\n" : "1\n7\n", "$what: the rows after it");
+		sql('DROP TABLE late');
+	}
+	sql('DROP TABLE parted');
+	return;
+}
+
 # ---- PAUSE, CANCEL ----
 
 sub test_pause
@@ -165,10 +195,11 @@ sub stand_in_second_file
 {
 	my $dir = make_directory();
 	my ($gate, $job) = stop_in_second_file($dir, options => "chunk_rows = 1000, on_pause = 'keep', max_attempts = 1");
-	sql("PAUSE JOB $job");
-	# The worker knows of it, and is not interrupted in the middle of its query.
-	wait_query($node, "SELECT status = 'pause-requested' FROM kwjobs.running WHERE job_id = $job");
-	open_gate($gate);
+	# The coordinator interrupts the query half a second after it has told the worker of the PAUSE. So one session
+	# does all of this, without the test in between: it opens the gate as soon as the worker knows.
+	$gate->query_safe("PAUSE JOB $job");
+	wait_in($gate, "CASE WHEN EXISTS (SELECT FROM kwjobs.running WHERE job_id = $job AND status = 'pause-requested') THEN pg_advisory_unlock(4711) ELSE false END");
+	$gate->quit;
 	wait_for_status($node, $job, 'paused');
 	return ($dir, $job);
 }
@@ -711,6 +742,7 @@ sub test_compression
 
 test_running();
 test_truncate();
+test_late_truncate();
 test_pause();
 test_keep();
 test_cancel();

@@ -108,7 +108,18 @@ is(run('postgres', 'SELECT kwjobs.cancel_all();'), '0', '... and those that are 
 
 # ---- a database that does not answer, a copy, and too many jobs ----
 
+# Has the coordinators of all databases stay, for a session that does not wait long for their answers. All of them
+# are asked about a job of another database.
+sub keep_coordinators
+{
+	my ($job) = @_;
+	configure($node, 'kwjobs.coordinator_idle_timeout', '-1');
+	like(run('postgres', "SHOW JOB $job;"), qr/^$job\|/, 'all coordinators are there');
+	return;
+}
+
 @jobs = map { waiting_job($node, $_) } @dbs;
+keep_coordinators($jobs[1]);
 my $blocker = $node->background_psql('two');
 $blocker->query_safe('BEGIN; LOCK TABLE kwjobs.job IN ACCESS EXCLUSIVE MODE');
 ($out, $err) = run('postgres', "SET kwjobs.test_silence = '1s';\nSELECT kwjobs.pause_all();");
@@ -116,6 +127,7 @@ is($out, '2', 'a database does not answer: the jobs of the others are paused');
 like($err, qr/^WARNING:  the jobs of database "two" are left out: its coordinator did not answer in time/, '... and a WARNING names it');
 $blocker->quit;
 errands_end($node);
+configure($node, 'kwjobs.coordinator_idle_timeout', '0');
 is(statuses(@jobs), 'paused paused pending', '... and nothing comes later');
 $node->safe_psql('postgres', 'CREATE DATABASE copy TEMPLATE one');
 refuses('PAUSE ALL JOBS', qr/^$/);
@@ -176,6 +188,53 @@ $gate->quit;
 wait_query($node, "SELECT count(*) = 1 FROM kwjobs.errands WHERE refused AND error = 'argument \"priority\" of a job is out of range: 5000'");
 $node->safe_psql('postgres', 'DELETE FROM kwjobs.errand');
 is($node->safe_psql('one', "SELECT priority FROM kwjobs.job WHERE job_id = $dependent"), '-7', 'a change that is out of range has no effect');
+
+# What is said of a change, and what becomes of the job, is the same from another database as in the job's own.
+{
+	my @same = map { waiting_job($node, 'one') } 1, 2;
+	my $alter = sub { return join('', 'BEGIN;', (map { " SELECT kwjobs.alter(ID, $_);" } @_), ' COMMIT;') };
+	my $stands = sub {
+		my ($job) = @_;
+		return $node->safe_psql('one', <<"EOF");
+SELECT description, statement, priority, max_attempts, retry_delay, timeout, run_at, on_failure, tags, "window", window_end, status
+FROM kwjobs.job WHERE job_id = $job;
+SELECT event, detail FROM kwdb_internal.job_events WHERE job_id = $job AND event IN ('alter', 'run_now') ORDER BY at, seq
+EOF
+	};
+	my $said = sub {
+		my ($db, $job, $sql) = @_;
+		my (undef, $said) = run($db, $sql =~ s/ID/$job/gr);
+		errands_end($node);
+		return $said =~ s/\b$job\b/ID/gr;
+	};
+	my $changes_alike = sub {
+		my ($sql, $error) = @_;
+		my $here = $said->('one', $same[0], $sql);
+		like($here, $error, "in the job's own database: $sql");
+		is($said->('postgres', $same[1], $sql), $here, '... and from another one');
+		is($stands->($same[1]), $stands->($same[0]), '... the same becomes of the job');
+		return;
+	};
+	my $works = qr/^$/;
+	my $no_window = qr/^ERROR:  job ID has no window\nHINT:  Give a window, too/;
+	my $closed = $node->safe_psql('one', q{SELECT to_char(now() AT TIME ZONE 'UTC' - interval '3 days', 'dy') || ' UTC'});
+
+	$changes_alike->($alter->(q{window_end => 'stop'}), $no_window);
+	$changes_alike->($alter->(q{"window" => '', window_end => 'stop'}), $no_window);
+	$changes_alike->("SET timezone = 'Asia/Tokyo'; " . $alter->(q{"window" => '22:00-06:00', window_end => 'stop'}), $works);
+	$changes_alike->($alter->(q{window_end => 'finish'}), $works);
+	$changes_alike->($alter->(q{"window" => ''}, q{window_end => 'stop'}), $no_window);
+	$changes_alike->($alter->(q{"window" => ''}, q{"window" => 'mon', window_end => 'pause'}, q{window_end => 'stop'}), $works);
+	$changes_alike->($alter->(q{description => '', priority => 1000, max_attempts => 1000, retry_initial_delay => '1 microsecond',
+		timeout => '1 mon 1 day 00:00:00.0015', run_at => '294276-12-31 23:59:59.999999+00', on_failure => 'retry', tags => '{}'}), $works);
+	$changes_alike->($alter->(q{timeout => '0', "window" => NULL, tags => '{a,a,"{}"}'}), $works);
+	$changes_alike->($alter->(q{priority => 7}, q{retry_initial_delay => '0'}), qr/^ERROR:  argument "retry_initial_delay" of a job is out of range/);
+	$changes_alike->($alter->(q{run_at => '-infinity'}), qr/^ERROR:  argument "run_at" of a job must not be infinite/);
+	$changes_alike->($alter->(q{"window" => 'noon'}), qr/^ERROR:/);
+	$changes_alike->($alter->(qq{"window" => '$closed'}) . ' SELECT kwjobs.run_now(ID);', qr/^ERROR:  job ID is outside its window/);
+	$changes_alike->(q{BEGIN; SELECT kwjobs.alter(ID, "window" => ''); SELECT kwjobs.run_now(ID); COMMIT;}, $works);
+	wait_for_status($node, $_, 'succeeded', 'one') for @same;
+}
 
 # ---- close, delete ----
 
@@ -248,12 +307,14 @@ my $lock = $node->background_psql('two');
 $lock->query_safe('SELECT pg_advisory_lock(7)');
 my $running = $node->safe_psql('two', q{SELECT kwjobs.submit($job$DO $$ BEGIN RAISE NOTICE 'so far'; PERFORM pg_advisory_lock(7); END $$$job$)});
 wait_query($node, "SELECT count(*) = 1 FROM kwjobs.messages($running)", 'two');
+wait_at_gate($node, $running, 'two');
 is(run('postgres', "SELECT attempt, severity, message FROM kwjobs.messages($running);"), '1|NOTICE|so far', 'the messages so far of a job that runs');
 like(run('postgres', "SELECT kwjobs.why($running);"), qr/^This is a job of database "two"\.\nJob $running \(SQL\) is running\.\nProcess \d+ has worked on it since .*\nProcess \d+ waits for a lock that process \d+ has\./, '... and what it waits for');
 $lock->quit;
 wait_for_status($node, $running, 'succeeded', 'two');
 
 # The database does not answer.
+keep_coordinators($running);
 $blocker = $node->background_psql('two');
 $blocker->query_safe('BEGIN; LOCK TABLE kwjobs.job IN ACCESS EXCLUSIVE MODE');
 for my $function ('why', 'messages')
@@ -261,6 +322,7 @@ for my $function ('why', 'messages')
 	refuses("SET kwjobs.test_silence = '1s';\nSELECT count(*) FROM kwjobs.$function($running)", qr/^WARNING:  the jobs of database "two" are left out: .*\n.*\nERROR:  job with ID $running was not found, and not all databases have answered/);
 }
 $blocker->quit;
+configure($node, 'kwjobs.coordinator_idle_timeout', '0');
 
 # ---- errands that are withdrawn ----
 

@@ -210,7 +210,7 @@ wait_for_status($node, $other, 'paused');
 sql("CANCEL JOB $other");
 open_gate($gate);
 is(job_field($node, $job, 'status') . ' ' . state_of($pid), 'paused T', 'and lets it stand');
-sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'");
+is(sql("SELECT pg_terminate_backend(pid, 600000) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'"), 't', 'the coordinator is gone');
 wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'");
 sql("CALL kwjobs.run('SELECT 1')");
 is(job_field($node, $job, 'status') . ' ' . state_of($pid), 'paused T', 'also if the coordinator dies');
@@ -244,7 +244,8 @@ foreach my $end ('terminate', 'timeout', 'kill', 'stop')
 {
 	$lock = $node->background_psql('shop') unless $end eq 'terminate';
 	$lock->query_safe('BEGIN; LOCK TABLE own.orders IN ACCESS EXCLUSIVE MODE');
-	$job = create("BACKUP DATABASE shop TO '$place/stood-$end'", $end eq 'timeout' ? "timeout = '3s'" : ());
+	# It has to be paused before its time is over.
+	$job = create("BACKUP DATABASE shop TO '$place/stood-$end'", $end eq 'timeout' ? "timeout = '10s'" : ());
 	wait_query($node, $waits);
 	my $worker = job_field($node, $job, 'pid');
 	sql("PAUSE JOB $job");
@@ -292,7 +293,7 @@ SKIP:
 	skip 'needs prlimit', 3 if system('command -v prlimit >/dev/null') != 0;
 	$before = entries();
 	sql(q{CREATE TABLE own.large AS SELECT n, repeat(md5(n::text), 30) AS t FROM generate_series(1, 30000) AS n; ALTER TABLE own.large OWNER TO saver}, 'shop');
-	sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'kwjobs worker'");
+	sql("SELECT pg_terminate_backend(pid, 600000) FROM pg_stat_activity WHERE backend_type = 'kwjobs worker'");
 	my $postmaster = (split /\n/, slurp_file("$data/postmaster.pid"))[0];
 	system('prlimit', "--pid=$postmaster", '--fsize=20000000:unlimited') == 0 or die;
 	$lock->query_safe('BEGIN; LOCK TABLE pg_largeobject IN ACCESS EXCLUSIVE MODE');
@@ -397,6 +398,9 @@ foreach my $wrong ('', '{', '[]', '{}', "\xff", substr($text, 0, 100), $text =~ 
 	overwrite("$place/one/manifest.json", $wrong);
 	fails_with("SHOW BACKUP '$place/one'", qr/the manifest of backup ".*" is damaged/, 'a damaged manifest');
 }
+overwrite("$place/one/manifest.json", '{"kwjobs_export": 1}');
+fails_with("SHOW BACKUP '$place/one'", qr/is no backup\n.*EXPORT.*\n.*IMPORT DATABASE CSV DATA \('\Q$place\E\/one'\)\./, 'what an EXPORT has written');
+fails_with("RESTORE FROM '$place/one'", qr/is no backup\n.*EXPORT/, '... is not restored');
 overwrite("$place/one/manifest.json", $text =~ s/"kwjobs_backup": 1/"kwjobs_backup": 2/r);
 fails_with("SHOW BACKUP '$place/one'", qr/was made by a newer version of kwjobs/);
 unlink("$place/one/manifest.json");

@@ -190,6 +190,7 @@ is(sql("SELECT count(*) $waiting"), 3, 'and leave room for a job of another role
 # The next job that needs a session waits, however often it has to try, and fails nowhere.
 $job = start_greedy(1, 'other');
 wait_query($node, "SELECT status = 'pending' AND running_status ~ 'waiting for sessions: it needs 1, and 3 of 3 are taken' FROM kwdb_internal.jobs WHERE job_id = $job");
+like(sql("SELECT kwjobs.why($job)"), qr/\nIt starts when other jobs with sessions are over\. To have room for more, raise max_worker_processes/, 'and kwjobs.why says what to do');
 my $log = slurp_file($node->logfile);
 unlike($log, qr/too few background workers for the sessions/, 'the log is not filled with that');
 my ($rc, $out, $err) = $node->psql('postgres', "SELECT kwjobs.backup('/tmp/none', options => '{\"thread_concurrency\": 4}')");

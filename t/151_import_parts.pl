@@ -551,10 +551,7 @@ EOF
 
 # ---- workers for other jobs ----
 {
-	my $set_workers = sub {
-		$node->append_conf('postgresql.conf', "kwjobs.max_workers = $_[0]");
-		$node->reload;
-	};
+	my $set_workers = sub { configure($node, 'kwjobs.max_workers', $_[0]) };
 	my $path = "$dir/long.csv";
 	# Ten records are a batch, and forty are a piece.
 	write_file($path, join('', map { "$_," . 'x' x (100 - length($_)) . "\n" } 1 .. 10000));

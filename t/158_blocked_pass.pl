@@ -44,7 +44,8 @@ for my $round (1 .. 2)
 cmp_ok(scalar(() = slurp_file($node->logfile, $log) =~ /still waiting for RowExclusiveLock/g), '<', 10, 'the log names the process that has the lock, but not all the time');
 
 # The coordinator of another database that begins while the lock is there waits in its first pass.
-$node->safe_psql('one', 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = $$kwjobs coordinator$$');
+is($node->safe_psql('one', 'SELECT pg_terminate_backend(pid, 600000) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = $$kwjobs coordinator$$'),
+	't', 'the coordinator is gone');
 my ($out, $err) = ('', '');
 $node->psql('postgres', "SELECT status FROM [SHOW JOB $here]", stdout => \$out, stderr => \$err);
 is("$out$err", 'pending', 'its successor answers as well');

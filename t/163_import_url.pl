@@ -10,6 +10,7 @@ use lib "$FindBin::RealBin/lib";
 use KwjCsv qw(write_file compress);
 use KwjTest;
 use KwjWeb;
+use POSIX qw(mkfifo);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -191,7 +192,7 @@ like(said($node, "SELECT kwjobs.import('t', ARRAY['https://127.0.0.1:$tls/open/a
 {
 	my $job = create_import("$http/open/a.csv?signature=hushhush");
 	ends_with($job, qr/^succeeded\|$rows$/, 'a signed URL');
-	is(scalar(requests_in($nginx, qr/signature=hushhush/)), 2, '... is requested when the job is created, and when it runs');
+	is(logged_requests($nginx, qr/signature=hushhush/, 2), 2, '... is requested when the job is created, and when it runs');
 	is(job_field($node, $job, 'description'), "IMPORT INTO public.t CSV DATA ('$http/open/a.csv?...')", '... and the description does not have the signature');
 	publish('open/bad.csv', "1,x\ny,z\n");
 	$job = create_import("$http/open/bad.csv?signature=hushhush", '{"skip": 1}');
@@ -245,7 +246,7 @@ for my $case ([ 'slow/a.csv', 'ranges', '206' ], [ 'noranges/a.csv', 'no ranges'
 	sql("SELECT kwjobs.resume($job)");
 	ends_with($job, qr/^succeeded\|$rows$/, "$name: goes on after a PAUSE");
 	is_imported($node, 'gated', $rows, '... with each row once');
-	cmp_ok(scalar(requests_in($nginx, qr/$path HTTP.*" $status /)), '>', $before, "... and the server has said $status");
+	cmp_ok(logged_requests($nginx, qr/$path HTTP.*" $status /, $before + 1), '>', $before, "... and the server has said $status");
 
 	my $gate;
 	($job, $gate) = at_gate("$http/open/$path");
@@ -305,6 +306,12 @@ my $odd;
 		print $socket $head . 'Content-Length: ' . ($size - $from) . "\r\n\r\n";
 		return substr($text, $from);
 	};
+	my $short_range = sub {
+		my ($from) = @_;
+		# up to the end of a record, so that no record seems to be cut off
+		my $part = substr($csv, $from, 300_000) =~ s/[^\n]*\z//r;
+		return "HTTP/1.1 206 Partial Content\r\n${etag}Content-Range: bytes $from-" . ($from + length($part) - 1) . '/' . length($csv) . "\r\nContent-Length: " . length($part) . "\r\n\r\n$part";
+	};
 	my %answers = (
 		# breaks off after 100 kB each time
 		'/breaks' => sub { my ($n, $from, $socket) = @_; print $socket substr($from_here->($socket, $from, $csv, $etag), 0, 100_000) },
@@ -326,6 +333,10 @@ my $odd;
 		'/changing' => sub { my ($n, $from, $socket) = @_; print $socket substr($from_here->($socket, $from, $csv, "ETag: \"" . ($n > 2) . "\"\r\n"), 0, $n == 1 ? 10_000_000 : 600_000) },
 		'/wrong_range' => sub { my ($n, $from, $socket) = @_; if ($from) { print $socket "HTTP/1.1 206 Partial Content\r\n${etag}Content-Range: bytes " . ($from + 1) . '-' . (length($csv) - 1) . '/' . length($csv) . "\r\nContent-Length: 5\r\n\r\n1,x\n2" } else { print $socket substr($from_here->($socket, 0, $csv, $etag), 0, 500_000) } },
 		'/early_range' => sub { my ($n, $from, $socket) = @_; $from = 10 if $from; print $socket substr($from_here->($socket, $from, $csv, $etag), 0, $from ? 10_000_000 : 500_000) },
+		# sends at most 300 kB of a range, or nothing that is new
+		'/short_range' => sub { my ($n, $from, $socket) = @_; print $socket $from ? $short_range->($from) : substr($from_here->($socket, 0, $csv, $etag), 0, 500_000) },
+		'/short_range_of_unknown_size' => sub { my ($n, $from, $socket) = @_; print $socket $from ? $short_range->($from) : "HTTP/1.1 200 OK\r\n${etag}Transfer-Encoding: chunked\r\n\r\n7a120\r\n" . substr($csv, 0, 500_000) . "\r\n" },
+		'/old_range' => sub { my ($n, $from, $socket) = @_; print $socket $from ? "HTTP/1.1 206 Partial Content\r\n${etag}Content-Range: bytes 0-9/" . length($csv) . "\r\nContent-Length: 10\r\n\r\n" . substr($csv, 0, 10) : substr($from_here->($socket, 0, $csv, $etag), 0, 500_000) },
 		'/no_head' => sub { my ($n, $from, $socket) = @_; print $socket "1,a\n2,b\n" },
 		'/long_head' => sub { my ($n, $from, $socket) = @_; print $socket "HTTP/1.1 200 OK\r\n"; print $socket 'X: ' . 'x' x 10000 . "\r\n" for 1 .. 1000 },
 		'/negative' => sub { my ($n, $from, $socket) = @_; print $socket "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n1,a\n" },
@@ -344,7 +355,7 @@ configure($node, 'kwjobs.test_haste', 10);
 sql('ALTER DATABASE postgres SET kwjobs.test_url_silence = 2000');
 my $once = '{"max_attempts": 1}';
 
-for my $path (qw(breaks busy silent chunked early_range))
+for my $path (qw(breaks busy silent chunked early_range short_range short_range_of_unknown_size))
 {
 	ends_with(create_import("$o/$path"), qr/^succeeded\|$rows$/, "$path: all rows");
 	is_all('... each once');
@@ -353,9 +364,10 @@ is(job_field($node, create_import("$o/too_much"), 'status IS NOT NULL'), 't', 'm
 ends_with(sql('SELECT max(job_id) FROM kwdb_internal.jobs'), qr/^succeeded\|1$/, '... is not read');
 
 {
-	my @jobs = map { [ $_, sql("CREATE TABLE to_$_ (n integer, t text); SELECT kwjobs.import('to_$_', ARRAY['$o/$_'], NULL, '$once')") ] } qw(cut cut_without_ranges chunked_cut changing wrong_range);
+	my @jobs = map { [ $_, sql("CREATE TABLE to_$_ (n integer, t text); SELECT kwjobs.import('to_$_', ARRAY['$o/$_'], NULL, '$once')") ] } qw(cut cut_without_ranges chunked_cut changing wrong_range old_range);
 	my %expected = (
 		cut => '08006\|could not read',
+		old_range => '08006\|could not read ".*": the server sends less than it was asked for',
 		cut_without_ranges => '08006\|could not read',
 		chunked_cut => '08006\|could not read',
 		changing => '55000\|file ".*" was changed while it was being imported\|Its ETag or Last-Modified',
@@ -392,6 +404,51 @@ for my $verb ('pause', 'cancel')
 	cmp_ok(time - $begin, '<', 10, '... at once');
 	configure($node, 'kwjobs.import_urls', "$http/open, $o, http://localhost:$other");
 	is(result_as($node, 'postgres', "SET statement_timeout = '60s'; SELECT kwjobs.import('t', ARRAY['http://localhost:$other/x'])"), '08006', 'a server that is not there');
+}
+
+# No name server answers: libcurl's thread hangs in the C library. Nobody waits for it.
+{
+	my $fifo = "$base/names";
+	# Names get stuck, and there is nobody yet who waits for one.
+	my $get_stuck = sub { unlink("$fifo.called"); return -p $fifo || mkfifo($fifo, 0600) || die "$fifo: $!" };
+	my $is_stuck = sub { return wait_query($node, "SELECT (pg_stat_file('$fifo.called', true)).size IS NOT NULL") };
+
+	ok(build_library($node, 'stuck_names', $base), 'the library is built');
+	$node->stop;
+	{
+		local $ENV{LD_PRELOAD} = "$base/stuck_names.so";
+		local $ENV{KWJ_STUCK_NAMES} = $fifo;
+		$node->start;
+	}
+	my $named = "http://web.test:$odd";
+	configure($node, 'kwjobs.import_urls', $named);
+	my $job = create_import("$named/hangs");
+	wait_query($node, "SELECT fraction_completed > 0.2 FROM kwdb_internal.jobs WHERE job_id = $job");
+	sql("SELECT kwjobs.pause($job)");
+	wait_for_status($node, $job, 'paused');
+	for my $verb ('pause', 'cancel')
+	{
+		$get_stuck->();
+		sql("SELECT kwjobs.resume($job)");
+		$is_stuck->();
+		sql("SELECT kwjobs.$verb($job)");
+		wait_for_status($node, $job, $verb eq 'pause' ? 'paused' : 'canceled');
+		ok(!-e "$fifo.signal", "$verb while a name is looked up; the thread has no signals of PostgreSQL");
+	}
+	is(result_as($node, 'postgres', "SET statement_timeout = 500; SELECT kwjobs.import('t', ARRAY['$named/nothing'])"), '57014', '... and so is a session canceled');
+	unlink($fifo);
+	$job = create_import("$named/hangs");
+	wait_query($node, "SELECT fraction_completed > 0.2 FROM kwdb_internal.jobs WHERE job_id = $job");
+	sql("SELECT kwjobs.pause($job)");
+	wait_for_status($node, $job, 'paused');
+	$get_stuck->();
+	sql("SELECT kwjobs.resume($job)");
+	$is_stuck->();
+	$node->stop;
+	unlink($fifo);
+	$node->start;
+	sql("SELECT kwjobs.cancel($job)");
+	ends_with($job, qr/^canceled/, '... and the server stops');
 }
 
 stop_nginx($nginx);

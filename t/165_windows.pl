@@ -275,6 +275,7 @@ clock('05:00', 1);
 	my $long = sql(qq{SELECT kwjobs.submit('${\quick("long")}', timeout => '2 hours', "window" => '22:00-06:00')});
 	wait_query($node, "SELECT due > '2031-01-01' AND rank IS NULL FROM kwjobs.job WHERE job_id = $long");
 	is(reason($long), 'pending: waiting for more time in its window: its timeout is 2:00:00', 'its timeout does not fit');
+	like(sql("SELECT kwjobs.why($long)"), qr/\nTo let it start all the same, .*, type SELECT kwjobs\.alter\($long, window_end => 'finish'\)\.$/, '... and what to type');
 	# once it is known how long it takes
 	my $known = sql(qq{SELECT kwjobs.submit('${\quick("short")}', timeout => '2 hours', "window" => '22:00-06:00')});
 	succeeds($known, undef, 'succeeded', 'the same took a moment before');

@@ -173,6 +173,16 @@ SKIP:
 	$job = query("IMPORT INTO v CSV DATA ('$marked') WITH revert = 'none', detached");
 	ends_as($node, $job, 'succeeded', 'at the end it does no harm');
 }
+# Within a field, such a line is data in all versions.
+query('TRUNCATE behind');
+for my $line_end ("\n", "\r\n", "\r")
+{
+	my $quoted = write_file('quoted.csv', join($line_end, '1,"a', '\\.', 'b"', '2,c', ''));
+	$job = query("IMPORT INTO v CSV DATA ('$quoted') WITH revert = 'none', detached");
+	ends_as($node, $job, 'succeeded', 'such a line within a field: ' . unpack('H*', $line_end));
+}
+query("COPY v FROM '$dir/quoted.csv' (FORMAT csv)");
+is(query(q{SELECT count(*), count(*) FILTER (WHERE replace(replace(a, E'\r\n', E'\n'), E'\r', E'\n') = E'a\n\\\\.\nb') FROM behind}), '8|4', '... is data, as for COPY');
 
 # --- options, rights ---------------------------------------------------------------------------------
 query('TRUNCATE behind');

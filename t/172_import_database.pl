@@ -169,11 +169,14 @@ clear();
 sub refusal { my ($statement) = @_; return error_parts($node, $statement, 'target') }
 my $jobs = target('SELECT count(*) FROM kwdb_internal.jobs');
 target('CREATE TABLE public.unlogged (a integer)');
-like(refusal("IMPORT DATABASE CSV DATA ('$plain')"), qr/^42P07\|relation "unlogged" already exists/, 'a table that exists');
+like(refusal("IMPORT DATABASE CSV DATA ('$plain')"), qr/^42P07\|relation "unlogged" already exists\|The job creates all that its definitions name\./, 'a table that exists');
 clear();
 my $data = export('data_only');
 like(refusal("IMPORT DATABASE CSV DATA ('$data')"), qr/^22023\|the EXPORT of the manifest "\S+" has written no meta.sql\|Export without data_only/, 'an export without definitions');
 like(refusal("IMPORT DATABASE CSV DATA ('$dir')"), qr/^58P01\|could not open file "\S+manifest.json"/, 'no export');
+append_to_file("$dir/manifest.json", '{"kwjobs_backup": 1}');
+like(refusal("IMPORT DATABASE CSV DATA ('$dir')"), qr/^22P04\|file "\S+manifest.json" is not a manifest of EXPORT\|Name a directory that EXPORT has written; type RESTORE/, 'a backup');
+unlink("$dir/manifest.json");
 like(refusal("IMPORT DATABASE CSV DATA ('relative')"), qr/^42602\|relative path "relative\/manifest.json" not allowed/, 'a relative path');
 like(refusal("IMPORT DATABASE CSV DATA ('$plain', '$odd')"), qr/^42601\|/, 'two directories');
 like(refusal("IMPORT DATABASE CSV DATA ('$plain') WITH force_null = '*'"), qr/^22023\|IMPORT DATABASE has no option "force_null"/, 'an option about columns');

@@ -29,6 +29,8 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 	wait_for_ends($node);
 	is(schedule_field($node, 'hourly', q(concat_ws(' ', next_run, last_due, last_outcome, runs, succeeded))),
 		'2030-01-01 02:00:00+00 2030-01-01 01:00:00+00 succeeded 1 1', '... and what is shown of it');
+	is(sql(q{SELECT s.last_success = j.finished FROM kwdb_internal.schedules AS s, kwdb_internal.jobs AS j WHERE s.name = 'hourly' AND j.created_by_id = s.id}),
+		't', '... it was successful when its run ended, however late the coordinator has noted that');
 	clock('2030-01-01 01:59:59');
 	is(due_times($node, 'hourly'), '01:00 run', '... once');
 	is(sql('SELECT count(*) FROM runs'), 1, '... its job has done its work once');
@@ -289,7 +291,7 @@ EOF
 	$session->query_safe(q{BEGIN; SELECT FROM kwjobs.schedule WHERE name = 'locked' FOR UPDATE});
 	clock('2030-11-01 05:00');
 	busy_looks($node, 75);
-	cmp_ok(busy_looks($node, 20), '<', 10, 'the coordinator sleeps as long as the row of a schedule is locked');
+	is_once(sub { busy_looks($node, 20) < 10 ? 'sleeps' : 'busy' }, 'sleeps', 'the coordinator sleeps as long as the row of a schedule is locked');
 	is(due_times($node, 'locked'), '', '... without a job for it');
 	$session->query_safe('COMMIT');
 	$session->quit;

@@ -318,6 +318,23 @@ EOF
 	sql('DROP SCHEDULE reindexed');
 }
 
+# Many schedules are due meanwhile. Each waits for the lock, and other jobs begin in between.
+{
+	sql(q{SET client_min_messages = warning; SELECT kwjobs.create_schedule('due ' || i, '45 * * * *', 'SELECT 1') FROM generate_series(1, 40) AS i});
+	my $session = $node->background_psql('postgres');
+	$session->query_safe('BEGIN; LOCK TABLE kwjobs.due_time IN SHARE MODE');
+	my $log = -s $node->logfile;
+	stop_clock_only('2030-01-02 05:45');
+	$node->wait_for_log(qr/kwjobs leaves schedule \d+ alone for a minute/, $log);
+	my $job = sql(q{SELECT kwjobs.submit('SELECT 1')});
+	wait_for_status($node, $job, 'succeeded');
+	my $n = () = slurp_file($node->logfile, $log) =~ /kwjobs leaves schedule \d+ alone/g;
+	cmp_ok($n, '<', 40, 'a job begins before all schedules have waited for the lock of a table');
+	$session->query_safe('COMMIT');
+	$session->quit;
+	sql('DROP SCHEDULES (SELECT name FROM [SHOW SCHEDULES])');
+}
+
 # A standby is promoted while a schedule is due: it runs once.
 {
 	create_schedule($node, 'promoted', '0 * * * *');

@@ -1,5 +1,6 @@
 # The clock of the server is set forward and back, as root does it, while the coordinator or the launcher sleeps. No
-# event tells these processes. They look at the clock every kwjobs.scheduler_pace, and schedules go by the new time.
+# event tells these processes. They look at the clock every kwjobs.scheduler_pace, and schedules go by the new time, and
+# so do jobs and errands that were put off by the old one.
 use strict;
 use warnings;
 use FindBin;
@@ -30,13 +31,17 @@ sub set_by
 	return;
 }
 
-append_to_file("$dir/clock", pack('l!', 0));
-$node->stop;
+sub start_by_this_clock
 {
 	local $ENV{LD_PRELOAD} = "$dir/set_clock.so";
 	local $ENV{KWJ_CLOCK_FILE} = "$dir/clock";
 	$node->start;
+	return;
 }
+
+append_to_file("$dir/clock", pack('l!', 0));
+$node->stop;
+start_by_this_clock();
 sub sql { my ($query) = @_; return $node->safe_psql('postgres', "SET client_min_messages = warning; $query") }
 
 set_by(7200);
@@ -45,6 +50,22 @@ set_by(0);
 
 my $runs = 'SELECT count(*) FROM kwjobs.due_time';
 my $hour = 3600;
+
+# Returns a job that has failed, and is to be tried again in 10 to 15 minutes.
+sub failed_once
+{
+	my $job = sql(q{SELECT kwjobs.submit('SELECT 1 / 0', on_failure => 'retry', max_attempts => 3, retry_initial_delay => '10 min')});
+	wait_query($node, "SELECT attempts = 2 AND status = 'pending' FROM kwjobs.job WHERE job_id = $job");
+	return $job;
+}
+
+# Waits until that is so by the clock as it shows now.
+sub wait_for_ten_minutes
+{
+	my ($job) = @_;
+	wait_query($node, "SELECT due - clock_timestamp() BETWEEN interval '5 min' AND interval '15 min' FROM kwjobs.job WHERE job_id = $job");
+	return;
+}
 
 # Steps the clock while this process sleeps, coordinator or launcher, and the next due time is an hour or more away.
 sub steps
@@ -61,6 +82,11 @@ sub steps
 	set_by($hour);
 	wait_query($node, 'SELECT count(*) = 1 FROM kwjobs.due_time');
 	note("$who: set forward by an hour, and what is due runs");
+	my $failed = failed_once();
+	# The window is open at this time of the day, but not by the clock that is wrong.
+	my $windowed = sql(q{SELECT kwjobs.submit('SELECT 1', timeout => '1 min', "window" => to_char(clock_timestamp() - interval '65 min', 'HH24:MI')
+		|| '-' || to_char(clock_timestamp() - interval '30 min', 'HH24:MI'))});
+	my $named = sql(q{SELECT kwjobs.submit('SELECT 1', run_at => clock_timestamp() + interval '10 days')});
 	$asleep->();
 
 	# From an hour ahead to a day back: the run that has been does not come again, and the schedule counts from the
@@ -69,11 +95,18 @@ sub steps
 	wait_query($node, q{SELECT next_due < clock_timestamp() + interval '61 minutes' FROM kwjobs.schedule});
 	note("$who: set back by a day, and the schedule counts from the new time");
 	is(sql($runs), 1, '... nothing has run twice');
+	wait_for_ten_minutes($failed);
+	note("$who: ... a job that has failed is tried again when that was to be");
+	wait_for_status($node, $windowed, 'succeeded');
+	note("$who: ... a job starts whose window is open by the new time");
+	is(sql("SELECT due = run_at FROM kwjobs.job WHERE job_id = $named"), 't', '... one whose time a user has named waits for that');
 	$asleep->();
 	set_by(-23 * $hour + 60);
 	wait_query($node, 'SELECT count(*) = 2 FROM kwjobs.due_time');
 	note("$who: ... and runs when it is due by that");
+	wait_for_status($node, $failed, 'failed');
 	$asleep->();
+	sql("SELECT kwjobs.cancel($named)");
 	sql('DROP SCHEDULE interval');
 
 	# Nothing is due while the clock is wrong, but what is due next is computed then.
@@ -98,6 +131,35 @@ steps('coordinator');
 configure($node, 'kwjobs.coordinator_idle_timeout', 100);
 configure($node, 'kwjobs.worker_idle_timeout', 0);
 steps('launcher');
+
+# The clock is set back while the server is down. pg_ctl does not wait for a server that has started before itself, so
+# the clock is still ahead of the machine's.
+{
+	set_by(49 * $hour);
+	my $failed = failed_once();
+	$node->stop;
+	set_by(24 * $hour);
+	start_by_this_clock();
+	wait_for_ten_minutes($failed);
+	sql("SELECT kwjobs.cancel($failed)");
+}
+
+# An errand is put off because a session keeps the job locked.
+{
+	$node->safe_psql('postgres', 'CREATE DATABASE other');
+	$node->safe_psql('other', 'CREATE EXTENSION kwjobs');
+	set_by($hour);
+	my $job = $node->safe_psql('other', q{SELECT kwjobs.submit('SELECT 1', run_at => clock_timestamp() + interval '10 days')});
+	my $session = $node->background_psql('other');
+	$session->query_safe("BEGIN; SELECT FROM kwjobs.job WHERE job_id = $job FOR UPDATE");
+	sql("SET kwjobs.scope = server; PAUSE JOB $job");
+	wait_query($node, 'SELECT tries > 0 FROM kwjobs.errand');
+	set_by(-24 * $hour);
+	wait_query($node, q{SELECT due < clock_timestamp() + interval '2 min' FROM kwjobs.errand});
+	$session->quit;
+	wait_for_status($node, $job, 'paused', 'other');
+	note('an errand is sent again by the new time');
+}
 
 is_consistent($node);
 $node->stop;

@@ -58,10 +58,12 @@
 #include "coordinator/held.h"
 #include "coordinator/leave.h"
 #include "coordinator/parts.h"
+#include "coordinator/put_off.h"
 #include "coordinator/record.h"
 #include "coordinator/retention.h"
 #include "coordinator/singly.h"
 #include "coordinator/window.h"
+#include "job/noted.h"
 #include "job/test_gate.h"
 #include "job/transaction.h"
 #include "miscadmin.h"
@@ -471,7 +473,7 @@ unclaim(void *arg)
 	const Unclaim *what = arg;
 
 	kwj_store_unclaim(what->claim->job_id, what->claim->attempt,
-					  "waiting for a background worker slot", what->delay_ms);
+					  KWJ_NOTED_NO_SLOT, what->delay_ms);
 }
 
 static void
@@ -885,7 +887,12 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	kwj_dispatch_reap();
 	last_commit = XactLastCommitEnd;
 	if (coordinator->at_home)
+	{
+		/* Jobs that are due now are found by a full pass with news. */
+		if (kwj_put_off_see_clock())
+			coordinator->next_due = DT_NOBEGIN;
 		pass.fired = kwj_fire_due();
+	}
 	overlooked = kwj_singly_find_overlooked(coordinator);
 	begin_pass(&pass);
 	read_workers(&pass);
@@ -899,7 +906,7 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	pass.again |= overlooked;
 	end_first_pass(coordinator);
 	next = finish_pass(&pass, last_commit);
-	pass.next = Min(pass.next, kwj_fire_next());
+	pass.next = Min(pass.next, Min(kwj_fire_next(), kwj_put_off_next()));
 	busy = is_busy(&pass);
 	/*
 	 * If this process left now, the sessions that read its answers would lose the rest of them. It

@@ -287,11 +287,10 @@ give_up_one(void *arg)
 
 /*
  * Acts on one schedule of a batch that has failed, so that an error of this one does not harm the others. Returns
- * false if the error may pass: if it came from a wait for the lock of a table, the others would wait for it, too,
- * one after the other, and a pass has to come in between.
+ * false at an error that may pass.
  */
 static bool
-act_singly(Step *step)
+act_on_single(Step *step)
 {
 	static const KwjStep steps[] = {act_on_one, refuse_one, give_up_one};
 	ErrorData  *error = NULL;
@@ -313,6 +312,23 @@ act_singly(Step *step)
 	}
 	put_aside(step->schedule_id, error->message);
 	return !passing;
+}
+
+/*
+ * Acts on the schedules of a batch that has failed, one after the other. If one of them has waited for the lock of
+ * a table, the others would do so, too: after BATCH_MS they are left to the next batch, and a pass comes in between.
+ */
+static void
+act_singly(Step *step)
+{
+	TimestampTz began = GetCurrentTimestamp();
+
+	for (int i = 0; i < step->due.n; i++)
+	{
+		step->schedule_id = step->due.ids[i];
+		if (!act_on_single(step) && TimestampDifferenceExceeds(began, GetCurrentTimestamp(), BATCH_MS))
+			break;
+	}
 }
 
 /* ---- clocks ---- */
@@ -399,12 +415,7 @@ kwj_fire_due(void)
 				 errhint("It tries again in a second.")));
 	if (error != NULL)
 	{
-		for (int i = 0; i < step.due.n; i++)
-		{
-			step.schedule_id = step.due.ids[i];
-			if (!act_singly(&step))
-				break;
-		}
+		act_singly(&step);
 		next = TimestampTzPlusMilliseconds(step.now, step.due.n > 0 ? AGAIN_MS : BLIND_MS);
 		return step.due.n;
 	}

@@ -31,6 +31,7 @@
 
 #include "coordinator/window.h"
 #include "job/isolate.h"
+#include "job/noted.h"
 #include "lifecycle/settle.h"
 #include "schedule/window.h"
 #include "store/candidates.h"
@@ -94,10 +95,10 @@ explain_too_long(const KwjCandidate *candidate, int64 left_ms)
 		return NULL;
 	if (expected.usual_ms > 0)
 		return expected.usual_ms <= left_ms ? NULL :
-			psprintf("waiting for more time in its window: it took %s", duration(expected.usual_ms));
+			psprintf(KWJ_NOTED_NO_TIME ": it took %s", duration(expected.usual_ms));
 	if (limit_ms > 0)
-		return psprintf("waiting for more time in its window: its timeout is %s", duration(limit_ms));
-	return pstrdup("waiting: it has no timeout, so nobody knows whether it ends in its window");
+		return psprintf(KWJ_NOTED_NO_TIME ": its timeout is %s", duration(limit_ms));
+	return pstrdup(KWJ_NOTED_NO_TIMEOUT);
 }
 
 /*

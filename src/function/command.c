@@ -92,7 +92,12 @@ index_phase(Counters counters)
 	return step != NULL ? psprintf("%s: %s", phase, step) : pstrdup(phase);
 }
 
-/* Returns the fraction of the build itself. CONCURRENTLY has further phases before and after it. */
+/*
+ * Returns the fraction of the build itself. CONCURRENTLY has further phases before and after it.
+ *
+ * While PostgreSQL reads the first block of the table, it counts all of them as done, as it does when it has read
+ * the last one. So then the fraction is not known: it would be shown until the scan has come so far.
+ */
 static double
 build_fraction(Counters counters)
 {
@@ -108,6 +113,8 @@ build_fraction(Counters counters)
 			step == PROGRESS_BTREE_PHASE_PERFORMSORT_2 ? 0.55 : 0.5;
 	if (am == HASH_AM_OID && counters[PROGRESS_CREATEIDX_TUPLES_TOTAL] > 0)
 		return 0.6 + 0.38 * loaded;
+	if (scanned >= 1)
+		return KWJ_NOT_KNOWN;
 	return (am == BTREE_AM_OID || am == HASH_AM_OID ? 0.5 : 0.95) * scanned;
 }
 
@@ -116,11 +123,13 @@ concurrent_fraction(Counters counters)
 {
 	double		scanned = share(counters[PROGRESS_SCAN_BLOCKS_DONE],
 								counters[PROGRESS_SCAN_BLOCKS_TOTAL]);
+	double		built;
 
 	switch (counters[PROGRESS_CREATEIDX_PHASE])
 	{
 		case PROGRESS_CREATEIDX_PHASE_BUILD:
-			return 0.6 * build_fraction(counters);
+			built = build_fraction(counters);
+			return built < 0 ? KWJ_NOT_KNOWN : 0.6 * built;
 		case PROGRESS_CREATEIDX_PHASE_WAIT_2:
 			return 0.6;
 		case PROGRESS_CREATEIDX_PHASE_VALIDATE_IDXSCAN:

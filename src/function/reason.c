@@ -16,6 +16,7 @@
 #include "function/reason.h"
 #include "job/clip.h"
 #include "job/login.h"
+#include "job/noted.h"
 #include "lifecycle/held.h"
 #include "miscadmin.h"
 #include "schedule/window.h"
@@ -237,6 +238,28 @@ explain_hold(const List *holds, const KwjPending *job)
 	return reason;
 }
 
+static bool
+is_noted(const KwjPending *job, const char *beginning)
+{
+	return strncmp(job->noted, beginning, strlen(beginning)) == 0;
+}
+
+/* Returns what can be done about the reason in the job's row; NULL if that is not one of noted.h. */
+static char *
+advise_noted(const KwjPending *job)
+{
+	if (is_noted(job, KWJ_NOTED_NO_SLOT))
+		return psprintf("To have room for it, raise max_worker_processes, which is %d, with ALTER SYSTEM, and restart the server.",
+						max_worker_processes);
+	if (is_noted(job, KWJ_NOTED_NO_SESSIONS))
+		return psprintf("It starts when other jobs with sessions are over. To have room for more, raise max_worker_processes, which is %d, with ALTER SYSTEM, and restart the server.",
+						max_worker_processes);
+	if (is_noted(job, KWJ_NOTED_NO_TIME) || is_noted(job, KWJ_NOTED_NO_TIMEOUT))
+		return psprintf("To let it start all the same, and go on when its window closes, type SELECT kwjobs.alter(" INT64_FORMAT ", window_end => 'finish').",
+						job->job_id);
+	return NULL;
+}
+
 static KwjReason
 explain_ready(KwjRoom *room, const KwjPending *job)
 {
@@ -260,8 +283,10 @@ explain_ready(KwjRoom *room, const KwjPending *job)
 	if (room->coordinator.text)
 		return room->coordinator;
 	reason = explain_limit(&room->server, job);
-	if (reason.text == NULL)
-		reason.text = pstrdup(job->noted ? job->noted : "waiting for a worker");
+	if (reason.text != NULL)
+		return reason;
+	reason.text = pstrdup(job->noted ? job->noted : "waiting for a worker");
+	reason.advice = job->noted ? advise_noted(job) : NULL;
 	return reason;
 }
 
@@ -284,7 +309,9 @@ explain_time(const KwjPending *job)
 
 	reason.text = job->noted ? pstrdup(job->noted) :
 		psprintf(job->run_at == job->due ? "due at %s" : "retry at %s", timestamptz_to_str(job->due));
-	reason.advice = psprintf("To start it now, type SELECT kwjobs.run_now(" INT64_FORMAT ").", job->job_id);
+	reason.advice = job->noted ? advise_noted(job) : NULL;
+	if (reason.advice == NULL)
+		reason.advice = psprintf("To start it now, type SELECT kwjobs.run_now(" INT64_FORMAT ").", job->job_id);
 	return reason;
 }
 

@@ -54,6 +54,7 @@ next_line(StringInfo into)
 		appendStringInfoChar(into, '\n');
 }
 
+/* Says what the error of the job was, where it was found, and what can be done. */
 static void
 say_error(StringInfo into, const char *which, const KwjStanding *job)
 {
@@ -62,6 +63,20 @@ say_error(StringInfo into, const char *which, const KwjStanding *job)
 	next_line(into);
 	appendStringInfo(into, "%s: ", which);
 	kwj_append_quoted(into, job->error, MOST_QUOTED);
+	if (job->error_file)
+	{
+		next_line(into);
+		appendStringInfoString(into, "It was found in ");
+		if (job->error_line > 0)
+			appendStringInfo(into, "line " INT64_FORMAT " of ", job->error_line);
+		kwj_append_quoted(into, job->error_file, MOST_QUOTED);
+	}
+	if (job->error_hint)
+	{
+		next_line(into);
+		appendStringInfoString(into, "Its hint: ");
+		kwj_append_quoted(into, job->error_hint, MOST_QUOTED);
+	}
 }
 
 /*
@@ -93,8 +108,9 @@ say_pending(StringInfo into, int64 job_id, const KwjStanding *job)
 	if (job->before > 0)
 	{
 		next_line(into);
-		appendStringInfo(into, "%s" INT64_FORMAT " jobs of its role and type are to start before it.",
-						 job->before >= KWJ_MOST_BEFORE ? "At least " : "", job->before);
+		appendStringInfo(into, "%s" INT64_FORMAT " %s of its role and type %s to start before it.",
+						 job->before >= KWJ_MOST_BEFORE ? "At least " : "", job->before,
+						 job->before == 1 ? "job" : "jobs", job->before == 1 ? "is" : "are");
 	}
 	if (job->attempts > 0)
 		say_error(into, "Its last error", job);

@@ -22,7 +22,7 @@ PG_FUNCTION_INFO_V1(kwjobs_next_windows);
 typedef struct Times
 {
 	KwjHours	hours;
-	TimestampTz from;			/* DT_NOEND: the last row had no end */
+	TimestampTz from;			/* when the next row begins; DT_NOEND: there is none */
 } Times;
 
 /* Reads the arguments: the window, how many times (*n), and the instant from which on to look. */
@@ -33,20 +33,21 @@ begin_times(FunctionCallInfo fcinfo, uint64 *n)
 
 	*n = kwj_arg_count(fcinfo, 1, "times");
 	(void) kwj_read_window(text_to_cstring(PG_GETARG_TEXT_PP(0)), &times->hours);
-	times->from = kwj_arg_instant(fcinfo, 2, "from which on to look");
+	times->from = kwj_window_opens(&times->hours, kwj_arg_instant(fcinfo, 2, "from which on to look"));
 	return times;
 }
 
 static HeapTuple
 next_time(Times *times, TupleDesc desc)
 {
-	TimestampTz opens = kwj_window_opens(&times->hours, times->from);
+	TimestampTz closes;
 	Datum		values[2];
 	bool		nulls[2] = {0};
 
-	(void) kwj_window_is_open(&times->hours, opens, &times->from);
-	values[0] = TimestampTzGetDatum(opens);
-	values[1] = TimestampTzGetDatum(times->from);
+	(void) kwj_window_is_open(&times->hours, times->from, &closes);
+	values[0] = TimestampTzGetDatum(times->from);
+	values[1] = TimestampTzGetDatum(closes);
+	times->from = closes == DT_NOEND ? DT_NOEND : kwj_window_opens(&times->hours, closes);
 	return heap_form_tuple(desc, values, nulls);
 }
 

@@ -35,14 +35,9 @@ extern void kwj_close(int64 job_id, const char *reason);
 
 /*
  * Does what one of these functions would do for a member of the admin role, only to *job, which gets
- * its new status. deed: KWJ_DEED_RUN_NOW, ALTER or CLOSE. Errors: those of the function.
+ * its new status and its new window. deed: KWJ_DEED_RUN_NOW, ALTER or CLOSE. change: of KWJ_DEED_ALTER,
+ * as far as kwj_change_to_check() has it; *job keeps pointers into it. Errors: those of the function.
  */
-extern void kwj_alter_would(KwjDeed deed, int64 job_id, KwjControlledJob *job);
-
-/* Returns the change as a text for another database, palloc'd. */
-extern char *kwj_change_text(const KwjChange *change);
-
-/* Reads such a text, which is data. Errors: XX000 and 22P02 if it is none; those of kwj_set_option. */
-extern void kwj_change_from_text(const char *text, KwjChange *change);
+extern void kwj_alter_would(KwjDeed deed, int64 job_id, const KwjChange *change, KwjControlledJob *job);
 
 #endif

@@ -195,6 +195,18 @@ refuse_retry(const KwjJob *job)
 					 kwj_to_type("SHOW JOB WHEN COMPLETE", "kwjobs.wait", job->job_id))));
 }
 
+/* Returns what the user can do instead of this, where the status of the job does not admit it. */
+static const char *
+hint_for_status(KwjVerb verb, const KwjJob *job)
+{
+	if (verb == KWJ_RESUME && job->status == KWJ_PENDING)
+		return psprintf("It is not paused. SELECT kwjobs.why(" INT64_FORMAT ") says why it does not run.", job->job_id);
+	if (verb == KWJ_CANCEL && job->status == KWJ_PAUSE_REQUESTED && !job->reverting)
+		return psprintf("Wait until it is paused, or take the PAUSE back first: %s.",
+						kwj_to_type("RESUME JOB", "kwjobs.resume", job->job_id));
+	return psprintf("To see the job, type %s.", kwj_to_see(job->job_id));
+}
+
 static void
 refuse_status(KwjVerb verb, const KwjJob *job)
 {
@@ -216,7 +228,7 @@ refuse_status(KwjVerb verb, const KwjJob *job)
 			 verb == KWJ_RESUME ?
 			 errmsg("job with status %s cannot be resumed", status) :
 			 errmsg("job with status %s cannot be requested to be canceled", status),
-			 errhint("To see the job, type %s.", kwj_to_see(job->job_id))));
+			 errhint("%s", hint_for_status(verb, job))));
 }
 
 void

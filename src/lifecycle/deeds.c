@@ -8,17 +8,27 @@
 #include "postgres.h"
 
 #include "lifecycle/alter.h"
+#include "lifecycle/change.h"
 #include "lifecycle/deeds.h"
 #include "lifecycle/delete.h"
+
+static void
+read_change(const KwjErrand *errand, KwjChange *change)
+{
+	kwj_change_from_text(errand->change ? errand->change : "{}", change);
+}
 
 int
 kwj_deed_would(const KwjErrand *errand, KwjControlledJob *job, KwjTypeAllows allows)
 {
+	KwjChange	change;
+
 	if (kwj_is_verb(errand->deed))
 		return kwj_control_would(errand, job, allows);
 	if (errand->deed == KWJ_DEED_DELETE)
 		return kwj_delete_would(errand->job_id, errand->many, job);
-	kwj_alter_would(errand->deed, errand->job_id, job);
+	read_change(errand, &change);
+	kwj_alter_would(errand->deed, errand->job_id, &change, job);
 	return 0;
 }
 
@@ -27,7 +37,7 @@ alter(const KwjErrand *errand)
 {
 	KwjChange	change;
 
-	kwj_change_from_text(errand->change ? errand->change : "{}", &change);
+	read_change(errand, &change);
 	kwj_alter(errand->job_id, &change);
 }
 

@@ -569,7 +569,8 @@ kwj_due_times_end(KwjSchedule *schedule, const KwjEndedRun *run, TimestampTz now
 	{
 		schedule->succeeded++;
 		schedule->failures = 0;
-		schedule->last_success = now;
+		/* Runs may overlap, and this process may have been down when the last one ended. */
+		schedule->last_success = Max(schedule->last_success, run->finished);
 	}
 	else if (run->status == KWJ_FAILED || run->status == KWJ_REVERT_FAILED)
 	{

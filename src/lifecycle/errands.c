@@ -22,6 +22,7 @@
 #include "compat.h"
 #include "job/databases.h"
 #include "job/transaction.h"
+#include "lifecycle/change.h"
 #include "lifecycle/elsewhere.h"
 #include "lifecycle/errands.h"
 #include "miscadmin.h"
@@ -123,7 +124,14 @@ ask_for_check(List *errands, const Oid *databases, int n, const KwjTake *take)
 
 	initStringInfo(&packed);
 	foreach(lc, errands)
-		kwj_errand_put(&packed, lfirst(lc));
+	{
+		KwjErrand	asked = *(KwjErrand *) lfirst(lc);
+
+		/* The whole change may be large, and the question is not converted to the other encoding. */
+		if (asked.change != NULL)
+			asked.change = kwj_change_to_check(asked.change);
+		kwj_errand_put(&packed, &asked);
+	}
 	question->kind = KWJ_ASK_CHECK;
 	question->role = GetUserId();
 	question->n_errands = list_length(errands);
@@ -433,6 +441,7 @@ kwj_errands_control(const KwjErrand *what, const int64 *job_ids, const Oid *data
 		errand->all = what->all;
 		errand->role = actor.role;
 		errand->session = actor.session;
+		errand->change = what->change;
 		errands = lappend(errands, errand);
 	}
 	check_all(errands, databases, results);
@@ -443,7 +452,6 @@ kwj_errands_control(const KwjErrand *what, const int64 *job_ids, const Oid *data
 		if (results[i].outcome != KWJ_ERRAND_DONE)
 			continue;
 		errand->reason = what->reason;
-		errand->change = what->change;
 		kwj_store_errand(databases[i], errand);
 		note_mine(errand->number);
 	}

@@ -487,7 +487,7 @@ kwj_hold_tell(int64 job_id, Oid owner, const char *job_type, const char *queue)
 		told_in = kwj_local_transaction_id();
 		ereport(NOTICE,
 				(errmsg("job " INT64_FORMAT " waits: kwjobs.max_workers is 0", job_id),
-				 errhint("An administrator may raise it: SET CLUSTER SETTING kwjobs.max_workers.")));
+				 errhint("To let jobs start, an administrator may type SET CLUSTER SETTING kwjobs.max_workers = 4.")));
 		return;
 	}
 	if (kwj_hold_find(find_holds(), owner, job_type, queue) == NULL)

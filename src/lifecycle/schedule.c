@@ -295,6 +295,17 @@ set_failure(KwjSchedule *schedule, const KwjGivenSchedule *given, const KwjTempl
 }
 
 static void
+check_zone(const KwjSchedule *schedule)
+{
+	if (!kwj_zone_is_name(schedule->time_zone))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("time zone \"%s\" of a schedule has no name", kwj_quoted(schedule->time_zone, 100)),
+				 errdetail("Without the option time_zone, a schedule has that of the session."),
+				 errhint("Type WITH SCHEDULE OPTIONS time_zone = 'Europe/Berlin', or another name of pg_timezone_names.")));
+}
+
+static void
 check_bounds(const KwjSchedule *schedule)
 {
 	if (schedule->starts != 0 && schedule->ends != 0 && schedule->ends < schedule->starts)
@@ -392,6 +403,7 @@ kwj_schedule_create(KwjBy by, const KwjScheduleChange *change, bool has_job_opti
 	set_template(&schedule, change->template);
 	set_options(&schedule, change, has_job_options, &given);
 	set_failure(&schedule, &given, change->failure);
+	check_zone(&schedule);
 	check_bounds(&schedule);
 	set_first_run(&schedule, &given, now);
 	set_next(&schedule, now);
@@ -519,6 +531,7 @@ kwj_schedule_alter(KwjBy by, const KwjScheduleChange *change)
 		schedule.cron = unconstify(char *, change->cron);
 	set_options(&schedule, change, false, &given);
 	set_failure(&schedule, &given, change->failure);
+	check_zone(&schedule);
 	check_bounds(&schedule);
 	changes_times = change->has_recurrence || given.changes_times || given.has_first_run;
 	if (paused)

@@ -200,6 +200,14 @@ find(const char *name)
 	return NULL;
 }
 
+/* Gets the option of this name that the jobs of a schedule can have. Returns false if there is none. */
+static bool
+find_job_option(const char *name, KwjOption *option)
+{
+	return kwj_option_from_name(name, option) && *option != KWJ_OPTION_RUN_AT &&
+		*option != KWJ_OPTION_DEPENDS_ON && *option != KWJ_OPTION_ON_CONFLICT;
+}
+
 static void
 refuse_unknown(const char *name)
 {
@@ -270,8 +278,6 @@ set_job_option(KwjNewJob *job, KwjOption option, const char *name, const char *v
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"%s\" cannot be given here", name),
 				 errhint("CREATE SCHEDULE ... FOR SQL takes it; another job statement has it in its own WITH. A schedule that exists keeps its owner.")));
-	if (option == KWJ_OPTION_RUN_AT || option == KWJ_OPTION_DEPENDS_ON || option == KWJ_OPTION_ON_CONFLICT)
-		refuse_unknown(name);
 	if (!take_away(job, option, value))
 		kwj_set_option_text(job, option, value);
 }
@@ -288,17 +294,18 @@ is_option(const char *name)
 {
 	KwjOption	of_jobs;
 
-	return find(name) != NULL || kwj_option_from_name(name, &of_jobs);
+	return find(name) != NULL || find_job_option(name, &of_jobs);
 }
 
 /*
- * Returns the value of an option as a text. That of tags may be an array, too. Errors: 22023 if the value is
- * null, an object or an array; or if there is no such option.
+ * Returns the value of an option as a text. That of tags may be an array, too. No option is a flag: false
+ * would be the name of a queue. Errors: 22023 if the value is null, true, false, an object or an array; or if
+ * there is no such option.
  */
 static char *
 read_given(Jsonb *jb, const char *name, const JsonbValue *v)
 {
-	char	   *text = v->type == jbvBool ? pstrdup(v->val.boolean ? "true" : "false") : kwj_json_scalar_text(v);
+	char	   *text = kwj_json_scalar_text(v);
 
 	if (text != NULL)
 		return text;
@@ -362,7 +369,7 @@ kwj_schedule_set_options(KwjSchedule *schedule, KwjNewJob *job, Jsonb *jb, KwjGi
 
 		if (set != NULL)
 			set(&target, option->name, option->value);
-		else if (!kwj_option_from_name(option->name, &of_jobs))
+		else if (!find_job_option(option->name, &of_jobs))
 			refuse_unknown(option->name);
 		else if (job != NULL)
 			set_job_option(job, of_jobs, option->name, option->value, false);
@@ -381,7 +388,7 @@ kwj_schedule_set_job_options(KwjNewJob *job, Jsonb *jb)
 
 		if (find(option->name) != NULL)
 			continue;
-		if (!kwj_option_from_name(option->name, &of_jobs))
+		if (!find_job_option(option->name, &of_jobs))
 			refuse_unknown(option->name);
 		set_job_option(job, of_jobs, option->name, option->value, true);
 	}

@@ -544,7 +544,7 @@ kwj_session_job_status(const KwjSessionJob *job)
 		return job->outcome;
 	/*
 	 * A job in any other state counts as running, even if it is WRITTEN: the reader has not seen
-	 * its row yet, because the row was committed after the reader's snapshot.
+	 * its row yet, because the row was committed, together with the work, after the reader's snapshot.
 	 */
 	if ((job->state == KWJ_SESSION_RUNNING && job->requested != 0) ||
 		is_cancel_pending(job->job_id))

@@ -257,8 +257,11 @@ kwj_process_wait(TimestampTz until)
 	 */
 	if (!PostmasterIsAlive())
 		proc_exit(1);
-	/* If the clock was set back, the caller has to look at everything by the new time. */
-	while (!wait_once(until) && GetCurrentTimestamp() >= began)
+	/*
+	 * A reload that was asked for while the process has waited for a lock need not have left the latch set. If the
+	 * clock was set back, the caller has to look at everything by the new time.
+	 */
+	while (!ConfigReloadPending && !wait_once(until) && GetCurrentTimestamp() >= began)
 		;
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();

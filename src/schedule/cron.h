@@ -91,4 +91,11 @@ extern char *kwj_cron_describe(const KwjCron *cron);
  */
 extern pg_tz *kwj_cron_zone(const char *name);
 
+/*
+ * Returns whether a zone that kwj_cron_zone takes has a name in the database of time zones, which has some hundred,
+ * and is not a POSIX specification such as ABC3, of which users can make up any number. A process keeps each zone
+ * that it has ever used in its memory. So with specifications users could fill the memory of the coordinator.
+ */
+extern bool kwj_zone_is_name(const char *name);
+
 #endif

@@ -323,26 +323,6 @@ is_zone(const char *word, const char *end)
 	return day_by_name(word, length) < 0;
 }
 
-/*
- * Returns whether this may be a name in the database of time zones, which has some hundred, and not a POSIX
- * specification such as ABC3, of which users can make up any number. A process keeps each zone that it has
- * ever used in its memory. So with specifications users could fill the memory of the coordinator.
- */
-static bool
-is_name_of_zone(const char *name)
-{
-	static const char *const with_digits[] = {
-		"GMT0", "GMT+0", "GMT-0", "EST5EDT", "CST6CDT", "MST7MDT", "PST8PDT"
-	};
-
-	if (strpbrk(name, "0123456789") == NULL || pg_strncasecmp(name, "Etc/", 4) == 0)
-		return true;
-	for (int i = 0; i < lengthof(with_digits); i++)
-		if (pg_strcasecmp(name, with_digits[i]) == 0)
-			return true;
-	return false;
-}
-
 static bool
 refuse_zone(Reader *reader, const char *name)
 {
@@ -361,7 +341,7 @@ read_zone(Reader *reader, KwjHours *hours)
 	{
 		const char *fallback = pg_get_timezone_name(hours->zone);
 
-		return is_name_of_zone(fallback) ||
+		return kwj_zone_is_name(fallback) ||
 			refuse(reader, psprintf("It names no time zone, and that of the session, \"%s\", has no name.",
 									kwj_quoted(fallback, QUOTED)),
 				   "Write the name of a zone behind it, as in '22:00-06:00 Europe/Berlin'.");
@@ -369,7 +349,7 @@ read_zone(Reader *reader, KwjHours *hours)
 	name = pnstrdup(word, reader->end - word);
 	hours->has_zone = true;
 	reader->end = word;
-	if (is_name_of_zone(name))
+	if (kwj_zone_is_name(name))
 		hours->zone = kwj_zone_by_name(name);
 	else
 		hours->zone = NULL;
@@ -469,6 +449,8 @@ kwj_window_is_open(const KwjHours *hours, TimestampTz instant, TimestampTz *unti
 			break;
 		second = span.end;
 	}
+	if (second >= kwj_second_of(END_TIMESTAMP))
+		return is_open;
 	*until = time_t_to_timestamptz(second);
 	Assert(*until > instant);
 	return is_open;

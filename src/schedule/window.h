@@ -42,11 +42,11 @@ extern char *kwj_window_text(const char *text, const KwjHours *hours);
 
 /*
  * Returns whether the window is open at this instant, which has to be finite. *until: the first instant
- * after it at which that changes; DT_NOEND: it never does.
+ * after it at which that changes; DT_NOEND: it never does, or later than a timestamptz can be.
  */
 extern bool kwj_window_is_open(const KwjHours *hours, TimestampTz instant, TimestampTz *until);
 
-/* Returns the first instant, not before this one, at which the window is open. */
+/* Returns the first instant, not before this one, at which the window is open; DT_NOEND: there is none. */
 extern TimestampTz kwj_window_opens(const KwjHours *hours, TimestampTz from);
 
 /* What a window that is stored with a job says of an instant. */

@@ -111,6 +111,21 @@ kwj_zone_by_name(const char *name)
 	return zone == NULL || !pg_tz_acceptable(zone) || is_misspelt(zone, name) ? NULL : zone;
 }
 
+bool
+kwj_zone_is_name(const char *name)
+{
+	static const char *const with_digits[] = {
+		"GMT0", "GMT+0", "GMT-0", "EST5EDT", "CST6CDT", "MST7MDT", "PST8PDT"
+	};
+
+	if (strpbrk(name, "0123456789") == NULL || pg_strncasecmp(name, "Etc/", 4) == 0)
+		return true;
+	for (int i = 0; i < lengthof(with_digits); i++)
+		if (pg_strcasecmp(name, with_digits[i]) == 0)
+			return true;
+	return false;
+}
+
 pg_tz *
 kwj_cron_zone(const char *name)
 {

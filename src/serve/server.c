@@ -59,6 +59,7 @@
 #include "compat.h"
 #include "job/clip.h"
 #include "job/current.h"
+#include "job/noted.h"
 #include "lib/ilist.h"
 #include "libpq/pqcomm.h"
 #include "miscadmin.h"
@@ -445,10 +446,10 @@ take_places(int most)
 		return;
 	attempt->lacks = MemoryContextAlloc(GetMemoryChunkContext(attempt->payload), LACKS_LEN);
 	if (places.of_role + most > places.per_role)
-		snprintf(attempt->lacks, LACKS_LEN, "waiting for sessions: it needs %d, and its role has %d of at most %d",
+		snprintf(attempt->lacks, LACKS_LEN, KWJ_NOTED_NO_SESSIONS ": it needs %d, and its role has %d of at most %d",
 				 most, places.of_role, places.per_role);
 	else
-		snprintf(attempt->lacks, LACKS_LEN, "waiting for sessions: it needs %d, and %d of %d are taken",
+		snprintf(attempt->lacks, LACKS_LEN, KWJ_NOTED_NO_SESSIONS ": it needs %d, and %d of %d are taken",
 				 most, places.taken, places.most);
 	ereport(ERROR,
 			(errcode(ERRCODE_TOO_MANY_CONNECTIONS),

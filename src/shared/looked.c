@@ -1,7 +1,8 @@
 /*
  * src/shared/looked.c
  *	  Shared memory: how many rows of a database had changed when its collector last looked, and when its
- *	  coordinator last looked whether a schedule is due. This stays there when the coordinator leaves.
+ *	  coordinator last looked whether a schedule is due, and at the clock. This stays there when the
+ *	  coordinator leaves.
  *
  * Process: the coordinator notes its looks; autovacuum workers and the launcher compare how many rows
  * have changed; sessions read when it last looked at the schedules (kwjobs.health). Locks:
@@ -11,10 +12,11 @@
  *     autovacuum    counted (m rows) ----> m - n enough: KwjDatabase.changed, wakes the coordinator;
  *                                          without one, the launcher starts one, which looks first
  *     coordinator   has looked at the schedules ----> looked[dboid].schedules = the time
+ *     coordinator   has looked at the clock ----> looked[dboid].clock = the time; a successor compares
  *
  * The array outlives the entries of databases, which go with their coordinators. If it is full, the
- * oldest place is taken. The database that loses it gets a look of the collector too many, and
- * kwjobs.health knows of no look at its schedules until the next one. If a process dies, nothing is
+ * oldest place is taken. The database that loses it gets a look of the collector and one of put_off.c
+ * too many, and kwjobs.health knows of no look at its schedules until the next one. If a process dies, nothing is
  * lost: a look that was asked for and not done is asked for again.
  */
 #include "postgres.h"
@@ -105,15 +107,37 @@ kwj_shared_schedules_looked(TimestampTz now)
 	LWLockRelease(kwj_shared->lock);
 }
 
-TimestampTz
-kwj_shared_schedules_last_look(void)
+/* Returns a copy of this database's place; an empty one if it has none. */
+static KwjLooked
+read_my_place(void)
 {
 	const KwjLooked *looked;
-	TimestampTz last;
+	KwjLooked	copy = {.dboid = MyDatabaseId};
 
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
 	looked = find(MyDatabaseId);
-	last = looked != NULL ? looked->schedules : 0;
+	if (looked != NULL)
+		copy = *looked;
 	LWLockRelease(kwj_shared->lock);
-	return last;
+	return copy;
+}
+
+TimestampTz
+kwj_shared_schedules_last_look(void)
+{
+	return read_my_place().schedules;
+}
+
+void
+kwj_shared_clock_looked(TimestampTz now)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	my_place()->clock = now;
+	LWLockRelease(kwj_shared->lock);
+}
+
+TimestampTz
+kwj_shared_clock_last_look(void)
+{
+	return read_my_place().clock;
 }

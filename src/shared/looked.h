@@ -1,7 +1,8 @@
 /*
  * src/shared/looked.h
  *	  Shared memory: how many rows of a database had changed when its collector last looked, and when its
- *	  coordinator last looked whether a schedule is due. This stays there when the coordinator leaves.
+ *	  coordinator last looked whether a schedule is due, and at the clock. This stays there when the
+ *	  coordinator leaves.
  *
  * Each function takes kwj_shared->lock for a moment, and raises no error.
  */
@@ -40,5 +41,14 @@ extern void kwj_shared_schedules_looked(TimestampTz now);
  * looked since that they have taken its place. Process: sessions.
  */
 extern TimestampTz kwj_shared_schedules_last_look(void);
+
+/* Notes what the clock shows, for the next coordinators of this database. Process: coordinator. */
+extern void kwj_shared_clock_looked(TimestampTz now);
+
+/*
+ * Returns what the clock has shown at the last such look of a coordinator of this database; 0 as
+ * kwj_shared_schedules_last_look. Process: coordinator.
+ */
+extern TimestampTz kwj_shared_clock_last_look(void);
 
 #endif

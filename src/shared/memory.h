@@ -301,6 +301,7 @@ typedef struct KwjLooked
 	bool		counted;		/* the collector has looked */
 	int64		changes;		/* how many rows had changed then */
 	TimestampTz schedules;		/* the last look at the schedules, by kwj_clock(); 0: there was none */
+	TimestampTz clock;			/* the last look at the clock; 0: there was none */
 } KwjLooked;
 
 /* A place for a job that a session does itself. Its states are drawn in session_jobs.c. */

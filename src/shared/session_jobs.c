@@ -626,6 +626,12 @@ kwj_shared_session_jobs(Snapshot snapshot, int *n)
 		{
 			if (kept < i)
 				jobs[kept] = jobs[i];
+			/*
+			 * All readers have seen how this job has ended since it did. One whose snapshot is older than
+			 * the coordinator's row goes on to see it.
+			 */
+			if (jobs[kept].state == KWJ_SESSION_WRITTEN && jobs[kept].was_ended)
+				jobs[kept].state = KWJ_SESSION_ENDED;
 			kept++;
 		}
 	*n = kept;
@@ -797,7 +803,10 @@ kwj_shared_session_job_written(int64 job_id)
 	int			place = lock_place(job_id, KWJ_SESSION_ENDED);
 
 	if (place >= 0)
+	{
+		JOB(place)->was_ended = true;
 		make_written(place);
+	}
 	LWLockRelease(kwj_shared->lock);
 }
 

@@ -58,6 +58,7 @@ typedef struct KwjSessionJob
 	bool		has_row;		/* the transaction xid has inserted the job's row */
 	bool		signalled;		/* the session was sent SIGINT for this statement */
 	bool		awaited;		/* a session waits for the job, so it has to keep its place */
+	bool		was_ended;		/* once it is WRITTEN: the coordinator has written the row, after the job's end */
 	/* The transaction that decides about the job or writes its row; invalid: none has begun to. */
 	FullTransactionId xid;
 
@@ -205,7 +206,7 @@ extern bool kwj_my_session_job_gives_place(int place);
 
 /*
  * Returns copies of the jobs of this database whose rows the snapshot does not show, as a palloc'd
- * array of *n. A caller that adds them to the rows which the same snapshot shows has every job
+ * array of *n. Those whose rows the coordinator has written are ENDED in the copy. A caller that adds them to the rows which the same snapshot shows has every job
  * exactly once. Errors: out of memory; errors of reading the commit log.
  */
 extern KwjSessionJob *kwj_shared_session_jobs(Snapshot snapshot, int *n);

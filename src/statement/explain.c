@@ -132,6 +132,53 @@ explain_missing_function(const ErrorData *error)
 	}
 }
 
+static bool
+is_name_byte(const KwjPlace *place, int at)
+{
+	return at < place->length &&
+		(isalnum((unsigned char) place->text[at]) || place->text[at] == '_' || IS_HIGHBIT_SET(place->text[at]));
+}
+
+/*
+ * PostgreSQL has reported that a column does not exist. In a job statement, a name after an equal sign may
+ * be meant as a text: WITH header = skip, WHERE status = running. The hint shows it in quotes.
+ */
+static void
+explain_missing_column(const ErrorData *error)
+{
+	KwjPlace	place;
+	int			at;
+	int			end;
+
+	if (error->hint != NULL || !place_of_error(error, &place))
+		return;
+	at = end = place.stop;
+	while (is_name_byte(&place, end) && end - place.stop < NAMEDATALEN)
+		end++;
+	while (at > 0 && isspace((unsigned char) place.text[at - 1]))
+		at--;
+	if (end == place.stop || is_name_byte(&place, end) || (end < place.length && place.text[end] == '.') ||
+		at == 0 || place.text[at - 1] != '=' || !kwj_form_before(&place, kwj_words_of_form))
+		return;
+	errhint("If it is meant as a text, type it in quotes: '%.*s'.", end - place.stop, place.text + place.stop);
+}
+
+/*
+ * PL/pgSQL takes INTO for its own, but for a few statements, and has reported that the word after it is no
+ * variable. Job statements with an INTO need EXECUTE there.
+ */
+static void
+explain_into(const ErrorData *error)
+{
+	static const char *const exports[] = {"export", "into", NULL};
+	static const char *const imports[] = {"import", "into", NULL};
+	KwjPlace	place;
+
+	if (error->hint == NULL && error->message_id && strstr(error->message_id, "is not a known variable") &&
+		place_of_error(error, &place) && (kwj_words_before(&place, exports) || kwj_words_before(&place, imports)))
+		errhint("PL/pgSQL expects a variable after INTO. Give it the statement as a text: EXECUTE 'statement'.");
+}
+
 static void
 explain_error(void (*explain) (const ErrorData *error))
 {
@@ -207,6 +254,12 @@ kwj_explain_error(void)
 			break;
 		case ERRCODE_UNDEFINED_FUNCTION:
 			explain_error(explain_missing_function);
+			break;
+		case ERRCODE_SYNTAX_ERROR:
+			explain_error(explain_into);
+			break;
+		case ERRCODE_UNDEFINED_COLUMN:
+			explain_error(explain_missing_column);
 			break;
 		default:
 			break;

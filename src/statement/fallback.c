@@ -560,11 +560,13 @@ on_error(void *arg)
 		return;
 
 	if (kwj_statement_problem() != NULL)
+	{
 		kwj_explain_off();
-	else if (geterrcode() == ERRCODE_SYNTAX_ERROR)
+		return;
+	}
+	if (geterrcode() == ERRCODE_SYNTAX_ERROR)
 		resume_parser();
-	else
-		kwj_explain_error();
+	kwj_explain_error();
 }
 
 static void

@@ -143,6 +143,7 @@ typedef struct Attempt
 	"Type RESUME JOB job_id for a job that is paused, RETRY JOB job_id for one that has failed."
 #define REMOVE \
 	"Type CANCEL JOB job_id to end a job, and SELECT kwjobs.delete(job_id) to remove one that is over; all are after jobs.retention_time."
+#define CHANGE			"Type SELECT kwjobs.alter(job_id, priority => 10), for instance, to change a job that waits."
 #define STOP			"Type CANCEL JOB job_id, or PAUSE JOB job_id to go on later."
 #define START			"Type RESUME JOB job_id for a job that is paused."
 #define WAIT			"Type SHOW JOB WHEN COMPLETE job_id."
@@ -176,6 +177,7 @@ static const Attempt attempts[] = {
 	{{"drop", "job"}, REMOVE, true},
 	{{"delete", "job"}, REMOVE, true},
 	{{"remove", "job"}, REMOVE},
+	{{"alter", "job"}, CHANGE, true},
 	{{"kill", "job"}, STOP},
 	{{"kill", "jobs"}, STOP},
 	{{"stop", "job"}, STOP},

@@ -784,7 +784,7 @@ kwj_store_take_back_end(int64 job_id)
 bool
 kwj_store_has_dependents(int64 job_id)
 {
-	return kwj_index_has("dependency", "dependency_depends_on", job_id);
+	return kwj_index_may_have("dependency", "dependency_depends_on", job_id);
 }
 
 
@@ -864,7 +864,7 @@ kwj_store_tell_dependents(int64 job_id, KwjStatus status)
 	Ended		ended = {job_id, status};
 
 	/* most jobs have no dependents */
-	if (!kwj_index_has("dependency", "dependency_depends_on", job_id))
+	if (!kwj_index_may_have("dependency", "dependency_depends_on", job_id))
 		return;
 	if (kwj_isolate_within(mark_dependencies, &ended) == NULL)
 		kwj_wakeup_at_end(job_id);

@@ -49,7 +49,10 @@ extern KwjJobs kwj_store_forget_dependencies(KwjJobs jobs, const int64 *kept, in
  */
 extern void kwj_store_tell_dependents_of(KwjJobs jobs, KwjStatus status);
 
-/* Returns whether some job depends on this one. */
+/*
+ * Returns whether some job depends on this one. Also returns true if that is not known, because somebody has
+ * dropped the index of dependents, or builds it anew.
+ */
 extern bool kwj_store_has_dependents(int64 job_id);
 
 /*

@@ -272,6 +272,22 @@ static KwjQuery settle_idle_query = {
 	1, {INT8ARRAYOID}
 };
 
+/* Whether job j waits for a time after $2 that was computed after $2, and is not that which a user has named. */
+#define IS_AHEAD(j) \
+	j ".rank IS NULL AND " j ".active_attempt IS NULL AND " j ".status IN ('pending', 'reverting')" \
+	" AND " j ".due > $2 AND " j ".due < 'infinity' AND " j ".modified > $2" \
+	" AND " j ".due IS DISTINCT FROM " j ".run_at"
+
+static KwjQuery bring_forward_query = {
+	"UPDATE kwjobs.job AS j SET modified = $1, due = greatest(CASE WHEN j.started IS NULL THEN j.run_at END,"
+	"  CASE WHEN j.window IS NULL OR j.status = 'reverting' THEN $1 + (j.due - j.modified) ELSE $1 END)"
+	" WHERE j.job_id = ANY (ARRAY(SELECT l.job_id FROM (SELECT w.job_id FROM kwjobs.job AS w"
+	"   WHERE " IS_AHEAD("w") " LIMIT $3) AS a CROSS JOIN LATERAL ("
+	"  SELECT * FROM kwjobs.job AS k WHERE k.job_id = a.job_id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS l"
+	"  WHERE " IS_AHEAD("l") "))",
+	3, {TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID}
+};
+
 static KwjQuery next_due_query = {
 	"SELECT min(due) AS next FROM kwjobs.job WHERE rank IS NULL AND active_attempt IS NULL"
 	" AND status IN ('pending', 'reverting') AND due > $1 AND due < 'infinity'",
@@ -720,6 +736,19 @@ kwj_store_settle_idle(KwjWindow *window)
 		}
 	}
 	kwj_store_leave(&scope);
+}
+
+int
+kwj_store_bring_forward(TimestampTz now, TimestampTz until, int limit)
+{
+	KwjStoreScope scope;
+	Datum		values[3] = {TimestampTzGetDatum(now), TimestampTzGetDatum(until), Int32GetDatum(limit)};
+	int			n;
+
+	kwj_store_enter(&scope);
+	n = (int) kwj_query_run(&bring_forward_query, values, NULL, false);
+	kwj_store_leave(&scope);
+	return n;
 }
 
 TimestampTz

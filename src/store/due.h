@@ -189,6 +189,14 @@ extern void kwj_store_stand(int64 job_id, int32 attempt);
 #define KWJ_FORGET_STEP	1000
 extern void kwj_store_settle_idle(KwjWindow *window);
 
+/*
+ * The clock was set back, and shows `now`: lets at most `limit` jobs start earlier that were put off by
+ * the old time until a time after `until`. One that waits for its next attempt waits from now on as
+ * long as it was to wait; one that waits for its window is due now, and is looked at again. A time
+ * that a user has named stays. Returns how many jobs have changed.
+ */
+extern int	kwj_store_bring_forward(TimestampTz now, TimestampTz until, int limit);
+
 /* Returns when the next job after `now` is due; DT_NOEND if none is. */
 extern TimestampTz kwj_store_next_due(TimestampTz now);
 

@@ -463,9 +463,9 @@ kwj_store_forget_work(int64 job_id)
 	/* make the rows that this transaction inserted visible */
 	CommandCounterIncrement();
 	/* most jobs have no such rows, and the queries would cost more than all the rest */
-	if (kwj_index_has("job_transaction", "job_transaction_pkey", job_id))
+	if (kwj_index_may_have("job_transaction", "job_transaction_pkey", job_id))
 		(void) kwj_query_run_for(&forget_transactions_query, job_id);
-	if (kwj_index_has("piece", "piece_pkey", job_id))
+	if (kwj_index_may_have("piece", "piece_pkey", job_id))
 		kwj_store_pieces_forget(job_id);
 }
 
@@ -477,7 +477,7 @@ kwj_store_forget_work(int64 job_id)
 static void
 forget_rejected(int64 job_id)
 {
-	if (kwj_index_has("rejected", "rejected_pkey", job_id))
+	if (kwj_index_may_have("rejected", "rejected_pkey", job_id))
 		kwj_store_rejected_forget(job_id);
 }
 

@@ -43,7 +43,7 @@ static KwjQuery insert_query = {
 };
 
 static KwjQuery for_jobs_query = {
-	"SELECT e.number, e.job_id, e.verb, e.many, e.all_jobs, NULL::text AS reason, NULL::text AS change, e.actor, e.actor_session AS session"
+	"SELECT e.number, e.job_id, e.verb, e.many, e.all_jobs, NULL::text AS reason, e.change, e.actor, e.actor_session AS session"
 	" FROM kwjobs.errand AS e WHERE e.job_id = ANY ($1) AND e.due <> 'infinity' ORDER BY e.number",
 	1, {INT8ARRAYOID}
 };
@@ -112,6 +112,11 @@ static KwjQuery again_query = {
 	" due = clock_timestamp() + least(60, 0.1 * 2 ^ least(e.tries, 10)) * interval '1 second'"
 	" WHERE e.number = $1",
 	3, {INT8OID, TEXTOID, BOOLOID}
+};
+
+static KwjQuery bring_forward_query = {
+	"UPDATE kwjobs.errand AS e SET due = $1, silent = NULL WHERE e.due > $2 AND e.due <> 'infinity'",
+	2, {TIMESTAMPTZOID, TIMESTAMPTZOID}
 };
 
 static KwjQuery left_query = {
@@ -310,6 +315,17 @@ kwj_store_errand_again(int64 number, const char *why, bool silent)
 	values[1] = CStringGetTextDatum(why);
 	values[2] = BoolGetDatum(silent);
 	kwj_query_run(&again_query, values, NULL, false);
+	kwj_store_leave(&scope);
+}
+
+void
+kwj_store_bring_errands_forward(TimestampTz now, TimestampTz until)
+{
+	KwjStoreScope scope;
+	Datum		values[2] = {TimestampTzGetDatum(now), TimestampTzGetDatum(until)};
+
+	kwj_store_enter(&scope);
+	kwj_query_run(&bring_forward_query, values, NULL, false);
 	kwj_store_leave(&scope);
 }
 

@@ -60,6 +60,12 @@ extern void kwj_store_errand_refused(int64 number, const KwjErrandResult *result
  */
 extern void kwj_store_errand_again(int64 number, const char *why, bool silent);
 
+/*
+ * The clock was set back, and shows `now`: has the errands sent now that were put off by the old time until a
+ * time after `until`.
+ */
+extern void kwj_store_bring_errands_forward(TimestampTz now, TimestampTz until);
+
 /* An errand that has not taken effect. */
 typedef struct KwjErrandLeft
 {

@@ -325,7 +325,7 @@ place_of(const KwjNewJob *job)
 		return place;
 	place.due = Max(job->run_at, place.now);
 	if (job->window != NULL)
-		place.due = kwj_window_next(job->window, place.due);
+		place.due = Min(kwj_window_next(job->window, place.due), END_TIMESTAMP - 1);
 	else if (job->run_at <= place.now && job->serial_key == NULL &&
 			 (job->queue == NULL || !has_limit(job->queue)))
 		place.rank = kwj_rank(place.now, job->priority);

@@ -19,7 +19,10 @@
  *
  * Only the coordinator gives places, so it need not lock anything to count them. The owners take
  * turns: the next place is for a job of the owner who has the fewest places in this queue, among
- * equals for the job that has waited longest.
+ * equals for the job that has waited longest. One look is at OWNERS_STEP owners at most. If more of
+ * them wait, they stand in a circle, by their OIDs, and each look begins behind the last owner of the
+ * look before. So no owner is left out, however many jobs the others submit. Where the next look
+ * begins is in this process's memory: the coordinator's successor begins with the first owner.
  *
  * A queue that is held (kwjobs.hold) has a row here, too, and no free place. Those of its jobs that
  * are ready are taken back; a claim that comes first is given back by the worker (worker/held.c).
@@ -38,12 +41,16 @@
 #include "store/due.h"
 #include "store/query.h"
 #include "store/queue.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 /* How many jobs of a queue whose limit was taken away get a place in one pass. */
 #define STEP				1000
 /* This many jobs are tried beyond the free places, as other transactions may have locked some. */
 #define MORE_TRIED			100
+/* How many owners share the places that are free. */
+#define OWNERS_STEP			1000
 
 /*
  * Reads the queues. free: how many jobs may get a place now; $1 for a queue without a limit. waits:
@@ -61,21 +68,33 @@ static KwjQuery queues_query = {
 };
 
 /*
- * Gives places in queue $1 to $2 jobs. $3: seconds that one step of priority counts for. $4: how
- * many jobs to try. nth: the job's turn among those of its owner, after those that have a place.
+ * Reads up to $3 owners of whom jobs wait in queue $1, in the order of their OIDs: first those behind
+ * $2, then the others. wrapped: the last owner of all was passed; the row in which it becomes true has
+ * no owner. Each step is a look into the index, as an owner may have millions of jobs there.
+ */
+static KwjQuery owners_query = {
+	"WITH RECURSIVE owners (owner, n, wrapped) AS ("
+	" VALUES ($2, 0, false)"
+	" UNION ALL"
+	" SELECT coalesce(f.owner, 0::oid), o.n + (f.owner IS NOT NULL)::integer, o.wrapped OR f.owner IS NULL"
+	" FROM owners AS o LEFT JOIN LATERAL (SELECT j.owner::oid AS owner FROM kwjobs.job AS j"
+	"  WHERE j.queue = $1 AND " KWJ_QUEUED("j") " AND j.owner > o.owner"
+	"   AND j.owner <= CASE WHEN o.wrapped THEN $2 ELSE '4294967295'::oid END ORDER BY j.owner LIMIT 1) AS f ON true"
+	" WHERE o.n < $3 AND (f.owner IS NOT NULL OR NOT o.wrapped))"
+	" SELECT o.owner FROM owners AS o WHERE o.n > 0 AND o.owner <> 0 ORDER BY o.n",
+	3, {TEXTOID, OIDOID, INT4OID}
+};
+
+/*
+ * Gives places in queue $1 to $2 jobs of the owners $5. $3: seconds that one step of priority counts
+ * for. $4: how many jobs to try. nth: the job's turn among those of its owner, after those that have a
+ * place.
  */
 static KwjQuery fill_query = {
-	"WITH RECURSIVE owners (owner, n) AS ("
-	" (SELECT j.owner, 1 FROM kwjobs.job AS j WHERE j.queue = $1 AND " KWJ_QUEUED("j")
-	"  ORDER BY j.owner LIMIT 1)"
-	" UNION ALL"
-	" SELECT n.owner, o.n + 1 FROM owners AS o CROSS JOIN LATERAL (SELECT j.owner FROM kwjobs.job AS j"
-	"  WHERE j.queue = $1 AND " KWJ_QUEUED("j") " AND j.owner > o.owner ORDER BY j.owner LIMIT 1) AS n"
-	"  WHERE o.n < 1000),"
-	" offered AS MATERIALIZED ("
+	"WITH offered AS MATERIALIZED ("
 	" SELECT h.job_id, h.queued, h.nth + (SELECT count(*) FROM kwjobs.job AS r WHERE r.queue = $1"
 	"   AND r.owner = o.owner AND " KWJ_HAS_PLACE("r") ") AS nth"
-	" FROM owners AS o CROSS JOIN LATERAL (SELECT w.job_id, w.queued, row_number() OVER () AS nth"
+	" FROM unnest($5) AS o (owner) CROSS JOIN LATERAL (SELECT w.job_id, w.queued, row_number() OVER () AS nth"
 	"  FROM (SELECT j.job_id, j.queued FROM kwjobs.job AS j WHERE j.queue = $1 AND j.owner = o.owner"
 	"   AND " KWJ_QUEUED("j") " ORDER BY j.queued, j.job_id LIMIT $4) AS w) AS h),"
 	" chosen AS MATERIALIZED ("
@@ -85,7 +104,7 @@ static KwjQuery fill_query = {
 	" WHERE " KWJ_QUEUED("l") " LIMIT $2)"
 	" UPDATE kwjobs.job AS j SET due = j.queued, rank = " KWJ_RANK("j.queued", "j", "$3")
 	" FROM chosen AS c WHERE j.job_id = c.job_id",
-	4, {TEXTOID, INT4OID, INT4OID, INT4OID}
+	5, {TEXTOID, INT4OID, INT4OID, INT4OID, OIDARRAYOID}
 };
 
 /*
@@ -151,14 +170,83 @@ read_queues(int *n)
 	return queues;
 }
 
-/* Returns how many jobs have got a place. */
-static int
-fill_queue(const Queue *queue)
+/* A queue in which jobs of more than OWNERS_STEP owners wait. */
+typedef struct Circle
 {
-	Datum		values[4] = {CStringGetTextDatum(queue->name), Int32GetDatum(Min(queue->free, STEP)),
-		Int32GetDatum(kwj_priority_ageing), Int32GetDatum(Min(queue->free, STEP) + MORE_TRIED)};
+	char	   *name;
+	Oid			last;			/* the next look begins behind this owner */
+} Circle;
 
-	return (int) kwj_query_run(&fill_query, values, NULL, false);
+static List *circles = NIL;		/* of Circle, in TopMemoryContext */
+
+static Circle *
+find_circle(const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, circles)
+		if (strcmp(((Circle *) lfirst(lc))->name, name) == 0)
+			return lfirst(lc);
+	return NULL;
+}
+
+static void
+forget_circle(Circle *circle)
+{
+	circles = list_delete_ptr(circles, circle);
+	pfree(circle->name);
+	pfree(circle);
+}
+
+/* Notes the last owner of a look that was not at all owners. */
+static void
+note_last(Circle *circle, const char *name, Oid last)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+	if (circle == NULL)
+	{
+		circle = palloc(sizeof(Circle));
+		circle->name = pstrdup(name);
+		circles = lappend(circles, circle);
+	}
+	circle->last = last;
+	MemoryContextSwitchTo(old);
+}
+
+/* Returns the owners whose turn it is, an oid[]. *all: no others wait. */
+static ArrayType *
+next_owners(const char *name, bool *all)
+{
+	Circle	   *circle = find_circle(name);
+	Datum		values[3] = {CStringGetTextDatum(name),
+		ObjectIdGetDatum(circle != NULL ? circle->last : InvalidOid), Int32GetDatum(OWNERS_STEP)};
+	int			n = (int) kwj_query_run(&owners_query, values, NULL, false);
+	Datum	   *owners = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		owners[i] = ObjectIdGetDatum(kwj_row_oid(i, "owner"));
+	*all = n < OWNERS_STEP;
+	if (!*all)
+		note_last(circle, name, DatumGetObjectId(owners[n - 1]));
+	else if (circle != NULL)
+		forget_circle(circle);
+	return construct_array(owners, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT);
+}
+
+/* Gives the places that are free to jobs that wait. Returns how many have got one. *more: others may have one, too. */
+static int
+fill_queue(const Queue *queue, bool *more)
+{
+	int			places = Min(queue->free, STEP);
+	bool		all;
+	ArrayType  *owners = next_owners(queue->name, &all);
+	Datum		values[5] = {CStringGetTextDatum(queue->name), Int32GetDatum(places),
+		Int32GetDatum(kwj_priority_ageing), Int32GetDatum(places + MORE_TRIED), PointerGetDatum(owners)};
+	int			n = (int) kwj_query_run(&fill_query, values, NULL, false);
+
+	*more = n == STEP || (n > 0 && n < places && !all);
+	return n;
 }
 
 static bool
@@ -185,10 +273,10 @@ kwj_store_fill_queues(void)
 			filled.taken_back |= take_back(queues[i].name, queues[i].held);
 		else if (queues[i].waits && queues[i].free > 0)
 		{
-			int			n_filled = fill_queue(&queues[i]);
+			bool		more;
 
-			filled.any |= n_filled > 0;
-			filled.more |= n_filled == STEP;
+			filled.any |= fill_queue(&queues[i], &more) > 0;
+			filled.more |= more;
 		}
 	}
 	kwj_store_leave(&scope);

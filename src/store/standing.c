@@ -36,7 +36,11 @@ static KwjQuery standing_query = {
 	" kwdb_internal.role_name(j.requested_by, j.request_user) AS request_user, j.request_reason,"
 	" j.request_time, j.modified, j.finished, coalesce(nullif(j.error, ''),"
 	"  (SELECT a.error FROM kwjobs.attempt AS a WHERE a.job_id = j.job_id AND a.attempt = j.attempts))"
-	"  AS error"
+	"  AS error,"
+	" CASE WHEN coalesce(j.error, '') <> '' THEN j.error_hint"
+	"  ELSE (SELECT a.error_hint FROM kwjobs.attempt AS a WHERE a.job_id = j.job_id AND a.attempt = j.attempts) END"
+	"  AS error_hint,"
+	" j.error_file, j.error_line"
 	" FROM kwjobs.job AS j WHERE j.job_id = $1",
 	2, {INT8OID, INT8OID}
 };
@@ -85,6 +89,9 @@ read_standing(KwjStanding *standing, MemoryContext context)
 	standing->modified = kwj_row_time(0, "modified");
 	standing->finished = kwj_row_time(0, "finished");
 	standing->error = text_of("error", context);
+	standing->error_hint = text_of("error_hint", context);
+	standing->error_file = text_of("error_file", context);
+	standing->error_line = kwj_row_int64(0, "error_line");
 }
 
 bool

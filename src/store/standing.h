@@ -36,6 +36,9 @@ typedef struct KwjStanding
 	TimestampTz modified;
 	TimestampTz finished;
 	char	   *error;			/* the job's error, or that of its last attempt */
+	char	   *error_hint;
+	char	   *error_file;		/* where the job's error was found */
+	int64		error_line;		/* 0: not in a certain line */
 } KwjStanding;
 
 /* No more jobs than this are counted in KwjStanding.before. */

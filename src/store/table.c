@@ -37,6 +37,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "compat.h"
@@ -44,6 +45,7 @@
 #include "job/json.h"
 #include "job/status.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "store/columns.h"
 #include "store/indexes.h"
 #include "store/query.h"
@@ -496,14 +498,83 @@ kwj_table_lock(KwjTable *table, const Datum *key, ItemPointer place, LockWaitPol
 }
 
 /*
- * Returns whether a scan of the index finds all rows. This check does not find out that a B-tree
- * with this name has other columns than ours.
+ * Locks the index that has this name, and returns its OID; InvalidOid if there is none. REINDEX
+ * CONCURRENTLY gives the name to another index, and makes the old one INVALID, although the table is
+ * locked. This process may learn of that only when it has the lock on the old index.
  */
+static Oid
+lock_index(const char *name)
+{
+	Oid			index = kwj_store_find_relation(name);
+
+	while (OidIsValid(index))
+	{
+		Oid			locked = index;
+
+		LockRelationOid(locked, AccessShareLock);
+		index = kwj_store_find_relation(name);
+		if (index == locked)
+			break;
+		UnlockRelationOid(locked, AccessShareLock);
+	}
+	return index;
+}
+
+/*
+ * Opens the index of the table that has this name. The table is locked, so nobody can drop the index
+ * meanwhile. Returns NULL if there is no index.
+ */
+static Relation
+open_index_of(const char *name)
+{
+	Oid			oid = lock_index(name);
+
+	return OidIsValid(oid) ? index_open(oid, NoLock) : NULL;
+}
+
+/*
+ * Returns whether the index is valid, according to the catalog. The relation cache may say that it is not
+ * though REINDEX CONCURRENTLY has committed that it is: others see a commit a moment before PostgreSQL
+ * tells them what it has changed.
+ */
+static bool
+is_valid_now(Oid index)
+{
+	Relation	catalog = table_open(IndexRelationId, AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		is_valid;
+
+	ScanKeyInit(&key, Anum_pg_index_indexrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(index));
+	scan = systable_beginscan(catalog, IndexRelidIndexId, true, snapshot, 1, &key);
+	tuple = systable_getnext(scan);
+	is_valid = HeapTupleIsValid(tuple) && ((Form_pg_index) GETSTRUCT(tuple))->indisvalid;
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(catalog, AccessShareLock);
+	return is_valid;
+}
+
+/*
+ * Returns whether a scan of the index finds all rows. An index is INVALID while CREATE INDEX CONCURRENTLY
+ * builds it, and after a DROP INDEX CONCURRENTLY that was canceled, for example. This check does not find
+ * out that a B-tree with this name has other columns than ours.
+ */
+static bool
+has_all_rows(Relation index, Relation table)
+{
+	return index->rd_index->indrelid == RelationGetRelid(table) &&
+		index->rd_rel->relam == BTREE_AM_OID &&
+		(index->rd_index->indisvalid || is_valid_now(RelationGetRelid(index)));
+}
+
+/* Returns whether a scan of the index with these keys finds all rows for which they are true. */
 static bool
 is_usable(Relation index, const KwjTable *table, const KwjKey *keys, int n)
 {
-	if (index->rd_index->indrelid != RelationGetRelid(table->rel) ||
-		index->rd_rel->relam != BTREE_AM_OID || !index->rd_index->indisvalid)
+	if (!has_all_rows(index, table->rel))
 		return false;
 	for (int i = 0; i < n; i++)
 		if (keys[i].column > IndexRelationGetNumberOfKeyAttributes(index))
@@ -511,15 +582,10 @@ is_usable(Relation index, const KwjTable *table, const KwjKey *keys, int n)
 	return true;
 }
 
-/*
- * Open an index of the table. The table is locked, so nobody can drop or replace the index
- * meanwhile. An index is INVALID after a DROP INDEX CONCURRENTLY that was canceled, for example.
- */
 static Relation
 open_index(KwjTable *table, const char *name, const KwjKey *keys, int n)
 {
-	Oid			oid = get_relname_relid(name, RelationGetNamespace(table->rel));
-	Relation	index = OidIsValid(oid) ? index_open(oid, AccessShareLock) : NULL;
+	Relation	index = open_index_of(name);
 
 	if (index == NULL || !is_usable(index, table, keys, n))
 		ereport(ERROR,
@@ -855,15 +921,13 @@ kwj_table_insert(KwjTable *table)
 	CommandCounterIncrement();
 }
 
-bool
-kwj_index_has(const char *table, const char *name, int64 key)
+/* Returns whether the index, which is open, has a row with this key now. */
+static bool
+has_key_in(Relation table, Relation index, int64 key)
 {
-	/* lock the table first, so that nobody replaces the index while we look it up */
-	Relation	rel = table_open(kwj_store_relation(table), AccessShareLock);
-	Relation	index = index_open(kwj_store_relation(name), AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	IndexScanDesc scan = kwj_index_beginscan(rel, index, snapshot, 1);
+	TupleTableSlot *slot = table_slot_create(table, NULL);
+	IndexScanDesc scan = kwj_index_beginscan(table, index, snapshot, 1);
 	ScanKeyData scan_key;
 	bool		found;
 
@@ -873,7 +937,19 @@ kwj_index_has(const char *table, const char *name, int64 key)
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	UnregisterSnapshot(snapshot);
-	index_close(index, AccessShareLock);
-	table_close(rel, AccessShareLock);
 	return found;
+}
+
+bool
+kwj_index_may_have(const char *table, const char *name, int64 key)
+{
+	/* lock the table first, so that nobody drops the index while it is used */
+	Relation	rel = table_open(kwj_store_relation(table), AccessShareLock);
+	Relation	index = open_index_of(name);
+	bool		may_have = index == NULL || !has_all_rows(index, rel) || has_key_in(rel, index, key);
+
+	if (index != NULL)
+		index_close(index, AccessShareLock);
+	table_close(rel, AccessShareLock);
+	return may_have;
 }

@@ -178,9 +178,10 @@ extern void kwj_table_close(KwjTable *table);
 
 /*
  * Returns whether an index of a table in schema kwjobs, whose first column is a bigint, has a row
- * with this key now, whatever the transaction's snapshot shows.
+ * with this key now, whatever the transaction's snapshot shows. Also returns true if that is not known,
+ * because somebody has dropped the index, or builds it anew.
  */
-extern bool kwj_index_has(const char *table, const char *name, int64 key);
+extern bool kwj_index_may_have(const char *table, const char *name, int64 key);
 
 /*
  * Get a column of the row that was found; NULL gives 0. kwj_table_get_next returns the value plus

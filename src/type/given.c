@@ -58,7 +58,7 @@ check_is_object(const char *statement, Jsonb *jb)
 }
 
 List *
-kwj_given_options(const char *statement, Jsonb *jb, bool has_flags, KwjGivenCheck check)
+kwj_given_options(const char *statement, Jsonb *jb, KwjGivenIsFlag is_flag)
 {
 	List	   *given = NIL;
 	JsonbIterator *it;
@@ -80,12 +80,10 @@ kwj_given_options(const char *statement, Jsonb *jb, bool has_flags, KwjGivenChec
 		}
 		else if (token == WJB_VALUE && !kwj_option_from_name(option->name, &of_all_jobs))
 		{
-			bool		is_flag = has_flags && (v.type == jbvNull || v.type == jbvBool);
-
-			check(option->name);
-			if (is_flag && v.type == jbvBool && !v.val.boolean)
+			if (is_flag(option->name) && v.type == jbvBool && !v.val.boolean)
 				continue;
-			option->value = is_flag ? NULL : value_text(statement, option->name, &v);
+			option->value = v.type == jbvNull || v.type == jbvBool ? NULL :
+				value_text(statement, option->name, &v);
 			given = lappend(given, option);
 		}
 	}

@@ -25,16 +25,17 @@ typedef struct KwjForeignOption
 	const char *hint;
 } KwjForeignOption;
 
-/* Raises an error, with a hint, unless the type has an option of this name. */
-typedef void (*KwjGivenCheck) (const char *name);
+/* Returns whether the option is a flag. Raises an error, with a hint, if the type has no option of this name. */
+typedef bool (*KwjGivenIsFlag) (const char *name);
 
 /*
  * Returns the options in jb, as a list of KwjGiven, sorted by name, without those that jobs of all
- * types have; NIL for NULL. statement: "IMPORT" etc. has_flags: an option may stand without a value,
- * or with true; one that is false is left out. Errors: 22023, and those of check.
+ * types have; NIL for NULL. statement: "IMPORT" etc. null, as the statement has it for an option that
+ * stands alone, and true and false are no values. A flag that is false is left out, as if it were not
+ * given; any other option is in the list without a value then, so that the type refuses it with its
+ * own hint. Errors: 22023, and those of is_flag.
  */
-extern List *kwj_given_options(const char *statement, Jsonb *jb, bool has_flags,
-							   KwjGivenCheck check);
+extern List *kwj_given_options(const char *statement, Jsonb *jb, KwjGivenIsFlag is_flag);
 
 /*
  * Raises the error for an option that the type does not have: 22023. foreign: n names that have

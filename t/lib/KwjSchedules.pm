@@ -10,14 +10,16 @@ use Test::More;
 our @EXPORT = qw(stop_clock create_schedule due_times sum_of_times wait_for_ends schedule_field wait_for_schedule);
 
 # Stops the clock by which schedules are due at this instant (UTC), or lets it go with the server's again.
-# The coordinator has looked at what is due when this returns.
+# The coordinator has acted on all that is due when this returns. If that takes longer than a tenth of a second, it
+# does so in several transactions, with passes in between, and does not sleep before the last of them.
 sub stop_clock
 {
 	my ($node, $time, $db) = @_;
-	my $seconds = defined $time
-	  ? $node->safe_psql($db // 'postgres', "SELECT extract(epoch FROM '$time+00'::timestamptz)") : undef;
+	$db //= 'postgres';
+	my $seconds = defined $time ? $node->safe_psql($db, "SELECT extract(epoch FROM '$time+00'::timestamptz)") : undef;
 	configure($node, 'kwjobs.test_schedule_clock', $seconds);
 	wait_for_pass($node, $db);
+	wait_query($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = '$db' AND wait_event_type IS DISTINCT FROM 'Extension'");
 	return;
 }
 

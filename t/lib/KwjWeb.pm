@@ -7,11 +7,12 @@ use warnings;
 use Exporter 'import';
 use IO::Select;
 use IO::Socket::INET;
+use KwjTest;
 use POSIX qw(:sys_wait_h _exit);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(find_nginx make_certificate start_nginx stop_nginx kill_nginx requests_in start_odd_server wait_for_close);
+our @EXPORT = qw(find_nginx make_certificate start_nginx stop_nginx kill_nginx requests_in logged_requests start_odd_server wait_for_close);
 
 my @pids;
 END { my $status = $?; kill('KILL', @pids) if @pids; waitpid($_, 0) for @pids; $? = $status; }
@@ -94,6 +95,15 @@ sub requests_in
 {
 	my ($server, $pattern) = @_;
 	return grep { /$pattern/ } split(/\n/, -e "$server->{dir}/logs/access.log" ? slurp_file("$server->{dir}/logs/access.log") : '');
+}
+
+# Waits until nginx has logged this number of requests that match, and returns how many it has logged. It logs a
+# request when it is done with it, and the client may have the whole answer before that.
+sub logged_requests
+{
+	my ($server, $pattern, $n) = @_;
+	comes_true(sub { scalar(requests_in($server, $pattern)) >= $n });
+	return scalar(requests_in($server, $pattern));
 }
 
 # For a server that hangs: sends what was printed, and then nothing until the client closes the connection.

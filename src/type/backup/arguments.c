@@ -72,8 +72,17 @@ kwj_backup_made_arguments(const KwjNewBackup *given, const char *directory, cons
 
 /* ---- options ---- */
 
-static const char *const option_names[] = {
-	"compress", "lock_timeout", "schema_only", "thread_concurrency", "verify"
+static const struct
+{
+	const char *name;
+	bool		is_flag;
+}			known_options[] =
+{
+	{"compress", false},
+	{"lock_timeout", false},
+	{"schema_only", true},
+	{"thread_concurrency", false},
+	{"verify", false},
 };
 
 /* Options that other systems have, or that one types by habit. */
@@ -86,12 +95,13 @@ static const KwjForeignOption foreign_options[] = {
 	{"revision_history", "A backup holds one state of the database. For earlier ones, archive WAL."},
 };
 
-static void
-check_option(const char *name)
+/* Returns whether the option is a flag. Raises an error if there is no such option. */
+static bool
+is_flag(const char *name)
 {
-	for (int i = 0; i < lengthof(option_names); i++)
-		if (strcmp(name, option_names[i]) == 0)
-			return;
+	for (int i = 0; i < lengthof(known_options); i++)
+		if (strcmp(name, known_options[i].name) == 0)
+			return known_options[i].is_flag;
 	kwj_given_refuse_option("BACKUP", name, foreign_options, lengthof(foreign_options),
 							"Valid options are compress, lock_timeout, schema_only, thread_concurrency, verify, those of all jobs such as priority, and in the statement BACKUP also detached.");
 }
@@ -216,10 +226,15 @@ check_kind(Relation rel)
 static char *
 check_table(const char *text)
 {
-	RangeVar   *name = makeRangeVarFromNameList(stringToQualifiedNameList(text KWJ_NO_ESCONTEXT));
-	Relation	rel = relation_openrv(name, AccessShareLock);
+	List	   *names = stringToQualifiedNameList(text KWJ_NO_ESCONTEXT);
+	Relation	rel = relation_openrv_extended(makeRangeVarFromNameList(names), AccessShareLock, true);
 	char	   *full;
 
+	if (rel == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_TABLE),
+				errmsg("relation \"%s\" does not exist", NameListToString(names)),
+				errhint("BACKUP TABLE takes the names of tables; type BACKUP DATABASE name TO 'directory' for a database."));
 	check_kind(rel);
 	if (pg_class_aclcheck(RelationGetRelid(rel), GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		ereport(ERROR,
@@ -431,7 +446,7 @@ kwj_backup_validate(const KwjNewBackup *backup, KwjNewJob *job)
 	PreventCommandDuringRecovery("BACKUP");
 	PreventCommandIfReadOnly("BACKUP");
 	kwj_given_set_job_options("BACKUP", backup->options, job);
-	given = kwj_given_options("BACKUP", backup->options, true, check_option);
+	given = kwj_given_options("BACKUP", backup->options, is_flag);
 	foreach(lc, given)
 		set_option(&spec, lfirst(lc));
 	if (backup->directory == NULL)

@@ -24,6 +24,7 @@
 
 #include "catalog/pg_class.h"
 #include "compat.h"
+#include "job/transcript.h"
 #include "lib/stringinfo.h"
 #include "type/backup/contents.h"
 #include "utils/builtins.h"
@@ -669,6 +670,24 @@ kwj_contents_leave_kwjobs_out(KwjContents *contents)
 		entry->chosen &= !leaves;
 	}
 	return n;
+}
+
+void
+kwj_contents_tell_of_database(const KwjContents *contents, const char *directory)
+{
+	static const char *const kinds[] = {
+		"DATABASE PROPERTIES ", "ACL - DATABASE ", "COMMENT - DATABASE ", "SECURITY LABEL - DATABASE "
+	};
+	ListCell   *lc;
+
+	foreach(lc, contents->entries)
+		for (int i = 0; i < lengthof(kinds); i++)
+			if (kwj_line_begins(((KwjEntry *) lfirst(lc))->what, kinds[i]))
+			{
+				kwj_transcript_add_message(psprintf("NOTICE:  the settings, rights and comment of the database itself are not restored; to see them, type: pg_restore -C -s -f - %s | grep \" DATABASE \"",
+													quote_literal_cstr(directory)));
+				return;
+			}
 }
 
 /* ---- restoring ---- */

@@ -83,6 +83,12 @@ extern int	kwj_contents_leave_out(KwjContents *contents, const KwjEntry *entry);
 extern int	kwj_contents_leave_kwjobs_out(KwjContents *contents);
 
 /*
+ * If the backup holds settings, rights or a comment of the database itself, which are never restored, a message
+ * of the job says so, and how to see them in this directory.
+ */
+extern void kwj_contents_tell_of_database(const KwjContents *contents, const char *directory);
+
+/*
  * Runs pg_restore with these arguments (char *) for the chosen entries of the backup in the program's
  * directory. holds: only for entries of this kind; KWJ_HOLDS_OTHER: for all. The list of the entries becomes
  * the second file of the program. Returns what kwj_program_run returns. Errors: those of kwj_program_run, and

@@ -308,6 +308,19 @@ verified_of(const KwjJsonFile *json, JsonbContainer *root)
 	return kwj_json_file_text(json, root, "verified");
 }
 
+/* An EXPORT has a manifest, too: raises an error that says how to import it. */
+static void
+refuse_export(const KwjDirectory *directory, JsonbContainer *root)
+{
+	if (getKeyJsonValueFromContainer(root, "kwjobs_export", strlen("kwjobs_export"), NULL) == NULL)
+		return;
+	ereport(ERROR,
+			errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			errmsg("directory \"%s\" is no backup", directory->path),
+			errdetail("It has what an EXPORT has written."),
+			errhint("To import that, type IMPORT DATABASE CSV DATA (%s).", quote_literal_cstr(directory->path)));
+}
+
 KwjManifest *
 kwj_manifest_read(const KwjDirectory *directory)
 {
@@ -320,6 +333,7 @@ kwj_manifest_read(const KwjDirectory *directory)
 		return NULL;
 	manifest = palloc0(sizeof(KwjManifest));
 	root = kwj_json_file_parse(&json, text.data, text.len);
+	refuse_export(directory, root);
 	if (kwj_json_file_number(&json, root, "kwjobs_backup") > FORMAT_VERSION)
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

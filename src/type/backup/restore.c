@@ -301,6 +301,8 @@ list(Restore *restore)
 	if (left_out > 0 && restore->spec.tables == NIL)
 		kwj_transcript_add_message(psprintf("NOTICE:  the extension kwjobs is left out, %d entries, because only a superuser can create it",
 											left_out));
+	if (restore->spec.creates)
+		kwj_contents_tell_of_database(&restore->contents, restore->directory->path);
 	if (request == KWJ_REQUEST_NONE && restore->spec.tables != NIL)
 	{
 		request = kwj_contents_choose(&restore->contents, &program, restore->spec.tables);

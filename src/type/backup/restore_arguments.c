@@ -29,16 +29,26 @@
 
 /* ---- options ---- */
 
-static const char *const option_names[] = {
-	"into_db", "no_owner", "no_privileges", "skip_missing_foreign_keys", "thread_concurrency"
+static const struct
+{
+	const char *name;
+	bool		is_flag;
+}			known_options[] =
+{
+	{"into_db", false},
+	{"no_owner", true},
+	{"no_privileges", true},
+	{"skip_missing_foreign_keys", true},
+	{"thread_concurrency", false},
 };
 
-static void
-check_option(const char *name)
+/* Returns whether the option is a flag. Raises an error if there is no such option. */
+static bool
+is_flag(const char *name)
 {
-	for (int i = 0; i < lengthof(option_names); i++)
-		if (strcmp(name, option_names[i]) == 0)
-			return;
+	for (int i = 0; i < lengthof(known_options); i++)
+		if (strcmp(name, known_options[i].name) == 0)
+			return known_options[i].is_flag;
 	kwj_given_refuse_option("RESTORE", name, NULL, 0,
 							"Valid options are into_db, no_owner, no_privileges, skip_missing_foreign_keys, thread_concurrency, those of all jobs such as priority, and in the statement RESTORE also detached.");
 }
@@ -272,7 +282,7 @@ kwj_restore_validate(const KwjNewBackup *restore, KwjNewJob *job)
 	PreventCommandDuringRecovery("RESTORE");
 	PreventCommandIfReadOnly("RESTORE");
 	kwj_given_set_job_options("RESTORE", restore->options, job);
-	foreach(lc, kwj_given_options("RESTORE", restore->options, true, check_option))
+	foreach(lc, kwj_given_options("RESTORE", restore->options, is_flag))
 		set_option(&spec, lfirst(lc));
 	if (restore->directory == NULL)
 		ereport(ERROR,

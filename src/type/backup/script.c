@@ -11,8 +11,8 @@
  *     GRANT SELECT ON TABLE own.orders TO reader;   statement --";" outside of quotes--> between
  *
  * A table has the SHA-256 of each statement, how much more often the first script has it than the second
- * one, and where it is. What both have is taken out again, so that this is mostly as large as the statements
- * of the first script: some 60 bytes for each, however long it is.
+ * one, and where it is. Both scripts are read side by side, and what both have is taken out again. They mostly
+ * have the same order, so that the table is small, whatever their size.
  *
  * PostgreSQL writes the statements that are compared always alike, with three exceptions:
  * - Expressions: it writes x IN ('a', 'b') in another way once it has read it back. They are left out.
@@ -40,6 +40,12 @@
 /* If so much of a literal has been read, it goes into the hash. */
 #define PIECE		(16 * 1024)
 
+/*
+ * How statements begin that are not compared: definitions of tables, and settings of the session, which depend on
+ * the order of the statements.
+ */
+static const char *const ignored[] = {"CREATE TABLE ", "CREATE UNLOGGED TABLE ", "SET default_"};
+
 #define SET_ROLE	"SET SESSION AUTHORIZATION "
 #define POLICY		"CREATE POLICY "
 
@@ -64,6 +70,7 @@ typedef struct Scan
 {
 	HTAB	   *statements;
 	const char *name;
+	KwjOpenFile *file;
 	int			sign;			/* what a statement adds to Counted.n */
 	pg_cryptohash_ctx *hash;
 	int64		place;			/* in the script, of the present byte */
@@ -73,6 +80,7 @@ typedef struct Scan
 	int64		began;			/* where it begins */
 	StringInfoData piece;		/* what is not in the hash yet; all of it, unless is_hashed */
 	bool		is_hashed;
+	bool		is_ignored;
 	bool		sets_role;		/* it goes on with what the role does */
 	char		quote;			/* the literal or name ends with this byte; 0: in none */
 	int			depth;			/* of parentheses in an expression; 0: in none */
@@ -105,9 +113,20 @@ count(Scan *scan, const uint8 *digest)
 		(void) hash_search(scan->statements, digest, HASH_REMOVE, NULL);
 }
 
+static bool
+is_ignored(const char *statement)
+{
+	for (int i = 0; i < lengthof(ignored); i++)
+		if (kwj_line_begins(statement, ignored[i]))
+			return true;
+	return false;
+}
+
 static void
 hash_piece(Scan *scan)
 {
+	if (!scan->is_hashed)
+		scan->is_ignored = is_ignored(scan->piece.data);
 	if (pg_cryptohash_update(scan->hash, (const uint8 *) scan->piece.data, scan->piece.len) < 0)
 		hash_failed(scan);
 	resetStringInfo(&scan->piece);
@@ -143,7 +162,8 @@ end_statement(Scan *scan)
 	hash_piece(scan);
 	if (pg_cryptohash_final(scan->hash, digest, sizeof(digest)) < 0 || pg_cryptohash_init(scan->hash) < 0)
 		hash_failed(scan);
-	count(scan, digest);
+	if (!scan->is_ignored)
+		count(scan, digest);
 	scan->in_statement = scan->is_hashed = scan->sets_role = false;
 }
 
@@ -225,36 +245,47 @@ take_byte(Scan *scan, char c)
 	scan->place++;
 }
 
-static KwjRequest
-read_script(const KwjDirectory *directory, Scan *scan)
+static Scan
+begin_scan(const KwjScripts *scripts, int script)
 {
-	KwjOpenFile *file = kwj_file_open_in(directory, scan->name, O_RDONLY);
-	char	   *chunk = palloc(CHUNK);
-	KwjRequest	request = KWJ_REQUEST_NONE;
-	ssize_t		n = 0;
+	Scan		scan = {
+		.statements = scripts->statements,
+		.name = scripts->names[script],
+		.file = kwj_file_open_in(scripts->directory, scripts->names[script], O_RDONLY),
+		.sign = script == 0 ? 1 : -1,
+		.hash = pg_cryptohash_create(PG_SHA256),
+	};
 
-	initStringInfo(&scan->piece);
-	scan->hash = pg_cryptohash_create(PG_SHA256);
-	if (scan->hash == NULL || pg_cryptohash_init(scan->hash) < 0)
-		hash_failed(scan);
-	while (request == KWJ_REQUEST_NONE && (n = read(file->fd, chunk, CHUNK)) > 0)
-	{
-		for (ssize_t i = 0; i < n; i++)
-			take_byte(scan, chunk[i]);
-		request = kwj_attempt_stand_still(KWJ_STOPPED_IN_PLACE);
-	}
+	initStringInfo(&scan.piece);
+	if (scan.hash == NULL || pg_cryptohash_init(scan.hash) < 0)
+		hash_failed(&scan);
+	return scan;
+}
+
+/* Reads the next part of the script. Returns false at its end. */
+static bool
+read_chunk(const KwjDirectory *directory, Scan *scan, char *chunk)
+{
+	ssize_t		n = read(scan->file->fd, chunk, CHUNK);
+
 	if (n < 0)
 		ereport(ERROR,
 				errcode_for_file_access(),
 				errmsg("could not read file \"%s/%s\": %m", directory->path, scan->name));
+	for (ssize_t i = 0; i < n; i++)
+		take_byte(scan, chunk[i]);
+	return n > 0;
+}
+
+static void
+end_scan(Scan *scan)
+{
 	/* What does not end with a semicolon is a statement, too. */
-	if (request == KWJ_REQUEST_NONE && scan->in_statement)
+	if (scan->in_statement)
 		end_statement(scan);
 	pg_cryptohash_free(scan->hash);
-	kwj_file_close(file, scan->name);
+	kwj_file_close(scan->file, scan->name);
 	pfree(scan->piece.data);
-	pfree(chunk);
-	return request;
 }
 
 KwjScripts *
@@ -262,20 +293,28 @@ kwj_scripts_read(const KwjDirectory *directory, const char *first, const char *s
 {
 	HASHCTL		info = {.keysize = PG_SHA256_DIGEST_LENGTH, .entrysize = sizeof(Counted), .hcxt = CurrentMemoryContext};
 	KwjScripts *scripts = palloc(sizeof(KwjScripts));
+	char	   *chunk = palloc(CHUNK);
+	Scan		scans[2];
+	bool		more = true;
+	KwjRequest	request = KWJ_REQUEST_NONE;
 
 	Assert(IsTransactionState());
 	scripts->directory = directory;
 	scripts->names[0] = first;
 	scripts->names[1] = second;
 	scripts->statements = hash_create("kwjobs statements", 1024, &info, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	for (int i = 0; i < lengthof(scripts->names); i++)
+	for (int i = 0; i < lengthof(scans); i++)
+		scans[i] = begin_scan(scripts, i);
+	while (more && request == KWJ_REQUEST_NONE)
 	{
-		Scan		scan = {.statements = scripts->statements, .name = scripts->names[i], .sign = i == 0 ? 1 : -1};
-
-		if (read_script(directory, &scan) != KWJ_REQUEST_NONE)
-			return NULL;
+		more = read_chunk(directory, &scans[0], chunk);
+		more |= read_chunk(directory, &scans[1], chunk);
+		request = kwj_attempt_stand_still(KWJ_STOPPED_IN_PLACE);
 	}
-	return scripts;
+	for (int i = 0; i < lengthof(scans); i++)
+		end_scan(&scans[i]);
+	pfree(chunk);
+	return request == KWJ_REQUEST_NONE ? scripts : NULL;
 }
 
 /* ---- what differs ---- */

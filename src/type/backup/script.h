@@ -17,8 +17,8 @@ typedef struct KwjScripts KwjScripts;
  * Has pg_restore written them: two scripts, in files of a directory, which stays open. In a transaction:
  * reads both, and returns how they compare in CurrentMemoryContext, or NULL if the job has to end.
  *
- * The scripts must hold no definitions of functions. Expressions that follow USING, WITH CHECK and WHERE are
- * not compared; all else is. Process: worker. Errors: of the file system.
+ * The scripts must hold no definitions but those of tables. These are not compared, nor are expressions that
+ * follow USING, WITH CHECK and WHERE; all else is. Process: worker. Errors: of the file system.
  */
 extern KwjScripts *kwj_scripts_read(const KwjDirectory *directory, const char *first, const char *second);
 

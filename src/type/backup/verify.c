@@ -9,8 +9,8 @@
  *                 being dropped; for 'restore_no_owner' also without owners, rights and publications
  *     dump again  pg_dump dumps the scratch database into DIRECTORY.kwjobs-JOB-verify
  *     compare     the contents of both dumps: the same objects, with the same owners; large objects: the same;
- *                 rights, comments, policies, publications, values of sequences: the same statements
- *                 (script.c); the files with rows: the same checksums
+ *                 rights, comments, policies, publications, properties of tables, values of sequences: the
+ *                 same statements (script.c); the files with rows: the same checksums
  *     drop        the scratch database; backup.c removes the second dump
  *
  * So the comparison is exact for what was dumped, at the dump's snapshot, however much has changed since. The
@@ -207,6 +207,8 @@ restore(Verification *v)
 		request = create_schemas(v);
 	if (request != KWJ_REQUEST_NONE)
 		return request;
+	if (v->verify->spec->tables == NIL)
+		kwj_contents_tell_of_database(&v->dumped, v->verify->spec->directory);
 	if (!v->is_superuser)
 		(void) kwj_contents_leave_kwjobs_out(&v->dumped);
 	foreach(lc, v->dumped.entries)
@@ -494,13 +496,15 @@ is_stated(const Verification *v, const KwjEntry *entry)
 		"ACL ", "BLOB ", "COMMENT ", "DEFAULT ACL ", "POLICY ", "PUBLICATION ", "ROW SECURITY ", "SECURITY LABEL ",
 		"SEQUENCE SET "
 	};
+	/* What is altered of it: FORCE ROW LEVEL SECURITY, REPLICA IDENTITY, how columns are stored. */
+	bool		is_table = entry->holds == KWJ_HOLDS_RELATION && kwj_line_begins(entry->what, "TABLE ");
 	/* create_schemas() has granted this. */
 	bool		is_schema = v->verify->spec->tables != NIL && kwj_line_begins(entry->what, "ACL - SCHEMA ");
 
 	for (int i = 0; i < lengthof(kinds); i++)
 		if (kwj_line_begins(entry->what, kinds[i]))
 			return !is_schema;
-	return false;
+	return is_table;
 }
 
 static void
@@ -529,7 +533,7 @@ set_by(const char *statement)
 		{"COMMENT ", "a comment"},
 		{"SECURITY LABEL ", "a security label"},
 		{"CREATE POLICY ", "a policy"},
-		{"ALTER TABLE ", "row security"},
+		{"ALTER TABLE ", "a property of a table"},
 		{"CREATE PUBLICATION ", "a publication"},
 		{"ALTER PUBLICATION ", "a publication"},
 		{"SELECT pg_catalog.setval(", "a sequence"},
@@ -636,9 +640,9 @@ compare_different(Verification *v)
 	/* The checksums need a transaction for their memory. */
 	kwj_attempt_begin_without_snapshot();
 	MemoryContextSwitchTo(verify->context);
-	request = kwj_rows_read(verify->again, ROWS_OF_BACKUP, &dumped);
+	request = kwj_rows_read(verify->again, ROWS_OF_BACKUP, NIL, &dumped);
 	if (request == KWJ_REQUEST_NONE)
-		request = kwj_rows_read(verify->again, ROWS_AGAIN, &again);
+		request = kwj_rows_read(verify->again, ROWS_AGAIN, dumped, &again);
 	kwj_attempt_end_look(verify->context);
 	if (request == KWJ_REQUEST_NONE)
 		compare_rows(dumped, again);

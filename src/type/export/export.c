@@ -214,6 +214,16 @@ checkpoint_state(const Export *export)
 								   has_created_directory(export) ? "true" : "false"));
 }
 
+/* Notes which relations are to be locked before the snapshot is taken. */
+static void
+keep_relations(Export *export, const List *relations)
+{
+	MemoryContext caller = MemoryContextSwitchTo(export->context);
+
+	export->relations = list_copy(relations);
+	MemoryContextSwitchTo(caller);
+}
+
 /*
  * Finds out which tables the snapshot needs, as the owner, whose rights may be others than when the
  * job was created.
@@ -221,11 +231,7 @@ checkpoint_state(const Export *export)
 static void
 find_relations(Export *export)
 {
-	List	   *relations = kwj_export_relations(kwj_export_items(&export->spec));
-	MemoryContext caller = MemoryContextSwitchTo(export->context);
-
-	export->relations = list_copy(relations);
-	MemoryContextSwitchTo(caller);
+	keep_relations(export, kwj_export_relations(kwj_export_items(&export->spec)));
 }
 
 /* Returns the request that has been committed for the job by then. */
@@ -383,6 +389,7 @@ find_items(Export *export)
 	ListCell   *lc;
 
 	export->manifest.items = kwj_export_items(&export->spec);
+	export->total = 0;
 	foreach(lc, export->manifest.items)
 		export->total += ((KwjExportItem *) lfirst(lc))->estimate;
 	MemoryContextSwitchTo(caller);
@@ -402,17 +409,40 @@ write_meta(Export *export)
 	MemoryContextSwitchTo(caller);
 }
 
+/*
+ * Begins the transaction that reads, and finds what its snapshot has. There may be more relations by now than
+ * prepare() has found: new tables of the database, partitions, what a view reads. These are locked after the
+ * snapshot was taken. If one of them was truncated or rewritten in between, the snapshot sees no rows in it. Then
+ * another transaction begins, which locks it first. Returns a level for kwj_import_reset_settings.
+ */
+static int
+begin_reading(Export *export)
+{
+	for (;;)
+	{
+		List	   *relations;
+		int			level;
+
+		kwj_attempt_begin_reading(export->attempt, export->relations);
+		level = apply_settings(export);
+		note_snapshot(export);
+		find_items(export);
+		relations = kwj_export_relations(export->manifest.items);
+		if (kwj_export_lock_late(list_difference_oid(relations, export->relations)))
+			return level;
+		keep_relations(export, relations);
+		kwj_import_reset_settings(level);
+		kwj_attempt_end_reading(export->attempt);
+	}
+}
+
 static void
 read_all(Export *export)
 {
 	ListCell   *lc;
-	int			level;
+	int			level = begin_reading(export);
 
-	kwj_attempt_begin_reading(export->attempt, export->relations);
-	level = apply_settings(export);
 	export->syncs = kwj_syncs_begin();
-	note_snapshot(export);
-	find_items(export);
 	show_progress(export);
 	if (export->spec.options.meta_only)
 	{

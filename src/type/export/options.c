@@ -179,10 +179,10 @@ find_option(const char *name)
 	kwj_given_refuse_option("EXPORT", name, foreign_options, lengthof(foreign_options), names_of_options());
 }
 
-static void
-check_option(const char *name)
+static bool
+is_flag(const char *name)
 {
-	(void) find_option(name);
+	return find_option(name)->set == NULL;
 }
 
 static void
@@ -263,7 +263,7 @@ kwj_export_read_options(Jsonb *jb, KwjExportKind kind, KwjExportOptions *options
 		.chunk_rows = MOST_CHUNK_ROWS,
 		.checksum = CHECKSUM_TYPE_CRC32C,
 	};
-	*given = kwj_given_options("EXPORT", jb, true, check_option);
+	*given = kwj_given_options("EXPORT", jb, is_flag);
 	foreach(lc, *given)
 		set_option(options, lfirst(lc), kind);
 	if (options->escaped == '\0')

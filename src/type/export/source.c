@@ -11,8 +11,10 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
@@ -28,6 +30,7 @@
 #include "optimizer/plancat.h"
 #include "optimizer/optimizer.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
 #include "type/columns.h"
 #include "type/export/source.h"
@@ -36,6 +39,7 @@
 #include "type/import/keeper.h"
 #include "type/sql/parse.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
@@ -399,6 +403,43 @@ kwj_export_relations(List *items)
 	/* The order in which other transactions lock several tables is not known; this one is stable. */
 	list_sort(relations, list_oid_cmp);
 	return relations;
+}
+
+/*
+ * Returns the number of the file in which the relation has its rows, by what the snapshot sees in pg_class;
+ * NULL: what is committed now. Returns InvalidOid if there is none.
+ */
+static Oid
+file_of(Oid relid, Snapshot snapshot)
+{
+	Relation	catalog = table_open(RelationRelationId, AccessShareLock);
+	Oid			file = InvalidOid;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_class_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(catalog, ClassOidIndexId, true, snapshot, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		file = ((Form_pg_class) GETSTRUCT(tuple))->relfilenode;
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return file;
+}
+
+bool
+kwj_export_lock_late(List *relations)
+{
+	ListCell   *lc;
+
+	foreach(lc, relations)
+	{
+		LockRelationOid(lfirst_oid(lc), AccessShareLock);
+		if (file_of(lfirst_oid(lc), GetActiveSnapshot()) != file_of(lfirst_oid(lc), NULL))
+			return false;
+	}
+	return true;
 }
 
 /* ---- rights ---- */

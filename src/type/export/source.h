@@ -57,6 +57,12 @@ extern List *kwj_export_items(const KwjExportSpec *spec);
 extern List *kwj_export_relations(List *items);
 
 /*
+ * Locks relations in AccessShareLock that were not locked before the active snapshot was taken. Returns false if
+ * the snapshot does not see the rows of one of them, because it was truncated or rewritten, or is gone, since then.
+ */
+extern bool kwj_export_lock_late(List *relations);
+
+/*
  * Checks as the current user whether the item may be read, by planning the query, without reading
  * anything. Errors: 42501 and those of the planner.
  */

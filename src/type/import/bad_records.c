@@ -181,7 +181,7 @@ current_file(const KwjImport *import)
 
 /* ---- a record that is left out ---- */
 
-/* Raises the error of the record at the position, with its place. hint: if the error has none of its own. */
+/* Raises the error of the record at the position, with its place. hint: follows the hint of the error; NULL: none. */
 static void
 raise_failure(KwjImport *import, const Failure *failure, char *hint)
 {
@@ -189,7 +189,9 @@ raise_failure(KwjImport *import, const Failure *failure, char *hint)
 	import->error_line = import->position.line + 1;
 	strlcpy(import->error_column, failure->column, NAMEDATALEN);
 	kwj_import_tell_place(import);
-	if (failure->error->hint == NULL)
+	if (hint != NULL && failure->error->hint != NULL)
+		hint = psprintf("%s %s", failure->error->hint, hint);
+	if (hint != NULL)
 		failure->error->hint = hint;
 	ReThrowError(failure->error);
 }

@@ -78,11 +78,14 @@ has_marker(const KwjImportOptions *options)
 
 /*
  * Raises an error if text follows a line of just \. that COPY takes for the end. As the last line of the
- * file, it does no harm.
+ * file, it does no harm. Within a field, such a line is data.
  */
 static void
 check_marker(Stream *stream, const char *data, size_t n)
 {
+	KwjCsvScan	scan = stream->scan;
+	size_t		scanned = 0;	/* how many of these bytes `scan` has scanned */
+
 	if (!has_marker(stream->reader->options))
 		return;
 	for (size_t i = 0; i < n; i++)
@@ -95,7 +98,11 @@ check_marker(Stream *stream, const char *data, size_t n)
 			stream->marker = stream->marker == AFTER_DOT || stream->marker == AFTER_MARKER ?
 				AFTER_MARKER : LINE_START;
 		else if (stream->marker == LINE_START && data[i] == '\\')
-			stream->marker = AFTER_BACKSLASH;
+		{
+			kwj_csv_scan_over(&scan, data + scanned, i - scanned);
+			scanned = i;
+			stream->marker = scan.at_record_start ? AFTER_BACKSLASH : NO_MARKER;
+		}
 		else if (stream->marker == AFTER_BACKSLASH && data[i] == '.')
 			stream->marker = AFTER_DOT;
 		else

@@ -506,6 +506,28 @@ is_of_stage(const Running *running, const Node *statement)
 		is_rest(statement) == (running->stage == KWJ_DEFINE_REST);
 }
 
+/* Returns whether the statement fails, instead of raising a NOTICE, if what it creates exists. */
+static bool
+must_create(const Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_CreateStmt:
+			return !((const CreateStmt *) statement)->if_not_exists;
+		case T_CreateSeqStmt:
+			return !((const CreateSeqStmt *) statement)->if_not_exists;
+		case T_IndexStmt:
+			return !((const IndexStmt *) statement)->if_not_exists;
+		case T_CreateDomainStmt:
+		case T_CreateEnumStmt:
+		case T_CreateRangeStmt:
+		case T_CompositeTypeStmt:
+			return true;
+		default:
+			return false;
+	}
+}
+
 static void
 name_statement(void *arg)
 {
@@ -522,6 +544,8 @@ name_statement(void *arg)
 	/* Sequences and indexes have names of this kind, too, and IF NOT EXISTS of one is only a notice. */
 	if (geterrcode() == ERRCODE_DUPLICATE_TABLE && raw == running->definition->table)
 		errhint("The job creates the table. Choose another name, or type IMPORT INTO table for one that exists.");
+	else if ((geterrcode() == ERRCODE_DUPLICATE_TABLE || geterrcode() == ERRCODE_DUPLICATE_OBJECT) && must_create(raw->stmt))
+		errhint("The job creates all that its definitions name. Drop or rename what exists, or import into another database.");
 }
 
 /*

@@ -45,6 +45,15 @@ damaged(const char *path)
 			errhint("Export again, or import the files by their names: CSV DATA ('/dir/n1.0.csv', ...)."));
 }
 
+static void
+no_manifest(const char *path, const char *hint)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
+			errmsg("file \"%s\" is not a manifest of EXPORT", path),
+			errhint("%s", hint));
+}
+
 /* ---- the text ---- */
 
 /* Reads at most `size` bytes of the file from its start, and puts a NUL behind them. Returns how many. */
@@ -160,6 +169,8 @@ kwj_import_read_manifest(const char *path)
 
 	text = read_text(path, &size);
 	root = kwj_json_file_parse(&json, text, size);
+	if (getKeyJsonValueFromContainer(root, "kwjobs_export", strlen("kwjobs_export"), NULL) == NULL)
+		no_manifest(path, "Name a directory that EXPORT has written; type RESTORE FROM 'directory' for one of BACKUP.");
 	if (kwj_json_file_number(&json, root, "kwjobs_export") > FORMAT_VERSION)
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -196,10 +207,7 @@ kwj_import_find_manifest(const List *files)
 		if (is_manifest(lfirst(lc)))
 			path = lfirst(lc);
 		else if (pg_str_endswith(lfirst(lc), "/manifest.json"))
-			ereport(ERROR,
-					errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
-					errmsg("file \"%s\" is not a manifest of EXPORT", (char *) lfirst(lc)),
-					errhint("Name the CSV files themselves."));
+			no_manifest(lfirst(lc), "Name the CSV files themselves.");
 	}
 	if (path != NULL && list_length(files) > 1)
 		ereport(ERROR,

@@ -259,11 +259,10 @@ option_index(const char *name)
 	kwj_given_refuse_option("IMPORT", name, foreign_options, lengthof(foreign_options), names_of_options());
 }
 
-/* Raises an error unless there is such an option. */
-static void
-check_option(const char *name)
+static bool
+is_flag(const char *name)
 {
-	(void) option_index(name);
+	return known_options[option_index(name)].flag != 0;
 }
 
 /*
@@ -402,7 +401,7 @@ kwj_import_read_options(Jsonb *jb, KwjImportOptions *options, List **given)
 	options->charset = PG_UTF8;
 	options->reject_limit = -1;
 
-	*given = kwj_given_options("IMPORT", jb, true, check_option);
+	*given = kwj_given_options("IMPORT", jb, is_flag);
 	foreach(lc, *given)
 		set_option(options, lfirst(lc));
 	if (is_given(*given, "charset") && is_given(*given, "encoding"))

@@ -298,6 +298,16 @@ note_progress(Http *http)
 	http->tries = 0;
 }
 
+/* Returns whether the answer that has ended was only a part of the range that was asked for, as servers may send. */
+static bool
+is_short(const Http *http)
+{
+	const KwjTransferHead *head = kwj_transfer_head(http->transfer);
+
+	/* The first answer may not have told the size of the file. That of a range does. */
+	return head->status == 206 && http->window.end < head->total;
+}
+
 /* Reads on. Returns false at the end of the file. */
 static bool
 receive(KwjSource *source)
@@ -323,7 +333,9 @@ receive(KwjSource *source)
 				return true;
 			case KWJ_TRANSFER_END:
 				http->is_asked = false;
-				http->is_complete = true;
+				http->is_complete = !is_short(http);
+				if (!http->is_complete)
+					pause_or_give_up(source, "the server sends less than it was asked for", 0);
 				break;
 			default:
 				http->is_asked = false;

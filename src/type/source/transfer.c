@@ -14,7 +14,8 @@
  *
  * libcurl calls on_head and on_data, which must not raise errors, because that would leave libcurl by a
  * jump. libcurl resolves names in a thread of its own. This process starts that while it has all signals
- * blocked, so the thread never gets a signal for PostgreSQL (block_signals).
+ * blocked, so the thread never gets a signal for PostgreSQL (block_signals). If no name server answers, the thread
+ * hangs for up to half a minute; whoever stops the request leaves it behind, and it ends by itself.
  *
  * If the server dies: LOST, at once or after LONGEST_SILENCE_MS. If this process dies, the operating
  * system closes its sockets.
@@ -343,6 +344,10 @@ set_options(KwjTransfer *transfer)
 	SET(CURLOPT_ACCEPT_ENCODING, NULL);
 	SET(CURLOPT_USERAGENT, "kwjobs");
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long) LONGEST_CONNECT_MS);
+#if LIBCURL_VERSION_NUM >= 0x075700
+	/* The end of a request does not wait for the thread that resolves its name. */
+	SET(CURLOPT_QUICK_EXIT, 1L);
+#endif
 	SET(CURLOPT_SSL_VERIFYPEER, 1L);
 	SET(CURLOPT_SSL_VERIFYHOST, 2L);
 	SET(CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
