@@ -77,10 +77,11 @@ EOF
 $node->safe_psql($_, $functions) for 'postgres', 'bare';
 
 # 1. The time grows as the text does: twice as much takes twice as long, not four times.
-# In each of them the server's parser stops where kwjobs has to look.
+# In each of them the server's parser stops where kwjobs has to look. Where it stops at once, the texts are so long
+# that both are longer than what malloc keeps for the next one.
 my %growing = (
-	'words that start a statement' => [ q{repeat('create;', n * 10) || '/* import into */'}, 2000 ],
-	'... of other kinds' => [ q{repeat('prepare;', n * 10) || 'declare; import into'}, 2000 ],
+	'words that start a statement' => [ q{repeat('create;', n * 100) || '/* import into */'}, 2000 ],
+	'... of other kinds' => [ q{repeat('prepare;', n * 100) || 'declare; import into'}, 2000 ],
 	'... after a job statement' => [ q{'pause job 1;' || repeat('create;', n * 4) || 'selec'}, 2000 ],
 	'... before one' => [ q{repeat('select 1;', n * 4) || 'pause job 1; selec'}, 2000 ],
 	'bodies' => [ q{'pause job 1;' || repeat('create begin atomic ', n * 4)}, 2000 ],

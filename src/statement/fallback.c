@@ -493,10 +493,10 @@ is_worth_while(const Resume *resume)
 
 /*
  * If the text of the call of raw_parser() that is about to fail has job statements, parses it and
- * makes that call return the trees. Otherwise returns. This function's frame has to live until the
- * jump, because the cursor refers to it.
+ * makes that call return the trees. Otherwise returns whether the error is one of raw_parser(). This
+ * function's frame has to live until the jump, because the cursor refers to it.
  */
-static void
+static bool
 resume_parser(void)
 {
 	Resume		resume;
@@ -506,20 +506,22 @@ resume_parser(void)
 	if (has_shadow_stack())
 	{
 		problem = "the processor protects return addresses (shadow stack)";
-		return;
+		return true;
 	}
 	unw_getcontext(&resume.context);
-	if (!find_raw_parser(&resume) || !is_worth_while(&resume) || is_type_name(&resume))
-		return;
+	if (!find_raw_parser(&resume))
+		return false;
+	if (!is_worth_while(&resume) || is_type_name(&resume))
+		return true;
 	/* give up if a frame that would vanish has set an error handler (PG_TRY) */
 	if ((char *) PG_exception_stack < resume.caller_frame &&
 		(char *) PG_exception_stack > (char *) &resume)
-		return;
+		return true;
 
 	/* the memory context of raw_parser()'s caller: it has allocated the scanner's buffer */
 	context = GetMemoryChunkContext(resume.parser->core.scanbuf);
 	if (!parse_instead(&resume, context, &trees))
-		return;
+		return true;
 
 	while (error_context_stack != NULL &&
 		   (char *) error_context_stack < resume.caller_frame &&
@@ -528,14 +530,16 @@ resume_parser(void)
 	kwj_jump(&resume.cursor, (unw_word_t) (uintptr_t) trees);
 	/* reached only if libunwind refuses, and then the syntax error is gone */
 	elog(ERROR, "could not return to the caller of raw_parser()");
+	return true;
 }
 
 #else
 
-static void
+static bool
 resume_parser(void)
 {
 	problem = "they are not supported on this processor or operating system";
+	return true;
 }
 
 #endif
@@ -564,9 +568,9 @@ on_error(void *arg)
 		kwj_explain_off();
 		return;
 	}
-	if (geterrcode() == ERRCODE_SYNTAX_ERROR)
-		resume_parser();
-	kwj_explain_error();
+	/* The text of a syntax error of raw_parser() may be large, and kwj_explain_error() would copy it. */
+	if (geterrcode() != ERRCODE_SYNTAX_ERROR || !resume_parser())
+		kwj_explain_error();
 }
 
 static void
