@@ -366,6 +366,10 @@ set_options(KwjTransfer *transfer)
 		curl_multi_setopt(transfer->multi, CURLMOPT_SOCKETDATA, transfer) == CURLM_OK &&
 		curl_multi_setopt(transfer->multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK &&
 		curl_multi_setopt(transfer->multi, CURLMOPT_TIMERDATA, transfer) == CURLM_OK;
+#if LIBCURL_VERSION_NUM >= 0x081400
+	/* From this version on, the thread belongs to the multi handle. */
+	good &= curl_multi_setopt(transfer->multi, CURLMOPT_QUICK_EXIT, 1L) == CURLM_OK;
+#endif
 	return good;
 }
 
