@@ -117,18 +117,21 @@ EOF
 	is(sql('SELECT last_value FROM times'), '1', 'a job whose rank changes while it is found runs once');
 }
 
-# A short pass begins with this search. It locks the tables of kwjobs in the order of their names,
-# as all do. A session keeps the pass from its first table, kwjobs.hold, until another one has
-# locked kwjobs.attempt. If the pass begins more than a second after the last full one, it is a full
-# one, and has locked kwjobs.attempt before: then the test begins anew. What has to happen within this
-# second is done by sessions that are connected already.
+# The coordinator begins a short pass with the search for jobs that can start. The search locks the
+# tables of kwjobs in the order of their names, as every process does that locks several of them.
+# The session $holder has locked kwjobs.hold, the first of them, so the coordinator waits for it.
+# Meanwhile the session $alters locks kwjobs.attempt, the next one. If the last full pass is more than
+# a second ago, the coordinator makes a full pass, which locks kwjobs.attempt before that: then the
+# test begins anew. To be quick enough, the test uses sessions that are connected already. A worker
+# that exits makes the next pass a full one, too, so the test begins when there is none.
 {
 	my $waits_for = q{SELECT count(*) = 1 FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
 		WHERE a.backend_type = 'kwjobs coordinator' AND NOT l.granted AND l.relation = 'kwjobs.%s'::regclass};
 	my ($is_short, $locked, @jobs);
 	sql(q{SELECT kwjobs.hold('IMPORT')});
-	for (1 .. 10)
+	for my $try (1 .. 10)
 	{
+		wait_query($node, q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs worker'});
 		my $gate = close_gates($node, 4904);
 		my ($holder, $alters) = map { $node->background_psql('postgres', on_error_stop => 0) } 1 .. 2;
 		push(@jobs, sql("SELECT $tomorrow"));
@@ -150,7 +153,9 @@ EOF
 		}
 		$alters->query('ROLLBACK');
 		$_->quit for $holder, $alters, $gate;
+		note("try $try" . ($is_short ? ': a short pass' : ': a full pass'));
 		last if $is_short;
+		wait_for_end($node, $jobs[-1]);
 	}
 	is($locked, '0', 'a short pass that waits for kwjobs.attempt has not locked kwjobs.job');
 	sql(q{SELECT kwjobs.release('IMPORT')});
