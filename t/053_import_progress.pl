@@ -16,18 +16,12 @@ my $node = new_node('progress', "kwjobs.max_workers = 1\nfsync = off\n");
 sub run_sql { return $node->safe_psql('postgres', $_[0]); }
 
 # Looks at a job as often as it can until that is over, in all ways that show progress. If the session keeps a gate
-# closed, the job waits there for the first look.
+# closed, it opens the gate right before the first look.
 run_sql(<<'EOF_SQL');
 CREATE TABLE looks (source text, fraction double precision, rows bigint, status text);
 CREATE PROCEDURE look_until_end(job bigint) LANGUAGE plpgsql AS $$
 BEGIN
-    IF EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()) THEN
-        WHILE NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted) LOOP
-            COMMIT;
-            PERFORM pg_sleep(0.01);
-        END LOOP;
-        PERFORM pg_advisory_unlock_all();
-    END IF;
+    PERFORM pg_advisory_unlock_all();
     LOOP
         INSERT INTO looks SELECT 'show', fraction_completed, rows, running_status
           FROM kwdb_internal.jobs WHERE job_id = job AND status = 'running' AND running_status IS NOT NULL;
@@ -59,14 +53,16 @@ EOF_SQL
 # The same of a job of SQL that tells both.
 {
 	run_sql('TRUNCATE looks');
-	run_sql(<<'EOF_SQL');
-SELECT pg_advisory_lock(4711);
+	my $looker = close_gate($node);
+	my $job = run_sql(<<'EOF_SQL');
 SELECT kwjobs.submit($job$DO $$ BEGIN
     PERFORM pg_advisory_xact_lock_shared(4711);
     FOR i IN 1 .. 200000 LOOP PERFORM kwjobs.progress(i / 200000.0, 'at ' || i); END LOOP;
-END $$$job$) AS job \gset
-CALL look_until_end(:job);
+END $$$job$)
 EOF_SQL
+	wait_at_gate($node, $job);
+	$looker->query_safe("CALL look_until_end($job)");
+	$looker->quit;
 	cmp_ok(run_sql('SELECT count(DISTINCT status) FROM looks'), '>', 5, 'others see a job of SQL go on');
 	is( run_sql("SELECT fraction, status FROM looks WHERE abs(substring(status FROM 'at (\\d+)')::integer / 200000.0 - fraction) > 0.000002 LIMIT 5"),
 		'', 'its fraction and its text are of one moment');

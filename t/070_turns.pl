@@ -206,7 +206,8 @@ EOF
 	wait_until_none();
 	is_consistent($node);
 }
-# Commands on a database whose coordinator has left.
+# Commands on a database whose coordinator has left. The job waits for a table, because a session with
+# a gate for it would keep the database from being renamed.
 {
 	my $job = sql(q{SELECT kwjobs.submit('DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE relname = ''go_on'') LOOP PERFORM pg_sleep(0.02); END LOOP; END $$')}, 'other');
 	wait_query($node, "SELECT pid IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job", 'other');

@@ -22,8 +22,7 @@ autovacuum = off
 EOC
 my $data = abs_path($node->data_dir);
 my $bin = $node->config_data('--bindir');
-my $place = abs_path($node->basedir) . '/backups';
-mkdir $place or die;
+my $place = make_place($node);
 
 sub sql { return $node->safe_psql($_[1] // 'postgres', $_[0]); }
 
@@ -35,7 +34,6 @@ sub fails_with
 }
 
 sub error_of { return sql("SELECT error_code || ': ' || error FROM kwdb_internal.jobs WHERE job_id = $_[0]"); }
-sub entries { return join(' ', map { m{([^/]+)$} } sort glob("$place/*")); }
 
 # Creates a BACKUP that fails at its first error; returns its id.
 sub create
@@ -119,7 +117,7 @@ ok(-e "$place/kwjobs/manifest.json", 'a role without rights on the tables of kwj
 
 # ---- who may, and what is refused at once ----
 
-my $before = entries();
+my $before = entries($place);
 fails_with("SET ROLE nobody; SELECT kwjobs.backup('$place/x')", qr/permission denied to BACKUP to a directory of the server/);
 fails_with("SET ROLE reader; SELECT kwjobs.backup('$place/x', ARRAY['secret'])", qr/permission denied for table secret.*GRANT SELECT ON public.secret TO reader/s);
 sql('REVOKE CONNECT ON DATABASE shop FROM PUBLIC');
@@ -137,7 +135,7 @@ unlink("$place/link");
 configure($node, 'kwjobs.data_directories', $place);
 fails_with("BACKUP TO '/tmp/x'", qr/BACKUP is not allowed in directory/, 'kwjobs.data_directories');
 configure($node, 'kwjobs.data_directories', undef);
-is(entries(), $before, 'nothing was written');
+is(entries($place), $before, 'nothing was written');
 
 # ---- what fails later ----
 
@@ -146,7 +144,7 @@ $job = create("BACKUP DATABASE shop TO '$place/x'");
 wait_for_status($node, $job, 'failed');
 is(error_of($job), '42501: permission denied for table hidden', 'the error names what the owner may not read');
 like(sql("SELECT error_hint FROM kwdb_internal.jobs WHERE job_id = $job"), qr/A backup holds what its owner may read/, 'the hint says what to do');
-is(entries(), $before, 'nothing is left of it');
+is(entries($place), $before, 'nothing is left of it');
 sql('DROP TABLE own.hidden', 'shop');
 
 my $lock = $node->background_psql('shop');
@@ -236,7 +234,7 @@ foreach my $paused (0, 1)
 	wait_for_status($node, $job, 'canceled');
 	$lock->query_safe('ROLLBACK');
 	wait_until_clean($node, 'CANCEL ends all processes' . ($paused ? ' of a stopped job' : ''));
-	unlike(entries(), qr/canceled/, 'and removes what was written');
+	unlike(entries($place), qr/canceled/, 'and removes what was written');
 }
 
 # A job that stands still stays paused, whatever ends its worker.
@@ -291,7 +289,7 @@ wait_for_status($node, $job, 'succeeded');
 SKIP:
 {
 	skip 'needs prlimit', 3 if system('command -v prlimit >/dev/null') != 0;
-	$before = entries();
+	$before = entries($place);
 	sql(q{CREATE TABLE own.large AS SELECT n, repeat(md5(n::text), 30) AS t FROM generate_series(1, 30000) AS n; ALTER TABLE own.large OWNER TO saver}, 'shop');
 	sql("SELECT pg_terminate_backend(pid, 600000) FROM pg_stat_activity WHERE backend_type = 'kwjobs worker'");
 	my $postmaster = (split /\n/, slurp_file("$data/postmaster.pid"))[0];
@@ -302,7 +300,7 @@ SKIP:
 	is(error_of($job), '38000: a worker process died unexpectedly', 'the error of the program, not that of a statement that it has canceled');
 	like(sql("SELECT array_to_string(messages, ' ') FROM kwdb_internal.job_attempts WHERE job_id = $job AND NOT reverting"), qr/canceling statement|died unexpectedly/, 'its messages');
 	$lock->query_safe('ROLLBACK');
-	is(entries(), $before, 'nothing is left of it');
+	is(entries($place), $before, 'nothing is left of it');
 	system('prlimit', "--pid=$postmaster", '--fsize=unlimited:unlimited') == 0 or die;
 	sql('DROP TABLE own.large', 'shop');
 	wait_until_clean($node, 'nor any process');
@@ -322,7 +320,7 @@ system('rm', '-rf', glob("$place/gone.kwjobs-*")) == 0 or die 'rm';
 
 # ---- crashes ----
 
-$before = entries();
+$before = entries($place);
 foreach my $victim ('worker', 'session', 'pg_dump', 'postmaster', 'stop')
 {
 	$lock = $node->background_psql('shop');
@@ -364,7 +362,7 @@ foreach my $victim ('worker', 'session', 'pg_dump', 'postmaster', 'stop')
 		wait_for_status($node, $job, 'succeeded');
 		is(sql("SELECT checksums_right FROM [SHOW BACKUP '$place/$victim']"), 't', "after the end of $victim, the job goes on and makes a whole backup");
 	}
-	unlike(entries(), qr/kwjobs-/, 'and nothing is left beside it');
+	unlike(entries($place), qr/kwjobs-/, 'and nothing is left beside it');
 	wait_until_clean($node, "nor any process ($victim)");
 }
 

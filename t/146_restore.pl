@@ -22,8 +22,7 @@ autovacuum = off
 kwjobs.track = all
 EOC
 my $data = abs_path($node->data_dir);
-my $place = abs_path($node->basedir) . '/backups';
-mkdir $place or die;
+my $place = make_place($node);
 
 sub sql { return $node->safe_psql($_[1] // 'postgres', $_[0]); }
 
@@ -35,7 +34,6 @@ sub fails_with
 }
 
 sub error_of { return sql("SELECT error_code || ': ' || error FROM kwdb_internal.jobs WHERE job_id = $_[0]"); }
-sub databases { return sql("SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE NOT datistemplate"); }
 
 # Creates a RESTORE that fails at its first error; returns its id.
 sub create
@@ -101,7 +99,7 @@ is(sql("SELECT status, fraction_completed, result ->> 'tables', result ->> 'inde
 is(sql("SELECT count(*) FROM kwdb_internal.jobs WHERE job_type = 'SCHEMA CHANGE' AND description LIKE '%kwjobs_restore%'"), 0, 'what pg_restore does is no job of its own');
 is(sql("SELECT datconnlimit FROM pg_database WHERE datname = 'copy'"), -1, 'all may connect to it');
 wait_until_clean($node, 'nothing is left of the programs');
-is(databases(), 'copy postgres shop', 'nor another database');
+is(databases($node), 'copy postgres shop', 'nor another database');
 
 ($job) = sql("RESTORE FROM '$place/shop' WITH into_db = 'by a \"superuser'") =~ /^(\d+)/;
 is(sql($all, 'by a "superuser'), sql($all, 'shop'), 'a superuser restores it, too');
@@ -214,7 +212,7 @@ overwrite($file, $changed);
 $job = create("RESTORE FROM '$place/shop'", "into_db = 'copy'");
 wait_for_status($node, $job, 'failed');
 like(error_of($job), qr/^XX001: backup ".*" is damaged: file ".*" has another checksum/, 'a changed bit is found before anything is touched');
-is(databases(), 'other postgres shop', 'no database');
+is(databases($node), 'other postgres shop', 'no database');
 overwrite($file, $content);
 
 # ---- failures in the middle ----
@@ -233,7 +231,7 @@ sub start_and_stop
 my $gate;
 ($job, $gate) = start_and_stop();
 wait_query($node, "SELECT running_status = 'data 4/4 tables, indexes 3/4' AND fraction_completed BETWEEN 0.9 AND 0.93 FROM kwdb_internal.jobs WHERE job_id = $job");
-my ($work) = databases() =~ /^(kwjobs_restore_${job}_[0-9a-f]{16}) other postgres shop$/;
+my ($work) = databases($node) =~ /^(kwjobs_restore_${job}_[0-9a-f]{16}) other postgres shop$/;
 ok($work, 'the database has another name while it is restored, which nobody can guess');
 {
 	my $hba = slurp_file("$data/pg_hba.conf");
@@ -252,7 +250,7 @@ sql("CANCEL JOB $job");
 wait_query($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = '$work'");
 $gate->query_safe('ROLLBACK');
 wait_for_status($node, $job, 'canceled');
-is(databases(), 'other postgres shop', 'CANCEL drops it');
+is(databases($node), 'other postgres shop', 'CANCEL drops it');
 wait_until_clean($node, 'and ends all processes');
 
 ($job, $gate) = start_and_stop("max_attempts = '1'");
@@ -260,7 +258,7 @@ sql('CREATE DATABASE copy TEMPLATE other');
 $gate->query_safe('ROLLBACK');
 wait_for_status($node, $job, 'failed');
 is(error_of($job), '42P04: database "copy" already exists', 'a database that has come meanwhile is not replaced');
-is(databases(), 'copy other postgres shop', 'and the restored one is dropped');
+is(databases($node), 'copy other postgres shop', 'and the restored one is dropped');
 sql('DROP DATABASE copy');
 
 foreach my $victim ('worker', 'stop')
@@ -277,7 +275,7 @@ foreach my $victim ('worker', 'stop')
 		kill_process($node, $worker);
 	}
 	wait_for_status($node, $job, 'succeeded');
-	is(databases(), 'copy other postgres shop', "$victim: the job goes on, and makes one database");
+	is(databases($node), 'copy other postgres shop', "$victim: the job goes on, and makes one database");
 	is(sql($all, 'copy'), sql($all, 'shop'), 'which is whole');
 	wait_until_clean($node, 'nothing is left');
 	sql('DROP DATABASE copy');
@@ -285,10 +283,10 @@ foreach my $victim ('worker', 'stop')
 
 # A database with the name that an attempt has left, but of another role, is not dropped.
 ($job, $gate) = start_and_stop();
-($work) = databases() =~ /(kwjobs_restore_${job}_[0-9a-f]{16})/;
+($work) = databases($node) =~ /(kwjobs_restore_${job}_[0-9a-f]{16})/;
 sql("ALTER DATABASE $work OWNER TO nobody");
 kill_process($node, job_field($node, $job, 'pid'));
 wait_for_status($node, $job, 'succeeded');
-is(databases(), "copy $work other postgres shop", 'a database of another role is left alone, whatever its name');
+is(databases($node), "copy $work other postgres shop", 'a database of another role is left alone, whatever its name');
 
 done_testing();

@@ -21,8 +21,7 @@ autovacuum = off
 EOC
 my $data = abs_path($node->data_dir);
 my $bin = $node->config_data('--bindir');
-my $place = abs_path($node->basedir) . '/backups';
-mkdir $place or die;
+my $place = make_place($node);
 my $start = sql('SELECT pg_postmaster_start_time()');
 
 sub sql { return $node->safe_psql($_[1] // 'postgres', $_[0]); }

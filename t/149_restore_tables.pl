@@ -4,7 +4,6 @@
 use strict;
 use warnings;
 
-use Cwd qw(abs_path);
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 use KwjPrograms;
@@ -19,8 +18,7 @@ kwjobs.max_workers = 4
 log_statement = none
 autovacuum = off
 EOC
-my $place = abs_path($node->basedir) . '/backups';
-mkdir $place or die;
+my $place = make_place($node);
 
 sub sql { return $node->safe_psql($_[1] // 'postgres', $_[0]); }
 sub error_of { return sql("SELECT error_code || ': ' || error FROM kwdb_internal.jobs WHERE job_id = $_[0]"); }

@@ -4,7 +4,6 @@
 use strict;
 use warnings;
 
-use Cwd qw(abs_path);
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 use KwjPrograms;
@@ -19,13 +18,10 @@ kwjobs.max_workers = 4
 log_statement = none
 autovacuum = off
 EOC
-my $place = abs_path($node->basedir) . '/backups';
-mkdir $place or die;
+my $place = make_place($node);
 
 sub sql { return $node->safe_psql($_[1] // 'postgres', $_[0]); }
 sub error_of { return sql("SELECT error_code || ': ' || error || ' ' || coalesce(error_detail, '') FROM kwdb_internal.jobs WHERE job_id = $_[0]"); }
-sub databases { return sql("SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE NOT datistemplate"); }
-sub entries { return join(' ', map { m{([^/]+)$} } sort glob("$place/*")); }
 
 # Creates a BACKUP that is verified; returns its id.
 sub create
@@ -86,8 +82,8 @@ my $job = create("BACKUP DATABASE shop TO '$place/one'", "run_as = 'saver'");
 wait_for_status($node, $job, 'succeeded');
 is(sql("SELECT result ->> 'verified' FROM kwdb_internal.jobs WHERE job_id = $job"), 'restore', 'a backup is restored and compared');
 is(sql("SELECT verified, checksums_right FROM [SHOW BACKUP '$place/one']"), 'restore|t', 'SHOW BACKUP says so');
-is(databases(), 'postgres shop', 'the scratch database is gone');
-is(entries(), 'one', 'so is the second dump');
+is(databases($node), 'postgres shop', 'the scratch database is gone');
+is(entries($place), 'one', 'so is the second dump');
 wait_until_clean($node, 'no process is left');
 # A table of another role, which pg_restore gives away before that role has its right on the schema.
 sql('ALTER TABLE own.wide OWNER TO "odd owner"; GRANT CREATE ON SCHEMA own TO "odd owner"', 'shop');
@@ -128,8 +124,8 @@ sub failure
 	sql($statements, 'odd');
 	my $id = create("BACKUP DATABASE odd TO '$place/odd'", "max_attempts = '1'");
 	wait_for_status($node, $id, 'failed');
-	is(databases(), 'odd postgres shop', 'the scratch database is gone');
-	is(entries(), '', 'nothing is left of the backup');
+	is(databases($node), 'odd postgres shop', 'the scratch database is gone');
+	is(entries($place), '', 'nothing is left of the backup');
 	sql('DROP DATABASE odd');
 	return error_of($id);
 }
@@ -209,8 +205,8 @@ foreach my $end ('cancel', 'pause', 'worker', 'pg_restore', 'stop')
 		$node->start;
 		wait_for_status($node, $job, 'succeeded');
 	}
-	is(databases(), 'postgres shop', "$end: no database is left");
-	is(entries(), $end eq 'worker' || $end eq 'stop' ? $end : '', "$end: nor any file");
+	is(databases($node), 'postgres shop', "$end: no database is left");
+	is(entries($place), $end eq 'worker' || $end eq 'stop' ? $end : '', "$end: nor any file");
 	wait_until_clean($node, "$end: nor any process");
 	system('rm', '-rf', "$place/$end") == 0 or die;
 }

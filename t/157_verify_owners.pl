@@ -4,9 +4,9 @@
 use strict;
 use warnings;
 
-use Cwd qw(abs_path);
 use FindBin;
 use lib "$FindBin::RealBin/lib";
+use KwjPrograms;
 use KwjTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -18,12 +18,9 @@ kwjobs.max_workers = 4
 log_statement = none
 autovacuum = off
 EOC
-my $place = abs_path($node->basedir) . '/backups';
-mkdir $place or die;
+my $place = make_place($node);
 
 sub sql { return $node->safe_psql($_[1] // 'postgres', $_[0]); }
-sub entries { return join(' ', map { m{([^/]+)$} } sort glob("$place/*")); }
-sub databases { return sql("SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE NOT datistemplate"); }
 
 sub error_of
 {
@@ -229,8 +226,8 @@ like(failure('ALTER LARGE OBJECT 4711 OWNER TO postgres'),
 	qr/$differs the owner of a large object differs In the backup: ALTER LARGE OBJECT 4711 OWNER TO saver; After a restore: ALTER LARGE OBJECT 4711 OWNER TO postgres;/, 'the owner of a large object');
 like(failure("COMMENT ON TABLE t IS 'x'", 'restore_no_owner'), qr/$differs a comment differs/, 'restore_no_owner compares comments');
 like(failure(q(UPDATE child SET b = c, c = b::int WHERE a = 1)), qr/$differs the rows of a table differ Table and columns: public\.child \(a, b, "d, \(e", c\)\. Rows in the backup: 3, after a restore: 3\./, 'fields that have changed their columns');
-is(databases(), 'postgres shop small', 'no scratch database is left');
-is(entries(), '', 'nothing is left of the backups');
+is(databases($node), 'postgres shop small', 'no scratch database is left');
+is(entries($place), '', 'nothing is left of the backups');
 
 # A role that is altered meanwhile comes later in pg_authid, and so in the text of a policy.
 my $gate = close_gates($node, 4947);
@@ -239,7 +236,7 @@ wait_at_gate($node, $job);
 sql('ALTER ROLE reader CONNECTION LIMIT 5; VACUUM pg_authid; ALTER ROLE writer CONNECTION LIMIT 5; ALTER ROLE reader CONNECTION LIMIT 6');
 $gate->quit;
 wait_for_status($node, $job, 'succeeded');
-is(entries(), 'small', 'the order of the roles of a policy does not count');
+is(entries($place), 'small', 'the order of the roles of a policy does not count');
 system('rm', '-rf', "$place/small") == 0 or die;
 
 # ---- who may give neither owners nor all rights ----

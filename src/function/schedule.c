@@ -421,7 +421,7 @@ kwjobs_clock(PG_FUNCTION_ARGS)
 	PG_RETURN_TIMESTAMPTZ(kwj_clock());
 }
 
-/* For the view kwjobs.health. Returns what the coordinator of this database does, or why there is none. */
+/* The view kwjobs.health calls this. Returns what the coordinator of this database does, or why there is none. */
 Datum
 kwjobs_coordinator_state(PG_FUNCTION_ARGS)
 {
@@ -438,8 +438,8 @@ kwjobs_coordinator_state(PG_FUNCTION_ARGS)
 }
 
 /*
- * For the view kwjobs.health. Returns when the coordinator of this database last looked whether a schedule is
- * due; NULL: none has since the server's start.
+ * The view kwjobs.health calls this. Returns the time at which the coordinator of this database last looked for
+ * schedules that are due; NULL if no coordinator has done so here since the server's start.
  */
 Datum
 kwjobs_last_tick(PG_FUNCTION_ARGS)

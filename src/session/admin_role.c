@@ -23,6 +23,7 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_db_role_setting.h"
 #include "catalog/pg_type.h"
+#include "job/catalog_row.h"
 #include "kwjobs.h"
 #include "miscadmin.h"
 #include "session/admin_role.h"
@@ -31,7 +32,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
-#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -47,19 +47,9 @@
 static char *
 new_name(Oid role)
 {
-	Relation	catalog = table_open(AuthIdRelationId, AccessShareLock);
-	char	   *name = NULL;
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
+	HeapTuple	row = kwj_catalog_row(AuthIdRelationId, AuthIdOidIndexId, Anum_pg_authid_oid, role, SnapshotSelf);
 
-	ScanKeyInit(&key, Anum_pg_authid_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(role));
-	scan = systable_beginscan(catalog, AuthIdOidIndexId, true, SnapshotSelf, 1, &key);
-	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		name = pstrdup(NameStr(((Form_pg_authid) GETSTRUCT(tuple))->rolname));
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	return name;
+	return HeapTupleIsValid(row) ? NameStr(((Form_pg_authid) GETSTRUCT(row))->rolname) : NULL;
 }
 
 /*

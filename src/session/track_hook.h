@@ -9,9 +9,9 @@
 #include "tcop/utility.h"
 
 /*
- * Runs a utility statement, by calling `next`. While the statement runs, SHOW JOBS lists it as a job, if
- * kwjobs.track asks for that and the session has not begun it within another job. Errors: those of the
- * statement; 57014 if CANCEL JOB came before its end.
+ * Runs a utility statement, by calling `next`. If kwjobs.track says that such statements are jobs, SHOW JOBS
+ * lists the statement while it runs. A statement within another one that is a job, such as a command in a
+ * function, is no job of its own. Errors: those of the statement; 57014 if CANCEL JOB came before its end.
  */
 extern void kwj_track_run(ProcessUtility_hook_type next, PlannedStmt *pstmt, const char *query,
 						  bool read_only_tree, ProcessUtilityContext context, ParamListInfo params,

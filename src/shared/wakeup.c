@@ -63,8 +63,8 @@ static bool overlooked = false; /* kwj_wakeup_overlooked_at_end() was called */
 static bool ended = false;		/* the transaction has ended, and has not yet released its locks */
 
 /*
- * Registers the callbacks of this file, once. Each function below calls this before it notes what this process
- * has to do at the end of its transaction.
+ * Has PostgreSQL call this file at the end of each transaction and subtransaction. The functions below note what
+ * this process has to do then, and each of them calls this first. Only the first call in a process does something.
  */
 static void register_callbacks(void);
 

@@ -24,8 +24,8 @@ extern void kwj_statement_init(void);
 extern void kwj_statement_arm(void);
 
 /*
- * If job statements do not work in this server, writes to the log why. The postmaster has written
- * it, too, but before there was a log file.
+ * If job statements do not work in this server, writes the reason into the server's log. The postmaster
+ * writes it when it loads kwjobs, but at that moment PostgreSQL has not opened its log file yet.
  */
 extern void kwj_statement_log_problem(void);
 

@@ -42,6 +42,7 @@
 #include "commands/trigger.h"
 #include "compat.h"
 #include "executor/executor.h"
+#include "job/catalog_row.h"
 #include "job/json.h"
 #include "job/status.h"
 #include "storage/bufmgr.h"
@@ -540,21 +541,11 @@ open_index_of(const char *name)
 static bool
 is_valid_now(Oid index)
 {
-	Relation	catalog = table_open(IndexRelationId, AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		is_valid;
+	HeapTuple	row = kwj_catalog_row(IndexRelationId, IndexRelidIndexId, Anum_pg_index_indexrelid, index, snapshot);
 
-	ScanKeyInit(&key, Anum_pg_index_indexrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(index));
-	scan = systable_beginscan(catalog, IndexRelidIndexId, true, snapshot, 1, &key);
-	tuple = systable_getnext(scan);
-	is_valid = HeapTupleIsValid(tuple) && ((Form_pg_index) GETSTRUCT(tuple))->indisvalid;
-	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);
-	table_close(catalog, AccessShareLock);
-	return is_valid;
+	return HeapTupleIsValid(row) && ((Form_pg_index) GETSTRUCT(row))->indisvalid;
 }
 
 /*

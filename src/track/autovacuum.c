@@ -387,8 +387,8 @@ note_error(ErrorData *edata)
 }
 
 /*
- * If a session has canceled the work because it waits for a lock on the table, and it is known which one,
- * replaces the error by one that names this session.
+ * PostgreSQL lets a session that waits for a lock on the table cancel the autovacuum worker, and the error does
+ * not say which session that was. If kwjobs has seen which one it was, puts an error that names it in place.
  */
 static void
 name_canceler(void)

@@ -29,14 +29,13 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/heapam.h"
-#include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "compat.h"
+#include "job/catalog_row.h"
 #include "job/current.h"
 #include "job/progress.h"
 #include "job/scan.h"
@@ -44,7 +43,6 @@
 #include "shared/session_jobs.h"
 #include "storage/bufmgr.h"
 #include "track/validation.h"
-#include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
 #include "utils/snapmgr.h"
@@ -182,27 +180,20 @@ add_foreign_key(Oid table, KwjPosition *position)
 static void
 on_constraint(Oid oid, KwjPosition *position)
 {
-	Relation	constraints = table_open(ConstraintRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
+	HeapTuple	row = kwj_catalog_row(ConstraintRelationId, ConstraintOidIndexId, Anum_pg_constraint_oid, oid, SnapshotSelf);
+	Form_pg_constraint constraint;
 
-	ScanKeyInit(&key, Anum_pg_constraint_oid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(oid));
-	scan = systable_beginscan(constraints, ConstraintOidIndexId, true, SnapshotSelf, 1, &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
+	if (!HeapTupleIsValid(row))
+		return;
+	constraint = (Form_pg_constraint) GETSTRUCT(row);
+	if (constraint->convalidated && OidIsValid(constraint->conrelid))
 	{
-		Form_pg_constraint constraint = (Form_pg_constraint) GETSTRUCT(tuple);
-		bool		is_checked = constraint->convalidated && OidIsValid(constraint->conrelid);
-
-		if (is_checked && constraint->contype == CONSTRAINT_FOREIGN)
+		if (constraint->contype == CONSTRAINT_FOREIGN)
 			add_foreign_key(constraint->conrelid, position);
-		else if (is_checked)
+		else
 			add_table(constraint->conrelid);
 	}
-	systable_endscan(scan);
-	table_close(constraints, AccessShareLock);
+	heap_freetuple(row);
 }
 
 void

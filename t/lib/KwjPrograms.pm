@@ -11,7 +11,26 @@ use KwjTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(programs wait_until_clean overwrite);
+our @EXPORT = qw(make_place entries databases programs wait_until_clean overwrite);
+
+# Creates a directory in which jobs may make backups. Returns its path.
+sub make_place
+{
+	my ($node) = @_;
+	my $place = abs_path($node->basedir) . '/backups';
+	mkdir $place or die "$place: $!";
+	return $place;
+}
+
+# Returns the names of all that is in such a directory, in one line.
+sub entries { return join(' ', map { m{([^/]+)$} } sort glob("$_[0]/*")); }
+
+# Returns the names of the server's databases, without templates, in one line.
+sub databases
+{
+	my ($node) = @_;
+	return $node->safe_psql('postgres', "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE NOT datistemplate");
+}
 
 # Returns the processes that run in the data directory and have this in their command line.
 sub programs

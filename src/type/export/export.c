@@ -265,8 +265,8 @@ sync_and_close(KwjDirectory *directory)
 }
 
 /*
- * Makes the names durable that are in directories of the stage: those of tables in the directory of a schema, and
- * those of files in the directory of a table. kwj_stage_publish() makes those durable that are in the stage itself.
+ * Syncs the directories within the stage, so that a crash of the machine loses no name: the directory of each table
+ * has the names of its files, and that of each schema the names of its tables. kwj_stage_publish() syncs the stage.
  */
 static void
 sync_names(Export *export)

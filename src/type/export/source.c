@@ -11,10 +11,8 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
-#include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
@@ -25,6 +23,7 @@
 #include "commands/dbcommands.h"
 #include "compat.h"
 #include "executor/spi.h"
+#include "job/catalog_row.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "optimizer/plancat.h"
@@ -39,7 +38,6 @@
 #include "type/import/keeper.h"
 #include "type/sql/parse.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
@@ -412,20 +410,9 @@ kwj_export_relations(List *items)
 static Oid
 file_of(Oid relid, Snapshot snapshot)
 {
-	Relation	catalog = table_open(RelationRelationId, AccessShareLock);
-	Oid			file = InvalidOid;
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
+	HeapTuple	row = kwj_catalog_row(RelationRelationId, ClassOidIndexId, Anum_pg_class_oid, relid, snapshot);
 
-	ScanKeyInit(&key, Anum_pg_class_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(catalog, ClassOidIndexId, true, snapshot, 1, &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-		file = ((Form_pg_class) GETSTRUCT(tuple))->relfilenode;
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	return file;
+	return HeapTupleIsValid(row) ? ((Form_pg_class) GETSTRUCT(row))->relfilenode : InvalidOid;
 }
 
 bool
