@@ -15,18 +15,16 @@
 #include <unistd.h>
 
 #include "access/xact.h"
-#include "common/cryptohash.h"
-#include "common/sha2.h"
 #include "job/json.h"
 #include "lib/stringinfo.h"
 #include "lifecycle/stand.h"
 #include "mb/pg_wchar.h"
 #include "compat.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "storage/fd.h"
 #include "type/backup/manifest.h"
 #include "type/backup/program.h"
+#include "type/files/checksum.h"
 #include "type/files/json_file.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
@@ -52,64 +50,29 @@ names_of_files(const KwjDirectory *directory)
 	return names;
 }
 
-static ssize_t
-read_chunk(int fd, char *chunk, const KwjDirectory *directory, const char *name)
-{
-	ssize_t		n;
-
-	pgstat_report_wait_start(WAIT_EVENT_COPY_FILE_READ);
-	do
-		n = read(fd, chunk, CHUNK);
-	while (n < 0 && errno == EINTR);
-	pgstat_report_wait_end();
-	if (n < 0)
-		ereport(ERROR,
-				errcode_for_file_access(),
-				errmsg("could not read file \"%s/%s\": %m", directory->path, name));
-	return n;
-}
-
-static void
-hash_failed(pg_cryptohash_ctx *hash)
-{
-	ereport(ERROR,
-			errcode(ERRCODE_INTERNAL_ERROR),
-			errmsg("could not compute a checksum: %s", kwj_cryptohash_error(hash)));
-}
-
-static void
-write_digits(const uint8 *bytes, char *digits)
-{
-	for (int i = 0; i < PG_SHA256_DIGEST_LENGTH; i++)
-		sprintf(digits + 2 * i, "%02x", bytes[i]);
-}
-
 /* Reads the file, and sets its size and checksum. Returns KWJ_REQUEST_CANCEL if the job has to end. */
 static KwjRequest
-hash_file(int fd, const KwjDirectory *directory, KwjBackupFile *file)
+hash_file(const KwjOpenFile *open, const KwjDirectory *directory, KwjBackupFile *file)
 {
-	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);	/* with OpenSSL, of the resource owner */
-	uint8		digest[PG_SHA256_DIGEST_LENGTH];
+	pg_checksum_context checksum;
 	char	   *chunk = palloc(CHUNK);
+	char	   *digits;
 	KwjRequest	request = KWJ_REQUEST_NONE;
-	ssize_t		n;
+	size_t		n;
 
 	file->bytes = 0;
 	Assert(IsTransactionState());
-	if (hash == NULL || pg_cryptohash_init(hash) < 0)
-		hash_failed(hash);
-	while (request == KWJ_REQUEST_NONE && (n = read_chunk(fd, chunk, directory, file->name)) > 0)
+	kwj_checksum_begin(CHECKSUM_TYPE_SHA256, &checksum);
+	while (request == KWJ_REQUEST_NONE && (n = kwj_file_read(open, chunk, CHUNK, directory, file->name)) > 0)
 	{
-		if (pg_cryptohash_update(hash, (uint8 *) chunk, n) < 0)
-			hash_failed(hash);
+		kwj_checksum_add(&checksum, chunk, n);
 		file->bytes += n;
 		request = kwj_attempt_stand_still(KWJ_STOPPED_IN_PLACE);
 	}
-	if (pg_cryptohash_final(hash, digest, sizeof(digest)) < 0)
-		hash_failed(hash);
-	pg_cryptohash_free(hash);
+	digits = kwj_checksum_end(&checksum);
+	strlcpy(file->checksum, digits, sizeof(file->checksum));
+	pfree(digits);
 	pfree(chunk);
-	write_digits(digest, file->checksum);
 	return request;
 }
 
@@ -144,7 +107,7 @@ kwj_manifest_add_files(KwjManifest *manifest, const KwjDirectory *directory)
 					errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					errmsg("\"%s/%s\" is not a plain file", directory->path, file->name),
 					errhint("Do not change the directory while a job writes to it."));
-		request = hash_file(open->fd, directory, file);
+		request = hash_file(open, directory, file);
 		kwj_file_close(open, file->name);
 		if (request != KWJ_REQUEST_NONE)
 			return request;
@@ -254,13 +217,13 @@ read_text(const KwjDirectory *directory, StringInfo text)
 {
 	KwjOpenFile *file = open_plain(directory, KWJ_MANIFEST);
 	char	   *chunk;
-	ssize_t		n;
+	size_t		n;
 
 	if (file == NULL)
 		return false;
 	initStringInfo(text);
 	chunk = palloc(CHUNK);
-	while ((n = read_chunk(file->fd, chunk, directory, KWJ_MANIFEST)) > 0)
+	while ((n = kwj_file_read(file, chunk, CHUNK, directory, KWJ_MANIFEST)) > 0)
 	{
 		if (text->len + n > MOST_BYTES)
 			damaged(directory->path);
@@ -371,7 +334,7 @@ check_file(const KwjBackupFile *wanted, const KwjDirectory *directory, char **pr
 		*problem = psprintf("file \"%s\" is missing", wanted->name);
 		return KWJ_REQUEST_NONE;
 	}
-	request = hash_file(open->fd, directory, &found);
+	request = hash_file(open, directory, &found);
 	kwj_file_close(open, wanted->name);
 	if (request != KWJ_REQUEST_NONE)
 		return request;

@@ -19,14 +19,11 @@
 #include "postgres.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include "access/xact.h"
-#include "common/cryptohash.h"
-#include "common/sha2.h"
-#include "compat.h"
 #include "lib/stringinfo.h"
 #include "lifecycle/stand.h"
+#include "type/backup/digest.h"
 #include "type/backup/program.h"
 #include "type/backup/rows.h"
 
@@ -48,14 +45,6 @@ typedef struct Script
 	bool		is_hashed;		/* all of the line so far is in the hash, and line is not filled any more */
 	pg_cryptohash_ctx *hash;
 } Script;
-
-static void
-hash_failed(const Script *script)
-{
-	ereport(ERROR,
-			errcode(ERRCODE_INTERNAL_ERROR),
-			errmsg("could not compute a checksum: %s", kwj_cryptohash_error(script->hash)));
-}
 
 const KwjDumpedRows *
 kwj_rows_of(List *all, const char *target)
@@ -228,10 +217,8 @@ add_row(Script *script)
 
 	if (script->order != NULL)
 		order_fields(script);
-	if (pg_cryptohash_update(script->hash, (uint8 *) script->line.data, script->line.len) < 0 ||
-		pg_cryptohash_final(script->hash, digest, sizeof(digest)) < 0 ||
-		pg_cryptohash_init(script->hash) < 0)
-		hash_failed(script);
+	kwj_digest_add(script->hash, script->line.data, script->line.len);
+	kwj_digest_next(script->hash, digest);
 	script->rows->n++;
 	for (int i = 0; i < lengthof(script->rows->sum); i++)
 	{
@@ -264,9 +251,8 @@ take_part(Script *script, const char *part, size_t size)
 	}
 	if (script->rows == NULL)
 		return;
-	if (pg_cryptohash_update(script->hash, (uint8 *) script->line.data, script->line.len) < 0 ||
-		pg_cryptohash_update(script->hash, (const uint8 *) part, size) < 0)
-		hash_failed(script);
+	kwj_digest_add(script->hash, script->line.data, script->line.len);
+	kwj_digest_add(script->hash, part, size);
 	resetStringInfo(&script->line);
 	script->is_hashed = true;
 }
@@ -289,24 +275,18 @@ KwjRequest
 kwj_rows_read(const KwjDirectory *directory, const char *name, List *like, List **all)
 {
 	KwjOpenFile *file = kwj_file_open_in(directory, name, O_RDONLY);
-	Script		script = {.all = all, .like = like, .hash = pg_cryptohash_create(PG_SHA256)};
+	Script		script = {.all = all, .like = like, .hash = kwj_digest_begin()};
 	char	   *chunk = palloc(CHUNK);
 	KwjRequest	request = KWJ_REQUEST_NONE;
-	ssize_t		n = 0;
+	size_t		n;
 
 	Assert(IsTransactionState());
 	initStringInfo(&script.line);
-	if (script.hash == NULL || pg_cryptohash_init(script.hash) < 0)
-		hash_failed(&script);
-	while (request == KWJ_REQUEST_NONE && (n = read(file->fd, chunk, CHUNK)) > 0)
+	while (request == KWJ_REQUEST_NONE && (n = kwj_file_read(file, chunk, CHUNK, directory, name)) > 0)
 	{
 		take_chunk(&script, chunk, chunk + n);
 		request = kwj_attempt_stand_still(KWJ_STOPPED_IN_PLACE);
 	}
-	if (n < 0)
-		ereport(ERROR,
-				errcode_for_file_access(),
-				errmsg("could not read file \"%s/%s\": %m", directory->path, name));
 	pg_cryptohash_free(script.hash);
 	kwj_file_close(file, name);
 	pfree(script.line.data);

@@ -26,12 +26,10 @@
 #include <unistd.h>
 
 #include "access/xact.h"
-#include "common/cryptohash.h"
-#include "common/sha2.h"
-#include "compat.h"
 #include "job/clip.h"
 #include "lib/stringinfo.h"
 #include "lifecycle/stand.h"
+#include "type/backup/digest.h"
 #include "type/backup/program.h"
 #include "type/backup/script.h"
 #include "utils/hsearch.h"
@@ -86,14 +84,6 @@ typedef struct Scan
 	int			depth;			/* of parentheses in an expression; 0: in none */
 } Scan;
 
-pg_noreturn static void
-hash_failed(const Scan *scan)
-{
-	ereport(ERROR,
-			errcode(ERRCODE_INTERNAL_ERROR),
-			errmsg("could not compute a checksum: %s", kwj_cryptohash_error(scan->hash)));
-}
-
 /* ---- counting ---- */
 
 static void
@@ -127,8 +117,7 @@ hash_piece(Scan *scan)
 {
 	if (!scan->is_hashed)
 		scan->is_ignored = is_ignored(scan->piece.data);
-	if (pg_cryptohash_update(scan->hash, (const uint8 *) scan->piece.data, scan->piece.len) < 0)
-		hash_failed(scan);
+	kwj_digest_add(scan->hash, scan->piece.data, scan->piece.len);
 	resetStringInfo(&scan->piece);
 	scan->is_hashed = true;
 }
@@ -160,8 +149,7 @@ end_statement(Scan *scan)
 	if (!scan->is_hashed && kwj_line_begins(scan->piece.data, POLICY))
 		sort_words(scan);
 	hash_piece(scan);
-	if (pg_cryptohash_final(scan->hash, digest, sizeof(digest)) < 0 || pg_cryptohash_init(scan->hash) < 0)
-		hash_failed(scan);
+	kwj_digest_next(scan->hash, digest);
 	if (!scan->is_ignored)
 		count(scan, digest);
 	scan->in_statement = scan->is_hashed = scan->sets_role = false;
@@ -253,12 +241,10 @@ begin_scan(const KwjScripts *scripts, int script)
 		.name = scripts->names[script],
 		.file = kwj_file_open_in(scripts->directory, scripts->names[script], O_RDONLY),
 		.sign = script == 0 ? 1 : -1,
-		.hash = pg_cryptohash_create(PG_SHA256),
+		.hash = kwj_digest_begin(),
 	};
 
 	initStringInfo(&scan.piece);
-	if (scan.hash == NULL || pg_cryptohash_init(scan.hash) < 0)
-		hash_failed(&scan);
 	return scan;
 }
 
@@ -266,13 +252,9 @@ begin_scan(const KwjScripts *scripts, int script)
 static bool
 read_chunk(const KwjDirectory *directory, Scan *scan, char *chunk)
 {
-	ssize_t		n = read(scan->file->fd, chunk, CHUNK);
+	size_t		n = kwj_file_read(scan->file, chunk, CHUNK, directory, scan->name);
 
-	if (n < 0)
-		ereport(ERROR,
-				errcode_for_file_access(),
-				errmsg("could not read file \"%s/%s\": %m", directory->path, scan->name));
-	for (ssize_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++)
 		take_byte(scan, chunk[i]);
 	return n > 0;
 }

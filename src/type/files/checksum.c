@@ -2,7 +2,7 @@
  * src/type/files/checksum.c
  *	  The checksum of a file, with the algorithms that pg_basebackup's manifests have.
  *
- * Callers: type/export, type/import. Process: worker. Locks: none.
+ * Callers: type/export, type/import, type/backup. Process: worker. Locks: none.
  */
 #include "postgres.h"
 

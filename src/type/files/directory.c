@@ -831,12 +831,29 @@ kwj_file_sync_in(const KwjDirectory *directory, const char *name)
 	kwj_file_close(file, name);
 }
 
+size_t
+kwj_file_read(const KwjOpenFile *file, char *buffer, size_t size, const KwjDirectory *directory, const char *name)
+{
+	ssize_t		n;
+
+	pgstat_report_wait_start(WAIT_EVENT_COPY_FILE_READ);
+	do
+		n = read(file->fd, buffer, size);
+	while (n < 0 && errno == EINTR);
+	pgstat_report_wait_end();
+	if (n < 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not read file \"%s/%s\": %m", directory->path, name));
+	return n;
+}
+
 char *
 kwj_file_read_in(const KwjDirectory *directory, const char *name)
 {
 	KwjOpenFile *file = kwj_file_open_in(directory, name, O_RDONLY | O_NONBLOCK);
 	StringInfoData text;
-	ssize_t		n;
+	size_t		n;
 
 	if (file->fd < 0)
 		return NULL;
@@ -844,13 +861,7 @@ kwj_file_read_in(const KwjDirectory *directory, const char *name)
 	do
 	{
 		enlargeStringInfo(&text, READ_SIZE);
-		n = read(file->fd, text.data + text.len, READ_SIZE);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			ereport(ERROR,
-					errcode_for_file_access(),
-					errmsg("could not read file \"%s/%s\": %m", directory->path, name));
+		n = kwj_file_read(file, text.data + text.len, READ_SIZE, directory, name);
 		text.len += n;
 		text.data[text.len] = '\0';
 	} while (n != 0);

@@ -154,6 +154,13 @@ extern char *kwj_file_read_in(const KwjDirectory *directory, const char *name);
 /* Closes the file. Errors: of the file system; name is for them. */
 extern void kwj_file_close(KwjOpenFile *file, const char *name);
 
+/*
+ * Reads the next part of a file of the directory. Returns how many bytes came, at most size; 0: the file ends here.
+ * Errors: of the file system; name is for them.
+ */
+extern size_t kwj_file_read(const KwjOpenFile *file, char *buffer, size_t size, const KwjDirectory *directory,
+							const char *name);
+
 /* Writes all of it. Errors: 53100 if the disk is full, and others of the file system. */
 extern void kwj_file_write(const KwjOpenFile *file, const char *data, size_t size, const char *name);
 
