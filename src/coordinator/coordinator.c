@@ -92,12 +92,11 @@
 #define LOOK_AT_ALL_MS		KWJ_WAIT_MS(1000)
 
 /*
- * The first and the longest wait between two tries to start a worker, when the postmaster had no
- * slot. The postmaster frees a slot a moment after its worker has exited; only a lack that lasts
- * longer is reported.
+ * The first wait between two tries to start a worker, when the postmaster had no slot; the longest one is
+ * KWJ_NO_ROOM_LONGEST_MS. The postmaster frees a slot a moment after its worker has exited; only a lack that
+ * lasts longer is reported.
  */
 #define NO_ROOM_FIRST_MS	10
-#define NO_ROOM_LONGEST_MS	5000
 #define NO_ROOM_REPORT_MS	500
 /* How long the coordinator goes job by job after an error. */
 #define JOB_BY_JOB_MS		KWJ_WAIT_MS(10000)
@@ -429,7 +428,7 @@ wait_for_room(KwjCoordinator *coordinator, int n_workers)
 	int			wait_ms = Max(coordinator->no_room_ms * 2, NO_ROOM_FIRST_MS);
 
 	kwj_shared_make_room();
-	coordinator->no_room_ms = Min(wait_ms, NO_ROOM_LONGEST_MS);
+	coordinator->no_room_ms = Min(wait_ms, KWJ_NO_ROOM_LONGEST_MS);
 	coordinator->room_again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 														  coordinator->no_room_ms);
 	coordinator->workers_without_room = n_workers;

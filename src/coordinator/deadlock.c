@@ -48,8 +48,6 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* A job that found no background worker slot is tried again after this time at the latest. */
-#define REFUSED_MS			KWJ_WAIT_MS(5000)
 /* How many jobs are put first at a time; the others follow when another job waits. */
 #define FIRST_STEP			KWJ_NEEDED_STEP
 /* Looks take at most one part in this many of the time. */
@@ -318,8 +316,9 @@ read_needed(View *view, bool no_room)
 	TimestampTz by = GetCurrentTimestamp();
 	ListCell   *lc;
 
+	/* Jobs that found no slot are due again by then. They lack only a worker. */
 	if (no_room)
-		by = TimestampTzPlusMilliseconds(by, REFUSED_MS);
+		by = TimestampTzPlusMilliseconds(by, KWJ_NO_ROOM_LONGEST_MS);
 	if (!kwj_needed_search(waited_for_jobs(view), by))
 		return false;
 	if (no_room && is_server_full())

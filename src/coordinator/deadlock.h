@@ -10,6 +10,12 @@
 #include "utils/timestamp.h"
 
 /*
+ * A job that found no background worker slot is tried again after this time at the latest. kwjobs.test_haste does
+ * not make it shorter, because a lack of slots counts only if it lasts for half a second.
+ */
+#define KWJ_NO_ROOM_LONGEST_MS	5000
+
+/*
  * If jobs of this database wait for each other, or for a job that could only get workers which such
  * jobs occupy, ends the wait of one of them with an error, and puts the jobs that the others wait
  * for first among the jobs that may start. The coordinator calls this outside a transaction, when
