@@ -16,7 +16,7 @@ OBJS = $(patsubst %.c,%.o,kwjobs.c $(call sources_in,src/*.c) $(call sources_in,
 ifdef KWJ_TEST_BUILD
 test_flags = -DKWJ_TEST_BUILD
 else
-OBJS := $(filter-out src/type/test/% src/function/test_%,$(OBJS))
+OBJS := $(filter-out src/type/test/% src/function/test_% src/job/test_%,$(OBJS))
 endif
 
 ifneq ($(here),./)

@@ -9,6 +9,7 @@
 #include "fmgr.h"
 #include "job/extension.h"
 #include "job/role.h"
+#include "job/test_disturb.h"
 #include "kwjobs.h"
 #include "lifecycle/session_job.h"
 #include "miscadmin.h"
@@ -63,6 +64,9 @@ _PG_init(void)
 	kwj_limits_define();
 	kwj_directories_define();
 	kwj_urls_define();
+#ifdef KWJ_TEST_BUILD
+	kwj_test_disturb_init();
+#endif
 	kwj_reserve_guc_prefix("kwjobs");
 	kwj_reserve_guc_prefix("jobs");
 
