@@ -277,6 +277,21 @@ sub test_switched_off
 	$gates->quit;
 	switch('true');
 	wait_for_job($_, 'succeeded') for ('unwanted', 'halted');
+
+	# The coordinator leaves, and has looked at the settings before the collector is switched on. When the collector
+	# of another database has done something, the launcher has seen the change, too.
+	sql('CREATE DATABASE beside');
+	$node->safe_psql('beside', 'CREATE EXTENSION kwjobs; CREATE TABLE beside (a integer) WITH (autovacuum_enabled = off); INSERT INTO beside VALUES (1)');
+	switch('false');
+	create('parting');
+	my $gate = close_gates($node, 4936);
+	sql(q{SELECT kwjobs.submit('SELECT 1')});
+	wait_at_gates($node, 1, 'objid = 4936');
+	switch('true');
+	wait_query($node, q{SELECT count(*) = 1 FROM kwdb_internal.jobs WHERE created_by_type = 'collector' AND status = 'succeeded'}, 'beside');
+	$gate->quit;
+	wait_for_job('parting', 'succeeded');
+	sql('DROP DATABASE beside');
 	sql('ALTER SYSTEM RESET autovacuum_naptime');
 	$node->reload;
 	return;

@@ -345,7 +345,16 @@ kwj_shared_coordinator_starting(Oid dboid, bool interrupted, bool record_start, 
 	else if (database->lockouts > 0)
 		result = KWJ_IS_LOCKED_OUT;
 	else if (database->state != DATABASE_IDLE)
+	{
+		/*
+		 * The coordinator may have looked before what the launcher sends one for, such as a changed setting.
+		 * If it has decided to leave, KwjLeft tells the launcher that it was asked for since; else it stays
+		 * for a full pass.
+		 */
+		database->lowest_rank = DT_NOBEGIN;
+		kwj_need_coordinator(dboid);
 		result = KWJ_RUNS_ALREADY;
+	}
 	else
 	{
 		kwj_forget_quiet(dboid);
@@ -557,6 +566,13 @@ do_workers_need_me(bool any)
 	return false;
 }
 
+/* Returns whether something has happened since the coordinator's last pass began, so that another one is due. */
+static bool
+has_news(const KwjDatabase *database)
+{
+	return database->woken || database->lowest_rank != DT_NOEND;
+}
+
 static bool
 has_to_stay(const KwjDatabase *database, KwjStay stay)
 {
@@ -570,7 +586,7 @@ has_to_stay(const KwjDatabase *database, KwjStay stay)
 	switch (stay)
 	{
 		case KWJ_STAY_FOR_ANYTHING:
-			return database->lowest_rank != DT_NOEND || do_workers_need_me(true);
+			return has_news(database) || do_workers_need_me(true);
 		case KWJ_STAY_FOR_STARTED:
 			return do_workers_need_me(false);
 		case KWJ_STAY_FOR_NOTHING:
@@ -595,8 +611,8 @@ kwj_shared_coordinator_leaves(TimestampTz due, KwjStay stay, TimestampTz newest,
 		 * A worker that has yet to attach loses its slot when this process exits. So the next
 		 * coordinator has to take back the claim of its attempt.
 		 */
-		database->due = database->lowest_rank == DT_NOEND && !do_workers_need_me(false) ? due : DT_NOBEGIN;
-		if (newest != DT_NOEND && database->lowest_rank == DT_NOEND)
+		database->due = has_news(database) || do_workers_need_me(false) ? DT_NOBEGIN : due;
+		if (newest != DT_NOEND && !has_news(database))
 			kwj_note_quiet(my_database, newest, quiet_changes);
 		/* Requests from now on are for the successor. */
 		database->asked = false;
