@@ -639,6 +639,8 @@ void
 kwj_launcher_main(Datum arg)
 {
 	bool		new_start;
+	/* Read first, so that it is before any session creates the extension. */
+	FullTransactionId next_xid = ReadNextFullTransactionId();
 
 	kwj_process_set_signals();
 	kwj_shared_set_launcher();
@@ -647,7 +649,7 @@ kwj_launcher_main(Datum arg)
 	kwj_process_pin_settings();
 	pgstat_report_appname("kwjobs launcher");
 	kwj_process_reload_at_start();
-	new_start = kwj_server_start_ready();
+	new_start = kwj_server_start_ready(next_xid);
 	/* With a logging collector, the postmaster said this before there was a log file. */
 	if (Logging_collector)
 		kwj_statement_log_problem();

@@ -36,7 +36,7 @@
 /* ---- the facts ---- */
 
 bool
-kwj_server_start_ready(void)
+kwj_server_start_ready(FullTransactionId next_xid)
 {
 	KwjServerStart ready = {
 		.job_id = kwj_job_id_next(),
@@ -44,7 +44,7 @@ kwj_server_start_ready(void)
 		.ready_for_schedules = kwj_clock(),
 		.to_lsn = GetXLogInsertRecPtr(),
 		.to_timeline = kwj_current_timeline(),
-		.next_xid = ReadNextFullTransactionId(),
+		.next_xid = next_xid,
 	};
 
 	return kwj_shared_start_ready(&ready);

@@ -15,10 +15,11 @@
 #include "utils/timestamp.h"
 
 /*
- * Process: launcher, once it is connected. Fills in the facts of the start. Returns whether there
- * may be databases that have not recorded it: true until kwj_shared_start_announced().
+ * Process: launcher, once it is connected. Fills in the facts of the start. next_xid: the next transaction
+ * of the server when the launcher began; extensions with a later one do not record the start. Returns
+ * whether there may be databases that have not recorded it: true until kwj_shared_start_announced().
  */
-extern bool kwj_server_start_ready(void);
+extern bool kwj_server_start_ready(FullTransactionId next_xid);
 
 /*
  * Process: coordinator, connected, outside a transaction. Inserts the job, if this database is to
