@@ -257,7 +257,7 @@ for my $leave ('SET SESSION AUTHORIZATION role1', q{SELECT set_config('session_a
 		'1 crashed', 'a worker that dies after another one has given the job back counts');
 	sql('ALTER ROLE role1 RESET ALL');
 }
-# The first worker gives the job back, and stops at gate 4905 of test builds before it exits. The
+# The first worker gives the job back, and stops at gate 4906 of test builds, and at gate 4905 before it exits. The
 # second worker gets the job, and dies when the first one is gone.
 {
 	# An idle worker of another role would keep the second slot until its idle timeout is over, because
@@ -265,16 +265,26 @@ for my $leave ('SET SESSION AUTHORIZATION role1', q{SELECT set_config('session_a
 	sql(q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE backend_type = 'kwjobs worker'});
 	my $old = pid_of(run_as('role1', 'SELECT 1', ''));
 	sql(q{ALTER ROLE role1 SET work_mem = '5MB'});
+	my $giving = close_gates($node, 4906);
 	my $leaving = close_gates($node, 4905);
 	my $gate = close_gates($node, 4712);
 	my $job = sql(q{SET ROLE role1; SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4712)', max_attempts => 1)});
-	wait_at_gates($node, 1, 'objid = 4905');
+	wait_at_gates($node, 1, 'objid = 4906');
 	wait_at_gates($node, 1, 'objid = 4712');
+	is(sql(join(' UNION ALL ', map { "SELECT count(*), min(pid) <> $old FROM $_ WHERE job_id = $job" } 'kwdb_internal.jobs', 'kwjobs.my_jobs', 'kwjobs.running')),
+		"1|t\n1|t\n1|t", 'while a worker gives a job back, the job is shown once, with the other worker');
+	sql("PAUSE JOB $job");
+	# it reaches the other worker
+	wait_for_status($node, $job, 'paused');
+	sql("RESUME JOB $job");
+	wait_at_gates($node, 1, 'objid = 4712');
+	$giving->quit;
+	wait_at_gates($node, 1, 'objid = 4905');
 	$leaving->quit;
 	wait_until_gone($old);
 	sql('SELECT pg_terminate_backend(pid) FROM kwjobs.running');
 	wait_for_end($node, $job);
-	is(attempt_statuses($node, $job), 'crashed', '... also one that dies after the other worker has left');
+	is(attempt_statuses($node, $job), 'paused,crashed', '... also one that dies after the other worker has left');
 	$gate->quit;
 	sql('ALTER ROLE role1 RESET ALL');
 }

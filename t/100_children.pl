@@ -518,7 +518,8 @@ sub is_well_after
 	wait_until(sub { return marked($mark) == 3 }, '... though its group is killed');
 	kill('CONT', $guardian) == 1 or die "kill: $!";
 	wait_until_none_left($mark, '... and the guardian kills the rest when it can');
-	is(attempt(run_script('exit 0', 'succeeded'), 'pid'), $worker, '... while the worker goes on');
+	# Another worker may get a job that comes before this one is idle.
+	ok(comes_true(sub { attempt(run_script('exit 0', 'succeeded'), 'pid') == $worker }), '... while the worker goes on');
 	is(scalar(grep { parent_of($_) == $worker } processes()), 0, '... and has reaped the guardian');
 }
 

@@ -38,6 +38,7 @@ sql('CREATE ROLE alice LOGIN; CREATE ROLE admin; GRANT admin TO alice');
 	sql("PAUSE JOB $a WITH REASON = 'wait'");
 	is(logged($place), "job $a (SQL) pause requested by $me: wait", 'a line tells who has paused which job, and why');
 
+	wait_for_status($node, $a, 'paused');
 	$place = -s $node->logfile;
 	sql("BEGIN; CANCEL JOB $a; ROLLBACK");
 	sql("BEGIN; SAVEPOINT s; CANCEL JOB $a; ROLLBACK TO s; SELECT kwjobs.alter($b, priority => 3); COMMIT");

@@ -208,10 +208,11 @@ EOF
 		return $said =~ s/\b$job\b/ID/gr;
 	};
 	my $changes_alike = sub {
-		my ($sql, $error) = @_;
+		my ($sql, $error, $start) = @_;
 		my $here = $said->('one', $same[0], $sql);
 		like($here, $error, "in the job's own database: $sql");
 		is($said->('postgres', $same[1], $sql), $here, '... and from another one');
+		if ($start) { wait_for_status($node, $_, 'succeeded', 'one') for @same }
 		is($stands->($same[1]), $stands->($same[0]), '... the same becomes of the job');
 		return;
 	};
@@ -232,8 +233,7 @@ EOF
 	$changes_alike->($alter->(q{run_at => '-infinity'}), qr/^ERROR:  argument "run_at" of a job must not be infinite/);
 	$changes_alike->($alter->(q{"window" => 'noon'}), qr/^ERROR:/);
 	$changes_alike->($alter->(qq{"window" => '$closed'}) . ' SELECT kwjobs.run_now(ID);', qr/^ERROR:  job ID is outside its window/);
-	$changes_alike->(q{BEGIN; SELECT kwjobs.alter(ID, "window" => ''); SELECT kwjobs.run_now(ID); COMMIT;}, $works);
-	wait_for_status($node, $_, 'succeeded', 'one') for @same;
+	$changes_alike->(q{BEGIN; SELECT kwjobs.alter(ID, "window" => ''); SELECT kwjobs.run_now(ID); COMMIT;}, $works, 1);
 }
 
 # ---- close, delete ----

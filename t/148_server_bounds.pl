@@ -171,6 +171,7 @@ $gate = close_gates_in($node, 'three', 4926);
 $node->safe_psql('three', "PAUSE JOB $three");
 ok(comes_true(sub { segments($node) >= $segments + 32 }), 'the coordinator answers nobody, and as many ask as may');
 $gate->quit;
+wait_for_status($node, $three, 'paused', 'three');
 $node->safe_psql('three', "CANCEL JOB $three");
 $waits->finish;
 unlike($err, qr/ERROR/, 'more sessions wait for a job than there are places for questions');

@@ -9,6 +9,7 @@
  *     4903  coordinator   in a full pass, before its first look at the tables        (coordinator.c)
  *     4904  coordinator   in a full pass, behind its last look                       (coordinator.c)
  *     4905  worker        before it leaves, as its session is not current          (worker/worker.c)
+ *     4906  worker        has given the job back, and has yet to free its slot    (worker/worker.c)
  *     4920  worker        as the last part of a job, before it ends the attempt     (worker/parts.c)
  *     4921  worker        as a later part, before it enters                        (worker/worker.c)
  *     4922  session       after a tracked statement, with interrupts held            (track/track.c)
@@ -71,6 +72,14 @@
 		(void) DirectFunctionCall1(pg_advisory_unlock_shared_int8, Int64GetDatum(number)); \
 	} while (0)
 
+/* Waits at the gate in a transaction of its own. Call it outside of one. */
+#define kwj_test_gate_apart(number) \
+	do { \
+		StartTransactionCommand(); \
+		kwj_test_gate(number); \
+		CommitTransactionCommand(); \
+	} while (0)
+
 /*
  * Waits at the gate as kwj_test_gate does, but a signal that comes while the process waits does not
  * end the wait. The process obeys the signal later.
@@ -91,6 +100,7 @@
 	 (DirectFunctionCall1(pg_advisory_unlock_shared_int8, Int64GetDatum(number)), false))
 #else
 #define kwj_test_gate(number)	((void) 0)
+#define kwj_test_gate_apart(number)	((void) 0)
 #define kwj_test_fault(number)	(false)
 #define kwj_test_gate_held(number)	((void) 0)
 #endif

@@ -56,6 +56,26 @@ copy(KwjLive *live, KwjSlot *slot)
 	SpinLockRelease(&progress->mutex);
 }
 
+/*
+ * Returns whether another worker has got the same part of the same attempt since. A worker that gives its job back
+ * frees its slot only after the commit. By then the coordinator may have claimed the job again, and the attempt
+ * has the same number. The caller holds the lock.
+ */
+static bool
+is_replaced(const KwjSlot *slot)
+{
+	for (int i = 0; i < kwj_used_slots; i++)
+	{
+		const KwjSlot *other = &kwj_slots[i];
+
+		if (other != slot && other->in_use && other->job_id == slot->job_id && other->attempt == slot->attempt &&
+			other->part == slot->part && other->dboid == slot->dboid &&
+			(other->since > slot->since || (other->since == slot->since && other > slot)))
+			return true;
+	}
+	return false;
+}
+
 /* Copies the slots with a job. The caller holds the lock. */
 static int
 copy_all(KwjLive *live, bool everywhere)
@@ -64,7 +84,7 @@ copy_all(KwjLive *live, bool everywhere)
 
 	for (int i = 0; i < kwj_used_slots; i++)
 		if (kwj_slots[i].in_use && kwj_slots[i].job_id != 0 &&
-			(everywhere || kwj_slots[i].dboid == MyDatabaseId))
+			(everywhere || kwj_slots[i].dboid == MyDatabaseId) && !is_replaced(&kwj_slots[i]))
 			copy(&live[n++], &kwj_slots[i]);
 	return n;
 }

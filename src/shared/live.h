@@ -46,8 +46,8 @@ extern double kwj_live_fraction(const KwjLive *live);
 
 /*
  * Copies the attempts that run in this database, or in all databases, into an array of
- * kwj_worker_slots, with one entry for each worker. Returns the number of entries. Takes
- * kwj_shared->lock, shared, and each slot's spinlock.
+ * kwj_worker_slots, with one entry for each worker; of two that have the same part, only the later one
+ * counts. Returns the number of entries. Takes kwj_shared->lock, shared, and each slot's spinlock.
  */
 extern int	kwj_shared_live(KwjLive *live, bool everywhere);
 

@@ -208,7 +208,10 @@ load(const KwjAssignment *assignment, KwjAttempt *attempt, KwjRequest *request)
 		return false;
 	}
 	if (loading.given_back)
+	{
+		kwj_test_gate_apart(4906);
 		kwj_shared_worker_gives_back();
+	}
 	*request = loading.request;
 	return loading.mine;
 }
