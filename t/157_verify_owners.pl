@@ -133,7 +133,13 @@ sub succeeds
 	return;
 }
 
+# A right that a role gives because it has the grant option needs rights of this role, so their order counts.
+my $log = -s $node->logfile;
+configure($node, 'log_statement', 'ddl');
 succeeds('BACKUP', 'restore', 'a database with all of it is equal');
+my %gives = map { $_ => 1 } slurp_file($node->logfile, $log) =~ /\[(\d+)\] kwjobs session LOG:  statement: (?:GRANT|REVOKE) /g;
+is(scalar(keys %gives), 1, 'one process gives the rights');
+configure($node, 'log_statement');
 succeeds('BACKUP', 'restore_no_owner', 'without owners and rights');
 succeeds('BACKUP TABLE own.orders', 'restore', 'a table with rights by another role than its owner');
 SKIP:

@@ -24,7 +24,7 @@ sub jobs_of
 	my $last = $node->safe_psql('postgres', 'SELECT coalesce(max(job_id), 0) FROM kwjobs.job');
 	$node->psql('postgres', $statements, on_error_stop => 0);
 	wait_for_session_jobs($node);
-	return $node->safe_psql('postgres', "SELECT job_type, status, description FROM kwdb_internal.jobs WHERE job_id > $last ORDER BY job_id");
+	return $node->safe_psql('postgres', "SELECT job_type, status, description FROM kwdb_internal.jobs WHERE job_id > $last AND job_type <> 'RESTART' ORDER BY job_id");
 }
 
 sub check

@@ -692,9 +692,41 @@ kwj_contents_tell_of_database(const KwjContents *contents, const char *directory
 
 /* ---- restoring ---- */
 
+/* Which of the chosen entries one run of pg_restore restores. */
+typedef enum Step
+{
+	STEP_ALL,
+	STEP_FIRST,					/* all that may be restored in any order that its dependencies allow */
+	STEP_LAST,					/* the rights, and what pg_restore restores after them */
+} Step;
+
+/*
+ * Returns whether the entry is of STEP_LAST. With several processes, pg_restore gives the rights in any order.
+ * But a role that was given a right with the grant option may use it only when it may also use the schema.
+ */
+static bool
+comes_last(const KwjEntry *entry)
+{
+	static const char *const kinds[] = {
+		"ACL ", "DEFAULT ACL ", "EVENT TRIGGER ", "COMMENT - EVENT TRIGGER ", "SECURITY LABEL - EVENT TRIGGER ",
+		"MATERIALIZED VIEW DATA ",
+	};
+
+	for (int i = 0; i < lengthof(kinds); i++)
+		if (kwj_line_begins(entry->what, kinds[i]))
+			return true;
+	return false;
+}
+
+static bool
+is_of_step(const KwjEntry *entry, Step step)
+{
+	return entry->chosen && (step == STEP_ALL || comes_last(entry) == (step == STEP_LAST));
+}
+
 /* Returns a file in memory with the chosen entries, as pg_restore -L takes it, which the caller closes. */
 static int
-open_list(const KwjContents *contents, KwjHolds holds)
+open_list(const KwjContents *contents, KwjHolds holds, Step step)
 {
 	StringInfoData text;
 	int			fd = memfd_create("kwjobs list", MFD_CLOEXEC);
@@ -706,7 +738,7 @@ open_list(const KwjContents *contents, KwjHolds holds)
 	{
 		const KwjEntry *entry = lfirst(lc);
 
-		if (entry->chosen && (holds == KWJ_HOLDS_OTHER || entry->holds == holds))
+		if (is_of_step(entry, step) && (holds == KWJ_HOLDS_OTHER || entry->holds == holds))
 			appendStringInfo(&text, "%d;\n", entry->id);
 	}
 	n = fd < 0 ? -1 : write(fd, text.data, text.len);
@@ -725,12 +757,12 @@ open_list(const KwjContents *contents, KwjHolds holds)
 	return fd;
 }
 
-KwjRequest
-kwj_contents_restore(const KwjContents *contents, KwjHolds holds, KwjProgram *program, List *arguments)
+static KwjRequest
+restore(const KwjContents *contents, KwjHolds holds, Step step, KwjProgram *program, List *arguments)
 {
 	volatile KwjRequest request = KWJ_REQUEST_NONE;
 
-	program->fds[1] = open_list(contents, holds);
+	program->fds[1] = open_list(contents, holds, step);
 	program->n_fds = Max(program->n_fds, 2);
 	arguments = list_concat(list_make2("-Fd", "-L" KWJ_PROGRAM_FILE), arguments);
 	PG_TRY();
@@ -742,6 +774,36 @@ kwj_contents_restore(const KwjContents *contents, KwjHolds holds, KwjProgram *pr
 		close(program->fds[1]);
 	}
 	PG_END_TRY();
+	return request;
+}
+
+KwjRequest
+kwj_contents_restore(const KwjContents *contents, KwjHolds holds, KwjProgram *program, List *arguments)
+{
+	return restore(contents, holds, STEP_ALL, program, arguments);
+}
+
+static bool
+has_step(const KwjContents *contents, Step step)
+{
+	ListCell   *lc;
+
+	foreach(lc, contents->entries)
+		if (is_of_step(lfirst(lc), step))
+			return true;
+	return false;
+}
+
+KwjRequest
+kwj_contents_restore_in_parallel(const KwjContents *contents, int workers, KwjProgram *program, List *arguments)
+{
+	KwjRequest	request = KWJ_REQUEST_NONE;
+
+	if (has_step(contents, STEP_FIRST))
+		request = restore(contents, KWJ_HOLDS_OTHER, STEP_FIRST, program,
+						  list_concat(list_make1(psprintf("-j%d", workers)), arguments));
+	if (request == KWJ_REQUEST_NONE && has_step(contents, STEP_LAST))
+		request = restore(contents, KWJ_HOLDS_OTHER, STEP_LAST, program, arguments);
 	return request;
 }
 

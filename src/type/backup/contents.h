@@ -98,6 +98,13 @@ extern KwjRequest kwj_contents_restore(const KwjContents *contents, KwjHolds hol
 									   List *arguments);
 
 /*
+ * As kwj_contents_restore for all chosen entries, with up to this many processes. One process gives the rights
+ * afterwards, in the order of the list, and restores what comes after them, such as event triggers.
+ */
+extern KwjRequest kwj_contents_restore_in_parallel(const KwjContents *contents, int workers, KwjProgram *program,
+												   List *arguments);
+
+/*
  * If the message of a pg_restore with several processes says that an entry is done, returns where the kind of
  * the entry begins in it, and sets *id. Otherwise returns NULL.
  */

@@ -378,7 +378,6 @@ run_restore(Restore *restore)
 	List	   *arguments = list_make3("-v", "--exit-on-error",
 									   psprintf("-d%s", kwj_program_connection(restore->database)));
 
-	arguments = lappend(arguments, spec->creates ? psprintf("-j%d", spec->workers) : "--single-transaction");
 	if (spec->no_owner)
 		arguments = lappend(arguments, "--no-owner");
 	if (spec->no_privileges)
@@ -386,7 +385,10 @@ run_restore(Restore *restore)
 	program.server = restore->server;
 	program.on_message = take_message;
 	show_progress(restore);
-	return kwj_contents_restore(&restore->contents, KWJ_HOLDS_OTHER, &program, arguments);
+	if (spec->creates)
+		return kwj_contents_restore_in_parallel(&restore->contents, spec->workers, &program, arguments);
+	return kwj_contents_restore(&restore->contents, KWJ_HOLDS_OTHER, &program,
+								lappend(arguments, "--single-transaction"));
 }
 
 static void

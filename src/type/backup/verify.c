@@ -220,9 +220,9 @@ restore(Verification *v)
 	}
 	show_progress(v);
 	program.server = v->verify->server;
-	arguments = lappend(arguments, psprintf("-j%d", Max(v->verify->spec->workers, KWJ_VERIFY_WORKERS)));
 	arguments = lappend(arguments, psprintf("-d%s", kwj_program_connection(v->verify->work->name)));
-	return kwj_contents_restore(&v->dumped, KWJ_HOLDS_OTHER, &program, add_owner_option(v, arguments));
+	return kwj_contents_restore_in_parallel(&v->dumped, Max(v->verify->spec->workers, KWJ_VERIFY_WORKERS), &program,
+											add_owner_option(v, arguments));
 }
 
 static KwjRequest
