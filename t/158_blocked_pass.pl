@@ -23,9 +23,16 @@ create_database($node, $_) for 'one', 'two';
 my $here = waiting_job($node, 'one');
 my $there = waiting_job($node, 'two');
 
-# CREATE INDEX takes this lock, and keeps it until it is done.
+# CREATE INDEX takes this lock, and keeps it until it is done. Here it comes while a new coordinator is in its
+# first pass, and gets the lock when that is over. What the coordinator does after the pass, such as the looks for
+# old jobs and stale statistics, meets the lock, too.
+my $gate = close_gates_in($node, 'one', 4904);
+$node->safe_psql('one', "SELECT pg_terminate_backend(pid, 600000) FROM pg_stat_activity WHERE datname = 'one' AND backend_type = 'kwjobs coordinator'");
+wait_at_gates($node, 1, 'objid = 4904');
 my $builder = $node->background_psql('one');
-$builder->query_safe('BEGIN; LOCK TABLE kwjobs.job IN SHARE MODE');
+$builder->query_until(qr/builds/, "\\echo builds\nBEGIN;\nLOCK TABLE kwjobs.job IN SHARE MODE;\n");
+wait_query($node, q{SELECT count(*) = 1 FROM pg_locks WHERE relation = 'kwjobs.job'::regclass AND mode = 'ShareLock' AND NOT granted}, 'one');
+$gate->quit;
 my $pid = $builder->query_safe('SELECT pg_backend_pid()') =~ s/\D//gr;
 my $log = -s $node->logfile;
 # The errand wakes the coordinator of "one".

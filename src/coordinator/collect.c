@@ -62,6 +62,7 @@
 
 static bool wanted = true;		/* there is something to look at */
 static TimestampTz again = DT_NOEND;	/* when to look even if there is no news */
+static bool blocked = false;	/* the table of jobs was locked at the last look, which did nothing */
 static bool failed = false;		/* the last look has raised an error: none before `again` */
 static int64 my_job = 0;		/* the collector's job that was not over at the last look; 0: none */
 static Oid	canceled[MOST_CANCELED];
@@ -188,9 +189,12 @@ look(void *arg)
 	KwjStatus	status;
 	int64		changes;
 
+	blocked = false;
 	if (!kwj_process_lock_extension())
 		return;
-	kwj_store_lock_jobs();
+	blocked = !kwj_store_try_lock_jobs();
+	if (blocked)
+		return;
 	my_job = kwj_store_collection_job(&status);
 	if (!kwj_collection_enabled)
 	{
@@ -217,6 +221,12 @@ kwj_collect_run(const KwjPass *pass)
 	wanted = false;
 	again = DT_NOEND;
 	failed = kwj_isolate(look, NULL) != NULL;
+	/* The next pass waits for the lock, and answers sessions meanwhile (blocked.c). Then this process looks. */
+	if (!failed && blocked)
+	{
+		wanted = true;
+		return GetCurrentTimestamp();
+	}
 	if (!failed)
 		return again;
 	/* The transaction of the look was rolled back, and with it a job that it has created. */

@@ -463,12 +463,12 @@ take_step(View *view, const KwjWorkerInfo **chosen)
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	MemoryContextSwitchTo(context);
-	/* Without the extension there are no rows to read. */
+	/*
+	 * Without the extension there are no rows to read. If kwjobs.job is locked, the next pass waits for the lock,
+	 * and answers sessions meanwhile (blocked.c).
+	 */
 	if (kwj_process_lock_extension())
-	{
-		kwj_store_lock_jobs();
-		complete = read_needed(view, look.no_room);
-	}
+		complete = kwj_store_try_lock_jobs() && read_needed(view, look.no_room);
 	if (complete)
 	{
 		find_stuck(view);

@@ -130,10 +130,10 @@ begin_step(void)
 	if (!kwj_process_lock_extension())
 		return false;
 	kwj_set_locally("synchronous_commit", "off");
-	kwj_store_lock_jobs();
 	kwj_set_locally("lock_timeout", LOCK_MS);
 	/* lock_timeout ends a wait by a query cancel, and kwj_isolate_then() holds these back until it ends. */
 	RESUME_CANCEL_INTERRUPTS();
+	kwj_store_lock_jobs();
 	return true;
 }
 
@@ -372,10 +372,17 @@ see_clock(TimestampTz now)
 		return;
 	}
 	last_look = now;
+	kwj_blocked_wait();
 	do
 	{
+		ErrorData  *error;
+
 		step.due.n = 0;
-		if (run_step(go_back, &step, false) != NULL)
+		error = run_step(go_back, &step, false);
+		/* At an error that may pass, such as that another process holds a lock, the next pass looks again. */
+		if (error != NULL && kwj_error_is_passing(error))
+			last_look = DT_NOBEGIN;
+		if (error != NULL)
 			break;
 	} while (step.due.n == CORRECTION_STEP);
 }

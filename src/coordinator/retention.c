@@ -212,6 +212,7 @@ typedef struct Step
 {
 	bool		looked;
 	bool		more;
+	bool		blocked;		/* the table of jobs is locked, so nothing was done */
 } Step;
 
 static void
@@ -223,7 +224,9 @@ look_and_step(void *arg)
 	result->more = false;
 	if (!kwj_process_lock_extension())
 		return;
-	kwj_store_lock_jobs();
+	result->blocked = !kwj_store_try_lock_jobs();
+	if (result->blocked)
+		return;
 	if (!deleting)
 	{
 		look_and_schedule();
@@ -280,7 +283,7 @@ kwj_retention_due(TimestampTz since)
 	if (!deleting && looked_at < since)
 	{
 		look_at = DT_NOBEGIN;
-		(void) kwj_retention_run();
+		return kwj_retention_run();
 	}
 	return deleting ? GetCurrentTimestamp() : wake_at;
 }
@@ -301,6 +304,9 @@ kwj_retention_run(void)
 		return look_at;
 
 	edata = kwj_isolate_quietly(look_and_step, &result);
+	/* The next pass waits for the lock, and answers sessions meanwhile (blocked.c). */
+	if (edata == NULL && result.blocked)
+		return GetCurrentTimestamp();
 	if (edata != NULL)
 		handle_error(&result, edata);
 	else
