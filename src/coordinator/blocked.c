@@ -2,8 +2,11 @@
  * src/coordinator/blocked.c
  *	  The coordinator waits until it may write to kwjobs.job.
  *
- * Process: coordinator, outside a transaction. Callers: coordinator.c, after a pass that could not have
- * the lock; singly.c, before it goes job by job; fire.c, before it acts on schedules that are due.
+ * Process: coordinator, outside a transaction. Callers: coordinator.c, before it records the start of the
+ * server, and after a pass that could not have the lock; singly.c, before it looks for what was overlooked and
+ * before it goes job by job; fire.c, before it looks whether the clock was set back, and before it acts on
+ * schedules that are due. What follows a pass does nothing while another process has the lock, and asks for
+ * another pass.
  *
  * CREATE INDEX and REINDEX of kwjobs.job, and LOCK TABLE, keep all who write to it waiting, for as long
  * as they take. No job can begin or end meanwhile, but jobs can be read, so this process goes on to
@@ -17,6 +20,9 @@
  * It sleeps in the queue of the lock, so PostgreSQL wakes it as soon as the lock is free. running_status
  * of the jobs that wait names the process that has the lock (function/reason.c), and after a second so
  * does the server's log.
+ *
+ * Known holes: if the lock is taken just after this wait, the record of the start, and the steps of singly.c,
+ * wait for it without answering.
  *
  * Locks: those on the tables of kwjobs, until the end of each transaction. If this process dies, its
  * successor meets the same lock.

@@ -31,6 +31,7 @@
 #include "postmaster/autovacuum.h"
 #include "process/process.h"
 #include "shared/looked.h"
+#include "shared/notify.h"
 #include "store/collected.h"
 #include "store/query.h"
 #include "type/stats/stats.h"
@@ -221,10 +222,14 @@ kwj_collect_run(const KwjPass *pass)
 	wanted = false;
 	again = DT_NOEND;
 	failed = kwj_isolate(look, NULL) != NULL;
-	/* The next pass waits for the lock, and answers sessions meanwhile (blocked.c). Then this process looks. */
+	/*
+	 * The next pass waits for the lock, and answers sessions meanwhile (blocked.c). Then this process looks, or its
+	 * successor, if it has to leave before.
+	 */
 	if (!failed && blocked)
 	{
 		wanted = true;
+		kwj_wake_my_coordinator(DT_NOBEGIN);
 		return GetCurrentTimestamp();
 	}
 	if (!failed)

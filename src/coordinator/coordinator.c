@@ -964,6 +964,7 @@ kwj_coordinator_main(Datum arg)
 	init(&coordinator);
 	scratch = AllocSetContextCreate(TopMemoryContext, "kwjobs pass",
 									ALLOCSET_DEFAULT_SIZES);
+	kwj_blocked_wait();
 	kwj_server_start_record();
 	for (;;)
 	{

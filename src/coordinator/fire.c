@@ -89,6 +89,7 @@ static TimestampTz next = DT_NOBEGIN;	/* the first next_run, by kwj_clock */
 static int	batch_size = FIRST_BATCH;	/* of the next transaction, see FIRST_BATCH */
 static TimestampTz behind = DT_NOBEGIN; /* see kwj_fire_behind */
 static TimestampTz behind_until;		/* by the server's clock */
+static TimestampTz clock_again = DT_NOEND;	/* by the server's clock: see_clock has met an error and tries again */
 static TimestampTz last_look = DT_NOBEGIN;	/* what kwj_clock said at the last look */
 static List *set_aside = NIL;			/* of SetAside, in TopMemoryContext */
 
@@ -366,6 +367,9 @@ see_clock(TimestampTz now)
 {
 	Step		step = {.now = now};
 
+	if (clock_again != DT_NOEND && GetCurrentTimestamp() < clock_again)
+		return;
+	clock_again = DT_NOEND;
 	if (last_look != DT_NOBEGIN && now > last_look - CORRECTION_US)
 	{
 		last_look = now;
@@ -379,9 +383,12 @@ see_clock(TimestampTz now)
 
 		step.due.n = 0;
 		error = run_step(go_back, &step, false);
-		/* At an error that may pass, such as that another process holds a lock, the next pass looks again. */
+		/* At an error that may pass, such as that another process holds a lock, this process looks again. */
 		if (error != NULL && kwj_error_is_passing(error))
+		{
 			last_look = DT_NOBEGIN;
+			clock_again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), BLIND_MS);
+		}
 		if (error != NULL)
 			break;
 	} while (step.due.n == CORRECTION_STEP);
@@ -549,7 +556,7 @@ kwj_fire_note_ends(bool jobs_wait)
 TimestampTz
 kwj_fire_next(void)
 {
-	TimestampTz again = round_runs || round_wanted ? runs_due : DT_NOEND;
+	TimestampTz again = Min(clock_again, round_runs || round_wanted ? runs_due : DT_NOEND);
 
 	if (!kwj_scheduler_enabled)
 		return again;

@@ -77,8 +77,11 @@ next_due(TimestampTz due)
 	return Min(due, kwj_retention_due(idle_since));
 }
 
-/* This process has been idle for long enough: leaves, unless there will be something to do soon. */
-static void
+/*
+ * This process has been idle for long enough: leaves, unless there will be something to do soon. Returns when that
+ * will be.
+ */
+static TimestampTz
 leave_if_worthwhile(TimestampTz due, TimestampTz now)
 {
 	/* Waiting for it costs less than starting another process. */
@@ -87,6 +90,7 @@ leave_if_worthwhile(TimestampTz due, TimestampTz now)
 	if (due > soon && (due = next_due(due)) > soon)
 		leave(due == DT_NOEND ? due : TimestampTzPlusMilliseconds(due, -Min(LEAD_MS, kwj_coordinator_idle_timeout)),
 			  KWJ_STAY_FOR_ANYTHING);
+	return due;
 }
 
 /*
@@ -142,7 +146,5 @@ kwj_leave_or_stay(bool busy, bool certain, TimestampTz due)
 	 * If the pass was a short one, stay: a full pass follows, and whatever keeps this process here
 	 * sets its latch or is due.
 	 */
-	if (certain)
-		leave_if_worthwhile(due, now);
-	return DT_NOEND;
+	return certain ? leave_if_worthwhile(due, now) : DT_NOEND;
 }

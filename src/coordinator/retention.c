@@ -27,6 +27,7 @@
 #include "job/transaction.h"
 #include "pgstat.h"
 #include "process/process.h"
+#include "shared/notify.h"
 #include "store/history.h"
 #include "store/query.h"
 
@@ -304,9 +305,12 @@ kwj_retention_run(void)
 		return look_at;
 
 	edata = kwj_isolate_quietly(look_and_step, &result);
-	/* The next pass waits for the lock, and answers sessions meanwhile (blocked.c). */
+	/* The next pass, or that of a successor, waits for the lock, and answers sessions meanwhile (blocked.c). */
 	if (edata == NULL && result.blocked)
+	{
+		kwj_wake_my_coordinator(DT_NOBEGIN);
 		return GetCurrentTimestamp();
+	}
 	if (edata != NULL)
 		handle_error(&result, edata);
 	else

@@ -6,6 +6,7 @@
  * KWJ_TEST_BUILD=1). Locks: none, but a process that stands still keeps those that it has.
  *
  *   commit:  ... -> stands still -> commits, is visible -> stands still -> releases its locks -> wakes others
+ *            (callbacks that were registered later, such as those for holds, run before the second place)
  *   abort:   ... -> rolls back -> stands still -> releases its locks
  *
  * A machine under load does the same, but seldom at the place where it matters. A background worker, such as

@@ -639,7 +639,7 @@ void
 kwj_launcher_main(Datum arg)
 {
 	bool		new_start;
-	/* Read first, so that it is before any session creates the extension. */
+	/* Read first, because sessions may connect by now, and create the extension. */
 	FullTransactionId next_xid = ReadNextFullTransactionId();
 
 	kwj_process_set_signals();

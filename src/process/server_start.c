@@ -8,7 +8,7 @@
  *
  * A coordinator of a marked database inserts the job before its first pass and takes the mark off
  * after the commit. If it dies in between, the next one inserts again under the same job id. An
- * extension that was created after the start does not record it.
+ * extension that was created after the launcher began does not record the start.
  */
 #include "postgres.h"
 

@@ -566,7 +566,10 @@ do_workers_need_me(bool any)
 	return false;
 }
 
-/* Returns whether something has happened since the coordinator's last pass began, so that another one is due. */
+/*
+ * Returns whether something has happened since the coordinator's last pass began, so that another one is due. That
+ * it was told to leave counts, too: then its successor comes once for nothing.
+ */
 static bool
 has_news(const KwjDatabase *database)
 {

@@ -59,7 +59,8 @@ copy(KwjLive *live, KwjSlot *slot)
 /*
  * Returns whether another worker has got the same part of the same attempt since. A worker that gives its job back
  * frees its slot only after the commit. By then the coordinator may have claimed the job again, and the attempt
- * has the same number. The caller holds the lock.
+ * has the same number. (If the clock was set back in between, this returns true for the other one.) The caller
+ * holds the lock.
  */
 static bool
 is_replaced(const KwjSlot *slot)

@@ -95,7 +95,7 @@ kwj_is_index(const char *what)
 
 /* ---- reading ---- */
 
-/* Sets what an entry holds. catalog: the catalog in which it was: tables may have names like DATA. */
+/* Sets what an entry holds. catalog: the catalog in which it was: schemas may have names like DATA. */
 static void
 set_kind(KwjEntry *entry, Oid catalog)
 {
@@ -105,7 +105,7 @@ set_kind(KwjEntry *entry, Oid catalog)
 		size_t		length = strlen(kinds[i].name);
 
 		if (catalog == RelationRelationId &&
-			(kinds[i].holds == KWJ_HOLDS_DATA || kinds[i].holds == KWJ_HOLDS_ATTACH))
+			(kinds[i].holds == KWJ_HOLDS_DATA || kinds[i].holds == KWJ_HOLDS_REFRESH || kinds[i].holds == KWJ_HOLDS_ATTACH))
 			continue;
 		if (!kwj_line_begins(entry->what, kinds[i].name) ||
 			(entry->what[length] != ' ' && kinds[i].holds != KWJ_HOLDS_BLOB))
@@ -696,32 +696,39 @@ kwj_contents_tell_of_database(const KwjContents *contents, const char *directory
 typedef enum Step
 {
 	STEP_ALL,
-	STEP_FIRST,					/* all that may be restored in any order that its dependencies allow */
-	STEP_LAST,					/* the rights, and what pg_restore restores after them */
+	STEP_OBJECTS,				/* all but those of the next two */
+	STEP_RIGHTS,
+	STEP_LAST,					/* what pg_restore restores after the rights */
 } Step;
 
-/*
- * Returns whether the entry is of STEP_LAST. With several processes, pg_restore gives the rights in any order.
- * But a role that was given a right with the grant option may use it only when it may also use the schema.
- */
 static bool
-comes_last(const KwjEntry *entry)
+is_any_of(const KwjEntry *entry, const char *const *begins, int n)
 {
-	static const char *const kinds[] = {
-		"ACL ", "DEFAULT ACL ", "EVENT TRIGGER ", "COMMENT - EVENT TRIGGER ", "SECURITY LABEL - EVENT TRIGGER ",
-		"MATERIALIZED VIEW DATA ",
-	};
-
-	for (int i = 0; i < lengthof(kinds); i++)
-		if (kwj_line_begins(entry->what, kinds[i]))
+	for (int i = 0; i < n; i++)
+		if (kwj_line_begins(entry->what, begins[i]))
 			return true;
 	return false;
+}
+
+static Step
+step_of(const KwjEntry *entry)
+{
+	static const char *const rights[] = {"ACL ", "DEFAULT ACL "};
+	static const char *const last[] = {
+		"EVENT TRIGGER ", "COMMENT - EVENT TRIGGER ", "SECURITY LABEL - EVENT TRIGGER ",
+	};
+
+	if (is_any_of(entry, rights, lengthof(rights)))
+		return STEP_RIGHTS;
+	if (entry->holds == KWJ_HOLDS_REFRESH || is_any_of(entry, last, lengthof(last)))
+		return STEP_LAST;
+	return STEP_OBJECTS;
 }
 
 static bool
 is_of_step(const KwjEntry *entry, Step step)
 {
-	return entry->chosen && (step == STEP_ALL || comes_last(entry) == (step == STEP_LAST));
+	return entry->chosen && (step == STEP_ALL || step_of(entry) == step);
 }
 
 /* Returns a file in memory with the chosen entries, as pg_restore -L takes it, which the caller closes. */
@@ -794,16 +801,23 @@ has_step(const KwjContents *contents, Step step)
 	return false;
 }
 
+/*
+ * Several processes give the rights in any order. But a role that was given a right with the grant option may use
+ * it only when it may also use the schema. So one process gives the rights, in the order of the list.
+ */
 KwjRequest
 kwj_contents_restore_in_parallel(const KwjContents *contents, int workers, KwjProgram *program, List *arguments)
 {
 	KwjRequest	request = KWJ_REQUEST_NONE;
 
-	if (has_step(contents, STEP_FIRST))
-		request = restore(contents, KWJ_HOLDS_OTHER, STEP_FIRST, program,
-						  list_concat(list_make1(psprintf("-j%d", workers)), arguments));
-	if (request == KWJ_REQUEST_NONE && has_step(contents, STEP_LAST))
-		request = restore(contents, KWJ_HOLDS_OTHER, STEP_LAST, program, arguments);
+	for (Step step = STEP_OBJECTS; step <= STEP_LAST && request == KWJ_REQUEST_NONE; step++)
+	{
+		int			n = step == STEP_RIGHTS ? 1 : workers;
+
+		if (has_step(contents, step))
+			request = restore(contents, KWJ_HOLDS_OTHER, step, program,
+							  list_concat(list_make1(psprintf("-j%d", n)), arguments));
+	}
 	return request;
 }
 

@@ -98,8 +98,8 @@ extern KwjRequest kwj_contents_restore(const KwjContents *contents, KwjHolds hol
 									   List *arguments);
 
 /*
- * As kwj_contents_restore for all chosen entries, with up to this many processes. One process gives the rights
- * afterwards, in the order of the list, and restores what comes after them, such as event triggers.
+ * As kwj_contents_restore for all chosen entries, with up to this many processes: first the objects and their data,
+ * then the rights, which one process gives, then what comes after them, such as event triggers.
  */
 extern KwjRequest kwj_contents_restore_in_parallel(const KwjContents *contents, int workers, KwjProgram *program,
 												   List *arguments);
