@@ -430,7 +430,7 @@ EOF
 	my ($rc, $out, $err) = $node->psql('postgres', $script, on_error_stop => 0);
 	my $canceled = () = $err =~ /canceling statement due to user request/g;
 	my $next = () = $out =~ /^next\|2000$/mg;
-	cmp_ok($canceled, '>', 0, 'jobs were canceled');
+	cmp_ok($canceled, '>', $rounds / 20, 'many jobs were canceled');
 	cmp_ok($canceled, '<', $rounds, '... and not all');
 	wait_query($node, "SELECT count(*) = $rounds FROM kwjobs.job WHERE description = 'race'");
 	is(sql(q(SELECT count(*) FROM kwjobs.job WHERE description = 'race' AND status = 'canceled')), $canceled, 'their rows say so');
