@@ -54,6 +54,7 @@
 #include "postgres.h"
 
 #ifdef KWJ_TEST_BUILD
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
 #include "utils/fmgrprotos.h"

@@ -645,6 +645,16 @@ kwj_contents_leave_out(KwjContents *contents, const KwjEntry *entry)
 	return n;
 }
 
+/* Returns whether the entry is of one of these kinds: `what` begins with one of the n texts. */
+static bool
+is_any_of(const KwjEntry *entry, const char *const *begins, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (kwj_line_begins(entry->what, begins[i]))
+			return true;
+	return false;
+}
+
 int
 kwj_contents_leave_kwjobs_out(KwjContents *contents)
 {
@@ -664,8 +674,7 @@ kwj_contents_leave_kwjobs_out(KwjContents *contents)
 			kwj_line_begins(entry->what, "COMMENT - EXTENSION kwjobs ");
 
 		has_kwjobs |= leaves;
-		for (int i = 0; has_kwjobs && i < lengthof(rights); i++)
-			leaves |= kwj_line_begins(entry->what, rights[i]);
+		leaves |= has_kwjobs && is_any_of(entry, rights, lengthof(rights));
 		n += entry->chosen && leaves;
 		entry->chosen &= !leaves;
 	}
@@ -681,13 +690,12 @@ kwj_contents_tell_of_database(const KwjContents *contents, const char *directory
 	ListCell   *lc;
 
 	foreach(lc, contents->entries)
-		for (int i = 0; i < lengthof(kinds); i++)
-			if (kwj_line_begins(((KwjEntry *) lfirst(lc))->what, kinds[i]))
-			{
-				kwj_transcript_add_message(psprintf("NOTICE:  the settings, rights and comment of the database itself are not restored; to see them, type: pg_restore -C -s -f - %s | grep \" DATABASE \"",
-													quote_literal_cstr(directory)));
-				return;
-			}
+		if (is_any_of(lfirst(lc), kinds, lengthof(kinds)))
+		{
+			kwj_transcript_add_message(psprintf("NOTICE:  the settings, rights and comment of the database itself are not restored; to see them, type: pg_restore -C -s -f - %s | grep \" DATABASE \"",
+												quote_literal_cstr(directory)));
+			return;
+		}
 }
 
 /* ---- restoring ---- */
@@ -700,15 +708,6 @@ typedef enum Step
 	STEP_RIGHTS,
 	STEP_LAST,					/* what pg_restore restores after the rights */
 } Step;
-
-static bool
-is_any_of(const KwjEntry *entry, const char *const *begins, int n)
-{
-	for (int i = 0; i < n; i++)
-		if (kwj_line_begins(entry->what, begins[i]))
-			return true;
-	return false;
-}
 
 static Step
 step_of(const KwjEntry *entry)
