@@ -4,12 +4,13 @@
  *
  * Caller: target.c, for each text of the fuzzer. A check that fails ends the process.
  *
- * PostgreSQL's parser does not know job statements, such as PAUSE JOB 5, and reports a syntax error. Then the
- * session calls src/statement, which searches the text for job statements. The table in
- * src/statement/forms.c has the first words of each job statement. If a line of that table were wrong,
- * src/statement could take another statement of the same text, such as SHOW work_mem, for a job statement.
- * The checks of this file look for that. They do not read the table, because they would then make the same mistake: they have a list of
- * first words of their own, the array `openings`. Whoever adds a job statement adds its first words there.
+ * PostgreSQL's parser does not know job statements, such as PAUSE JOB 5, and reports a syntax error. Then
+ * the session calls src/statement, which searches the text for job statements. It knows each kind of them
+ * by its first words, which stand in a table in src/statement/forms.c. With a wrong line in that table, it
+ * could take another statement of the same text, such as SHOW work_mem, for a job statement. The checks of
+ * this file look for that. They do not read the table, because they would then make the same mistake: they
+ * have a list of first words of their own, the array `openings`. Whoever adds a job statement adds its
+ * first words there.
  */
 #include "postgres.h"
 

@@ -118,8 +118,8 @@ EOF
 }
 
 # The coordinator begins a short pass with the search for jobs that can start. The search locks the
-# tables of kwjobs in the order of their names, as every process does that locks several of them.
-# The session $holder has locked kwjobs.hold, the first of them, so the coordinator waits for it.
+# tables of kwjobs in the order of their names. Every process that locks several of these tables does
+# so in this order, so that no two of them wait for each other. The session $holder has locked kwjobs.hold, the first of them, so the coordinator waits for it.
 # Meanwhile the session $alters locks kwjobs.attempt, the next one. If the last full pass is more than
 # a second ago, the coordinator makes a full pass, which locks kwjobs.attempt before that: then the
 # test begins anew. To be quick enough, the test uses sessions that are connected already. A worker

@@ -5,8 +5,8 @@
  * Process: coordinator, outside a transaction. Callers: coordinator.c, before it records the start of the
  * server, and after a pass that could not have the lock; singly.c, before it looks for what was overlooked and
  * before it goes job by job; fire.c, before it looks whether the clock was set back, and before it acts on
- * schedules that are due. What follows a pass does nothing while another process has the lock, and asks for
- * another pass.
+ * schedules that are due. What the coordinator does after a pass (deadlock.c, collect.c, retention.c) does not
+ * wait: if another process has the lock, it changes nothing, and asks for another pass.
  *
  * CREATE INDEX and REINDEX of kwjobs.job, and LOCK TABLE, keep all who write to it waiting, for as long
  * as they take. No job can begin or end meanwhile, but jobs can be read, so this process goes on to
@@ -21,8 +21,8 @@
  * of the jobs that wait names the process that has the lock (function/reason.c), and after a second so
  * does the server's log.
  *
- * Known holes: if the lock is taken just after this wait, the record of the start, and the steps of singly.c,
- * wait for it without answering.
+ * Known holes: another process may take the lock just after this wait. If the coordinator then records the start of
+ * the server, or goes job by job (singly.c), it waits for the lock and answers nobody.
  *
  * Locks: those on the tables of kwjobs, until the end of each transaction. If this process dies, its
  * successor meets the same lock.

@@ -63,7 +63,7 @@
 
 static bool wanted = true;		/* there is something to look at */
 static TimestampTz again = DT_NOEND;	/* when to look even if there is no news */
-static bool blocked = false;	/* the table of jobs was locked at the last look, which did nothing */
+static bool blocked = false;	/* another process had locked the table of jobs: the last look did nothing */
 static bool failed = false;		/* the last look has raised an error: none before `again` */
 static int64 my_job = 0;		/* the collector's job that was not over at the last look; 0: none */
 static Oid	canceled[MOST_CANCELED];
@@ -223,8 +223,8 @@ kwj_collect_run(const KwjPass *pass)
 	again = DT_NOEND;
 	failed = kwj_isolate(look, NULL) != NULL;
 	/*
-	 * The next pass waits for the lock, and answers sessions meanwhile (blocked.c). Then this process looks, or its
-	 * successor, if it has to leave before.
+	 * In its next pass this process waits for the lock, and answers sessions meanwhile (blocked.c). After that pass it
+	 * looks again. If it has to leave before, its successor looks.
 	 */
 	if (!failed && blocked)
 	{

@@ -92,9 +92,9 @@
 #define LOOK_AT_ALL_MS		KWJ_WAIT_MS(1000)
 
 /*
- * The first wait between two tries to start a worker, when the postmaster had no slot; the longest one is
- * KWJ_NO_ROOM_LONGEST_MS. The postmaster frees a slot a moment after its worker has exited; only a lack that
- * lasts longer is reported.
+ * If the postmaster has no slot for a worker, the coordinator tries again after NO_ROOM_FIRST_MS, then after twice
+ * that time, and so on, up to KWJ_NO_ROOM_LONGEST_MS. The postmaster frees a slot only a moment after its worker has
+ * exited. So the coordinator writes into the log that there is none only when it waits NO_ROOM_REPORT_MS or longer.
  */
 #define NO_ROOM_FIRST_MS	10
 #define NO_ROOM_REPORT_MS	500

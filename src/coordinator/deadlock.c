@@ -316,7 +316,7 @@ read_needed(View *view, bool no_room)
 	TimestampTz by = GetCurrentTimestamp();
 	ListCell   *lc;
 
-	/* Jobs that found no slot are due again by then. They lack only a worker. */
+	/* A job for which the postmaster had no slot is due again by then, and lacks only a worker. */
 	if (no_room)
 		by = TimestampTzPlusMilliseconds(by, KWJ_NO_ROOM_LONGEST_MS);
 	if (!kwj_needed_search(waited_for_jobs(view), by))

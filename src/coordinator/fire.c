@@ -89,7 +89,8 @@ static TimestampTz next = DT_NOBEGIN;	/* the first next_run, by kwj_clock */
 static int	batch_size = FIRST_BATCH;	/* of the next transaction, see FIRST_BATCH */
 static TimestampTz behind = DT_NOBEGIN; /* see kwj_fire_behind */
 static TimestampTz behind_until;		/* by the server's clock */
-static TimestampTz clock_again = DT_NOEND;	/* by the server's clock: see_clock has met an error and tries again */
+/* by the server's clock: when see_clock tries again after an error; DT_NOEND: there was none */
+static TimestampTz clock_again = DT_NOEND;
 static TimestampTz last_look = DT_NOBEGIN;	/* what kwj_clock said at the last look */
 static List *set_aside = NIL;			/* of SetAside, in TopMemoryContext */
 

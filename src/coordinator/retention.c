@@ -213,7 +213,7 @@ typedef struct Step
 {
 	bool		looked;
 	bool		more;
-	bool		blocked;		/* the table of jobs is locked, so nothing was done */
+	bool		blocked;		/* another process has locked the table of jobs: this step did nothing */
 } Step;
 
 static void
@@ -305,7 +305,7 @@ kwj_retention_run(void)
 		return look_at;
 
 	edata = kwj_isolate_quietly(look_and_step, &result);
-	/* The next pass, or that of a successor, waits for the lock, and answers sessions meanwhile (blocked.c). */
+	/* In its next pass this process, or its successor, waits for the lock, and answers sessions meanwhile (blocked.c). */
 	if (edata == NULL && result.blocked)
 	{
 		kwj_wake_my_coordinator(DT_NOBEGIN);

@@ -6,7 +6,10 @@
  * KWJ_TEST_BUILD=1). Locks: none, but a process that stands still keeps those that it has.
  *
  *   commit:  ... -> stands still -> commits, is visible -> stands still -> releases its locks -> wakes others
- *            (callbacks that were registered later, such as those for holds, run before the second place)
+ *
+ * PostgreSQL calls first what was registered last. So what other files of kwjobs have it call at a commit, such as
+ * the change of holds in wakeup.c, comes before the second of these places.
+ *
  *   abort:   ... -> rolls back -> stands still -> releases its locks
  *
  * A machine under load does the same, but seldom at the place where it matters. A background worker, such as
@@ -24,7 +27,10 @@
 
 static int	longest_ms;			/* kwjobs.test_disturb; 0: processes do not stand still */
 
-/* Returns a random number in [0, 1). Each process has its own sequence of them. */
+/*
+ * Returns a random number in [0, 1). Each process has its own sequence of them: with the same one, all processes
+ * would stand still at the same places.
+ */
 static double
 next_random(void)
 {

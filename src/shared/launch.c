@@ -347,11 +347,11 @@ kwj_shared_coordinator_starting(Oid dboid, bool interrupted, bool record_start, 
 	else if (database->state != DATABASE_IDLE)
 	{
 		/*
-		 * The coordinator may have looked before what the launcher sends one for, such as a changed setting.
-		 * If it has decided to leave, KwjLeft tells the launcher that it was asked for since; else it stays
-		 * for a full pass.
+		 * The launcher sends a coordinator when, for example, a setting has changed. The one that is there may
+		 * have made its last pass before the change. If it has not decided to leave yet, it makes a full pass
+		 * first. If it has, the launcher starts the next one when it has left, because `asked` is set.
 		 */
-		database->lowest_rank = DT_NOBEGIN;
+		kwj_want_full_pass(dboid);
 		kwj_need_coordinator(dboid);
 		result = KWJ_RUNS_ALREADY;
 	}
@@ -567,8 +567,9 @@ do_workers_need_me(bool any)
 }
 
 /*
- * Returns whether something has happened since the coordinator's last pass began, so that another one is due. That
- * it was told to leave counts, too: then its successor comes once for nothing.
+ * Returns whether a process has woken the coordinator, or asked it for a pass, since its last pass began. The launcher
+ * also wakes it to tell it to leave. Then this returns true although there is nothing to do, and the launcher
+ * sends a successor once for nothing.
  */
 static bool
 has_news(const KwjDatabase *database)

@@ -78,8 +78,8 @@ typedef enum KwjStarting
 } KwjStarting;
 
 /*
- * Makes the database's entry STARTING, before the launcher asks the postmaster for a coordinator. If there is one
- * already (KWJ_RUNS_ALREADY), that one makes a full pass, or the launcher hears from KwjLeft that it has left before.
+ * Makes the database's entry STARTING, before the launcher asks the postmaster for a coordinator. If there is a
+ * coordinator already (KWJ_RUNS_ALREADY), has it make a full pass; if it leaves without one, KwjLeft.asked is set.
  * interrupted and record_start are interrupted and start_unrecorded of KwjLeft, for the new
  * coordinator. *launch is the number to pass to kwj_shared_coordinator_gone().
  */

@@ -57,10 +57,10 @@ copy(KwjLive *live, KwjSlot *slot)
 }
 
 /*
- * Returns whether another worker has got the same part of the same attempt since. A worker that gives its job back
- * frees its slot only after the commit. By then the coordinator may have claimed the job again, and the attempt
- * has the same number. (If the clock was set back in between, this returns true for the other one.) The caller
- * holds the lock.
+ * Returns whether another worker has got the same part of the same attempt later. A worker that gives its job back
+ * commits that first, and frees its slot a moment later. In between, the coordinator may claim the job again, under
+ * the same number of the attempt, for another worker. If somebody sets the clock back in between, this function
+ * takes the worker that gives the job back for the later one. The caller holds the lock.
  */
 static bool
 is_replaced(const KwjSlot *slot)

@@ -63,8 +63,9 @@ static bool overlooked = false; /* kwj_wakeup_overlooked_at_end() was called */
 static bool ended = false;		/* the transaction has ended, and has not yet released its locks */
 
 /*
- * Has PostgreSQL call this file at the end of each transaction and subtransaction. The functions below note what
- * this process has to do then, and each of them calls this first. Only the first call in a process does something.
+ * Registers callbacks, so that PostgreSQL calls functions of this file at the end of each transaction and
+ * subtransaction of this process. Each function below that notes something for such an end calls this first. It
+ * registers the callbacks only once in a process.
  */
 static void register_callbacks(void);
 

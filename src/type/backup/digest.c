@@ -2,7 +2,8 @@
  * src/type/backup/digest.c
  *	  The SHA-256 of one text after the other.
  *
- * Callers: rows.c, for each row; script.c, for each statement. A new context for each text would be slow.
+ * Callers: rows.c computes the SHA-256 of each row of a dump, script.c that of each statement. There may be
+ * millions of them, so they use one context for all texts, and need not create one for each.
  * Process: worker. Locks: none.
  */
 #include "postgres.h"
